@@ -1,0 +1,36 @@
+"""cmhkit: deep cross-modal hashing, taught by building it.
+
+`import cmhkit as ck` is cheap: torch, SciPy, scikit-learn and matplotlib are imported by the parts that use them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = ("baselines", "codes", "data", "graphs", "hasher", "index", "lessons", "metrics", "nn", "training", "ugach", "widgets")
+_NAMES = {
+    "CCA": "baselines",
+    "ITQ": "baselines",
+    "RandomHash": "baselines",
+    "UGACH": "ugach",
+    "CrossModalHasher": "hasher",
+    "load": "hasher",
+    "InputError": "errors",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"cmhkit.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"cmhkit.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'cmhkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
