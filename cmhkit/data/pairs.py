@@ -1,0 +1,209 @@
+"""Pictures and texts that belong together, with labels and a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cmhkit.data.text import Vocabulary
+from cmhkit.errors import InputError, check
+
+PARTS = ("query", "retrieval", "train")
+
+
+@dataclass(frozen=True)
+class SceneTruth:
+    """What is known of the making of scenes.
+
+    owner: uint8, shape (n, R, R); 0 where the background shows, j where the j-th drawing shows (1 to 3).
+    drawings: int32, shape (n, 3); the numbers of the drawings in a scene, -1 where there is none.
+    names: the name of each drawing. concepts: int32, the concept of each drawing.
+    """
+
+    owner: np.ndarray
+    drawings: np.ndarray
+    names: tuple[str, ...]
+    concepts: np.ndarray
+
+    def masks(self, i: int) -> np.ndarray:
+        """The visible part of each drawing of scene i, bool, shape (drawings in it, R, R)."""
+        count = int((self.drawings[i] >= 0).sum())
+        return np.stack([self.owner[i] == j + 1 for j in range(count)])
+
+    def take(self, index: np.ndarray) -> SceneTruth:
+        """The truth of some scenes only."""
+        return replace(self, owner=self.owner[index], drawings=self.drawings[index])
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: query, retrieval or train.
+
+    index: the positions of its pairs in the whole set, int64, shape (n,). The other fields are those of `PairedData` at these positions.
+    """
+
+    name: str
+    index: np.ndarray
+    ids: np.ndarray
+    images: np.ndarray
+    texts: list[str] | None
+    text_vectors: np.ndarray
+    labels: np.ndarray | None
+    truth: SceneTruth | None = None
+    vocabulary: Vocabulary | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __repr__(self) -> str:
+        return f"Split({self.name}: {len(self):,} pairs)"
+
+
+@dataclass(frozen=True)
+class PairedData:
+    """Pictures paired with texts.
+
+    images: pictures, uint8, shape (n, R, R, 3), or image features, float32, shape (n, d).
+    text_vectors: float32, shape (n, t), a bag of words or other text features. texts: the texts themselves, if they are known.
+    labels: uint8 0/1, shape (n, c), or None. ids: int64, shape (n,), all different.
+    parts: positions of the pairs of "query", "retrieval" and "train"; train lies inside retrieval, and no training pair is a query.
+    own_pair: True if the protocol leaves each query's own pair in the retrieval set.
+    details: how the data were made, for caches and credits.
+    """
+
+    name: str
+    images: np.ndarray
+    text_vectors: np.ndarray
+    parts: dict[str, np.ndarray]
+    labels: np.ndarray | None = None
+    texts: list[str] | None = None
+    label_names: tuple[str, ...] = ()
+    ids: np.ndarray = None  # type: ignore[assignment]
+    vocabulary: Vocabulary | None = None
+    truth: SceneTruth | None = None
+    own_pair: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.ids is None:
+            object.__setattr__(self, "ids", np.arange(n, dtype=np.int64))
+        object.__setattr__(self, "images", checked_images(self.images))
+        object.__setattr__(self, "text_vectors", checked_vectors(self.text_vectors, "text_vectors"))
+        check(n > 0, "images: expected at least one pair, got none")
+        check(
+            len(self.text_vectors) == n,
+            f"text_vectors: expected one text a picture, {n} in all, got {len(self.text_vectors)}",
+        )
+        check(self.texts is None or len(self.texts) == n, f"texts: expected one text a picture, {n} in all, got {len(self.texts or ())}")
+        check(len(self.ids) == n and len(np.unique(self.ids)) == n, f"ids: expected {n} different ids, got {len(np.unique(self.ids))} different of {len(self.ids)}")
+        if self.labels is not None:
+            labels = checked_labels(self.labels)
+            check(len(labels) == n, f"labels: expected one row a pair, {n} in all, got {len(labels)}")
+            check(
+                not self.label_names or len(self.label_names) == labels.shape[1],
+                f"label_names: expected {labels.shape[1]} names, one a column of labels, got {len(self.label_names)}",
+            )
+            object.__setattr__(self, "labels", labels)
+        self._check_parts(n)
+
+    def _check_parts(self, n: int) -> None:
+        check(set(self.parts) == set(PARTS), f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(sorted(self.parts))}")
+        for name in PARTS:
+            part = np.asarray(self.parts[name])
+            check(part.ndim == 1 and part.dtype.kind in "iu", f"parts[{name!r}]: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}")
+            check(len(part) > 0, f"parts[{name!r}]: expected at least one pair, got none")
+            check(0 <= part.min() and part.max() < n, f"parts[{name!r}]: expected positions from 0 to {n - 1}, got {part.min()} to {part.max()}")
+            check(len(np.unique(part)) == len(part), f"parts[{name!r}]: expected each pair once, got some twice")
+        query, retrieval, train = (np.asarray(self.parts[name]) for name in PARTS)
+        shared = np.intersect1d(query, train)
+        check(len(shared) == 0, f"parts: a training pair is in the query set ({len(shared)} of them, the first at position {shared[:1]})")
+        check(np.isin(train, retrieval).all(), "parts: expected the training pairs inside the retrieval set")
+        own = len(np.intersect1d(query, retrieval))
+        check(
+            self.own_pair or own == 0,
+            f"parts: {own} queries have their own pair in the retrieval set; pass own_pair=True if the protocol says so",
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(self.parts[name]):,}" for name in PARTS)
+        labels = "no labels" if self.labels is None else f"{self.labels.shape[1]} labels"
+        return f"PairedData({self.name}: {len(self):,} pairs; {sizes}; images {self.images.shape[1:]}; text {self.text_vectors.shape[1]}; {labels})"
+
+    @property
+    def query(self) -> Split:
+        """The pairs that ask."""
+        return self.part("query")
+
+    @property
+    def retrieval(self) -> Split:
+        """The pairs that are searched."""
+        return self.part("retrieval")
+
+    @property
+    def train(self) -> Split:
+        """The pairs that a method learns from, a part of the retrieval set."""
+        return self.part("train")
+
+    def part(self, name: str) -> Split:
+        """One part of the set by name."""
+        check(name in PARTS, f"name: expected one of {', '.join(PARTS)}, got {name!r}")
+        return self.take(self.parts[name], name)
+
+    def take(self, index: Sequence[int] | np.ndarray, name: str = "some") -> Split:
+        """The pairs at these positions."""
+        index = np.asarray(index, dtype=np.int64)
+        return Split(
+            name=name,
+            index=index,
+            ids=self.ids[index],
+            images=self.images[index],
+            texts=None if self.texts is None else [self.texts[i] for i in index],
+            text_vectors=self.text_vectors[index],
+            labels=None if self.labels is None else self.labels[index],
+            truth=None if self.truth is None else self.truth.take(index),
+            vocabulary=self.vocabulary,
+        )
+
+    def without_labels(self) -> PairedData:
+        """The same pairs with the labels removed: what an unsupervised method may see."""
+        return replace(self, labels=None, label_names=())
+
+
+def checked_images(images: np.ndarray) -> np.ndarray:
+    """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`."""
+    images = np.asanyarray(images)
+    if images.ndim == 4 and images.shape[-1] == 3:
+        check(images.dtype == np.uint8, f"images: expected pictures as uint8 from 0 to 255, got {images.dtype}")
+        return images
+    check(images.ndim == 2, f"images: expected pictures (n, H, W, 3) or features (n, d), got shape {images.shape}")
+    return checked_vectors(images, "images")
+
+
+def checked_vectors(vectors: np.ndarray, argument: str) -> np.ndarray:
+    """Vectors as float32, shape (n, d), without NaN or infinity."""
+    vectors = np.asanyarray(vectors)
+    check(vectors.dtype.kind in "biuf", f"{argument}: expected numbers, got {vectors.dtype}")
+    check(vectors.ndim == 2 and vectors.shape[1] > 0, f"{argument}: expected a matrix (n, d), got shape {vectors.shape}")
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if bad.any():
+        raise InputError(f"{argument}: expected finite numbers, got NaN or infinity in {bad.sum()} rows, the first at {int(bad.argmax())}")
+    return vectors
+
+
+def checked_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as uint8 0/1, shape (n, c). Labels of -1/1 become 0/1."""
+    labels = np.asarray(labels)
+    check(labels.ndim == 2, f"labels: expected a matrix (n, c) of 0/1, got shape {labels.shape}")
+    values = np.unique(labels)
+    if set(values.tolist()) <= {0, 1}:
+        return labels.astype(np.uint8)
+    check(set(values.tolist()) <= {-1, 1}, f"labels: expected 0/1 or -1/1, got the values {values[:6].tolist()}")
+    return (labels > 0).astype(np.uint8)
