@@ -1,0 +1,1 @@
+"""What more than one paper uses: backbones and their cached features."""
