@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("baselines", "codes", "data", "graphs", "hasher", "index", "lessons", "metrics", "nn", "training", "ugach", "widgets")
+_MODULES = ("baselines", "codes", "data", "doctor", "graphs", "hasher", "index", "lessons", "metrics", "nn", "training", "ugach", "widgets")
 _NAMES = {
     "CCA": "baselines",
     "ITQ": "baselines",

@@ -1,0 +1,63 @@
+# cmhkit: `make lab` opens the course, `make test` proves that it still says what it said. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help lab test notebooks measure bench browser clean setup-lab setup-test setup-browser
+
+# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
+ifndef PYTHON
+PYTHON := $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
+endif
+VENV ?= .venv
+LAB_ARGS ?=
+export VENV
+BIN := $(VENV)/bin
+START := notebooks/00_start_here.ipynb
+
+# Two BLAS threads on a busy two-core machine can be ten times slower than one.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+SETUP = @test -n "$(PYTHON)" || { echo "set-up: no Python 3.11 or newer was found (python3, python3.11 to python3.14). Install one, or name it: make lab PYTHON=/path/to/python3" >&2; exit 1; }; "$(PYTHON)" tools/setup_venv.py
+
+help: ## this list
+	@echo "cmhkit, a teaching kit for deep cross-modal hashing"; echo
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+lab: setup-lab ## set up, check the machine and open JupyterLab on the first notebook (headless: LAB_ARGS=--no-browser)
+	@"$(BIN)/cmhkit" doctor
+	@options=(); \
+	if [ "$$(id -u)" = 0 ]; then options+=(--allow-root); fi; \
+	if [ "$$(uname)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}$${BROWSER:-}" ]; then options+=(--no-browser); fi; \
+	page=/lab; if [ -f $(START) ]; then page=/lab/tree/$(START); fi; \
+	echo "JupyterLab starts; open the address it prints below. Stop it with Ctrl-C."; \
+	exec "$(BIN)/jupyter" lab "$${options[@]}" --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url="$$page" \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
+
+test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill)
+	@echo "== style"; "$(BIN)/ruff" check . && "$(BIN)/ruff" format --check .
+	@echo "== unit tests"; $(ONE_THREAD) "$(BIN)/python" -m pytest tests/unit
+	@echo "== notebooks"; $(ONE_THREAD) "$(BIN)/python" tools/notebooks.py check
+
+notebooks: setup-test ## build and execute the notebooks from notebooks/src
+	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py build
+
+measure: setup-test ## time and memory of each notebook, written into README.md
+	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py measure
+
+bench: setup-test ## measurements against what a user would use instead, written to bench/RESULTS.md
+	@$(ONE_THREAD) "$(BIN)/python" -m bench
+
+browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)
+	@$(ONE_THREAD) "$(BIN)/python" -m pytest tests/browser
+
+clean: ## remove the environment and what the tools left behind
+	rm -rf "$(VENV)" .pytest_cache .ruff_cache .hypothesis build dist out notebooks/runs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-lab:
+	$(SETUP) lab
+
+setup-test:
+	$(SETUP) lab test faiss
+
+setup-browser:
+	$(SETUP) lab test browser faiss
