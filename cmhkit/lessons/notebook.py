@@ -30,8 +30,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 def setup(seed: int = 0, threads: int = 1, torch: bool = False) -> np.random.Generator:
     """Make a notebook give the same numbers on every run; return a NumPy generator with that seed.
 
-    Seeds Python, NumPy and, where it is loaded or asked for with `torch=True`, torch. Limits BLAS and torch to `threads` threads: two on a busy machine
-    with two cores can be ten times slower than one. Sets matplotlib's fonts and colours.
+    Seeds Python, NumPy and, where it is loaded or asked for with `torch=True`, torch. Limits BLAS and torch to `threads` threads: two on a busy
+    machine with two cores can be ten times slower than one. Sets matplotlib's fonts and colours.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
