@@ -1,0 +1,50 @@
+"""Widgets that show codes, graphs and retrieval results while they change.
+
+Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: `.summary`, `.html` and numbers), `.set(**inputs)`,
+`.view()` (an ipywidgets `VBox`) and `.small_multiples(*inputs)` (a plain, static picture series for the cell beside it):
+
+    RetrievalExplorer(data, hashers, k=10, *, words="", picture=None, method=None, bits=None)
+        hashers: {"CCA": hasher, "UGACH": {16: hasher, 32: hasher}};  inputs: mode ("words" | "picture"), words, picture, method, bits, k
+    BitFlipper(bits=8, seed=0)                                   bits: 8 | 16 | 32;  inputs: bits, seed, a, b (int8 ±1)
+    DataBrowser(data, *, split="train", concept=None, page=0, page_size=12, masks=False)
+        inputs: split ("query" | "retrieval" | "train"), concept (a label name or None), page, masks
+    GraphExplorer(data, image_vectors, text_vectors, *, split="train", item=0, k=5, metric="cosine", modality="image", max_k=50)
+        vectors: (n, d) of that split's items;  inputs: item, k, metric ("cosine" | "euclidean"), modality ("image" | "text" | "both")
+    SamplingViewer(h_query, h_pool, scores, *, pictures=None, captions=None, queries=None, relevant=None, query=0, temperature=1.0,
+                   pool=None, draws=10, seed=0, reward="softplus", top=12)
+        h_query (K,) or (q, K); h_pool (n, K); scores f_phi (n,) or (q, n);  inputs: query, temperature, pool, draws, seed, reward
+    CodeWatcher(history, map_by_epoch=None, *, epochs=None, epoch=None, max_items=64)
+        history (epochs, n, K): relaxed or ±1 codes;  inputs: epoch (a position in the history, 0 .. epochs - 1)
+
+Importing this package is cheap: ipywidgets, Pillow and the rest are imported by the widget that is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "Result": "base",
+    "State": "base",
+    "Static": "base",
+    "Widget": "base",
+    "BitFlipper": "bit_flipper",
+    "CodeWatcher": "code_watcher",
+    "DataBrowser": "data_browser",
+    "GraphExplorer": "graph_explorer",
+    "RetrievalExplorer": "retrieval_explorer",
+    "SamplingViewer": "sampling_viewer",
+}
+
+__all__ = list(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"cmhkit.widgets.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'cmhkit.widgets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,147 @@
+"""The code watcher: codes by epoch, with flips, balance and MAP."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import ipywidgets as ipw
+import numpy as np
+
+from cmhkit.errors import check
+from cmhkit.widgets.base import Result, State, Widget, img, whole
+
+_PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
+
+
+@dataclasses.dataclass(frozen=True)
+class WatchResult(Result):
+    """codes: int8 ±1 (n, K). flips: bits that changed since the position before, per bit (K,). balance: share of +1 per bit (K,). map: or None."""
+
+    codes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    flips: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, int))
+    balance: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    map: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WatchState(State):
+    """A position in a history of codes.
+
+    history: relaxed codes in [-1, 1] (or ±1), (E, n, K). map_by_epoch: (E,) or None. epochs: the number of each position; by default 0 .. E - 1.
+    epoch: a position, 0 .. E - 1. max_items: rows drawn.
+    """
+
+    inputs: ClassVar[Mapping[str, str]] = {"epoch": "step"}
+
+    history: np.ndarray
+    map_by_epoch: np.ndarray | None = None
+    epochs: Sequence[int] | None = None
+    max_items: int = 64
+    epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        history = np.asarray(self.history)
+        check(history.ndim == 3 and min(history.shape) > 0, f"history: expected (epochs, n, K), none of them 0, got {history.shape}")
+        check(np.isfinite(history).all(), "history: expected finite numbers")
+        object.__setattr__(self, "history", history)
+        for name in ("map_by_epoch", "epochs"):
+            given = getattr(self, name)
+            check(given is None or len(given) == len(history), f"{name}: expected {len(history)} entries, got {0 if given is None else len(given)}")
+        whole(self.max_items, "max_items", 1, 500)
+        if self.epoch is None:
+            object.__setattr__(self, "epoch", len(history) - 1)
+        whole(self.epoch, "epoch", 0, len(history) - 1)
+
+    def number(self, position: int) -> int:
+        """The epoch number at a position."""
+        return position if self.epochs is None else int(self.epochs[position])
+
+    def _show(self) -> WatchResult:
+        raw = self.history[self.epoch]
+        codes = np.where(raw >= 0, 1, -1).astype(np.int8)
+        before = codes if self.epoch == 0 else np.where(self.history[self.epoch - 1] >= 0, 1, -1)
+        flips, balance = (codes != before).sum(axis=0), (codes > 0).mean(axis=0)
+        n, bits = codes.shape
+        total, firm = int(flips.sum()), float(np.abs(raw).mean())
+        distinct = len(np.unique(codes, axis=0))
+        score = None if self.map_by_epoch is None else float(self.map_by_epoch[self.epoch])
+        change = "the first step" if self.epoch == 0 else f"{total} of {n * bits} bits flipped ({100 * total / (n * bits):.1f} %)"
+        spread = f"balance {balance.min():.2f} to {balance.max():.2f}"
+        summary = f"Epoch {self.number(self.epoch)}: {change}; {distinct} different codes among {n} items; {spread}"
+        summary += "." if score is None else f"; MAP {score:.3f}."
+        shown, most = min(n, self.max_items), max(1, int(flips.max()))
+        alt = f"Codes of {shown} items (rows) by {bits} bits (columns), dark for +1 and pale for -1; flipped bits have a dot. {summary}"
+        rows = f"{shown} of {n} items" if shown < n else f"{n} items"
+        picture = img(self._drawing(codes[:shown], before[:shown]), alt, "width:100%;display:block;image-rendering:pixelated")
+        html = (
+            f"<p class='cmh-dim'>Rows: {rows}. Columns: {bits} bits. Dark: +1; pale: -1; a dot: flipped since the step before. "
+            f"Mean size of the outputs: {firm:.2f}.</p>"
+            f'<div style="max-width:{max(240, min(640, 20 * bits))}px">{picture}'
+            f"{_bars('Share of +1 for each bit (the line: half)', balance, [f'bit {i}: {b:.2f}' for i, b in enumerate(balance)], half=True)}"
+            f"{_bars(f'Flips for each bit (full height: {most})', flips / most, [f'bit {i}: {f}' for i, f in enumerate(flips)])}"
+            f"{self._curve()}</div>"
+        )
+        return WatchResult(summary, html, codes, flips, balance, score)
+
+    def _drawing(self, codes: np.ndarray, before: np.ndarray, cell: int = 8) -> np.ndarray:
+        picture = np.where((codes > 0)[..., None], np.array(_PLUS), np.array(_MINUS)).astype(np.uint8)
+        big = np.repeat(np.repeat(picture, cell, 0), cell, 1)
+        big[::cell], big[:, ::cell] = 160, 160
+        for row, bit in zip(*np.nonzero(codes != before), strict=True):
+            y, x = row * cell + cell // 2, bit * cell + cell // 2
+            big[y - 1 : y + 2, x - 1 : x + 2] = 255 if codes[row, bit] > 0 else 0
+        return big
+
+    def _curve(self) -> str:
+        if self.map_by_epoch is None:
+            return ""
+        scores = np.asarray(self.map_by_epoch, float)
+        top = max(float(np.nanmax(scores)), 1e-9)
+        said = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
+        return _bars(f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch)
+
+
+def _bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:
+    """Small upright bars. heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too."""
+    columns = []
+    for i, (height, words) in enumerate(zip(heights, said, strict=True)):
+        fill = "#0072B2" if now is None or i == now else "transparent"
+        bar = f"width:72%;height:{40 * float(np.clip(height, 0, 1)):.1f}px;background:{fill};"
+        bar += "border:1px solid currentColor;box-sizing:border-box;margin:0 auto"
+        columns.append(f'<span title="{words}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end"><span style="{bar}"></span></span>')
+    line = '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>' if half else ""
+    return (
+        f'<h4>{title}</h4><div role="img" aria-label="{title}. {"; ".join(said)}" '
+        f'style="position:relative;display:flex;height:40px;border-bottom:1px solid currentColor">{line}{"".join(columns)}</div>'
+    )
+
+
+class CodeWatcher(Widget):
+    """Watch codes settle: play, or step by hand.
+
+    history: relaxed codes in [-1, 1] or ±1 codes, (epochs, n, K); 0 counts as +1. map_by_epoch: (epochs,). epochs: the epoch number of each position.
+    epoch: the first position shown, by default the last. max_items: rows drawn. Raises `InputError` on shapes that do not fit.
+    """
+
+    title = "Code watcher"
+
+    def __init__(
+        self, history: Any, map_by_epoch: Any = None, *, epochs: Sequence[int] | None = None, epoch: int | None = None, max_items: int = 64
+    ) -> None:
+        super().__init__(WatchState(history, map_by_epoch, epochs, max_items, epoch))
+
+    def _multiples(self) -> Sequence[Mapping[str, Any]]:
+        last = len(self._state.history) - 1
+        return [{"epoch": e} for e in sorted({0, last // 2, last})]
+
+    def _controls(self) -> list[ipw.Widget]:
+        last = len(self._state.history) - 1
+        play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip="play through the epochs")
+        self.bind(play, "epoch", read=lambda v: min(int(v), last))
+        back = ipw.Button(description="◀ step back", layout=ipw.Layout(width="auto"))
+        on = ipw.Button(description="step on ▶", layout=ipw.Layout(width="auto"))
+        back.on_click(lambda _: self._from_control(epoch=max(0, self._state.epoch - 1)))
+        on.on_click(lambda _: self._from_control(epoch=min(last, self._state.epoch + 1)))
+        return [self.row(play, back, on, self.number("epoch", "step", 0, max(1, last)))]
