@@ -1,0 +1,280 @@
+"""The one face of all methods: fit, encode, evaluate, save, load."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cmhkit import codes, metrics
+from cmhkit.data.cache import write_atomically
+from cmhkit.data.pairs import PairedData, Split, checked_vectors
+from cmhkit.data.text import Vocabulary
+from cmhkit.errors import InputError, check
+from cmhkit.training import configured
+
+#: Where each method lives, for `load`.
+METHODS = {"RandomHash": "cmhkit.baselines", "CCA": "cmhkit.baselines", "ITQ": "cmhkit.baselines", "UGACH": "cmhkit.ugach"}
+
+#: Called at the end of every epoch with the epoch's row of the history and the hasher, which can encode as it stands.
+Callback = Callable[[dict[str, Any], "CrossModalHasher"], None]
+
+
+class CrossModalHasher:
+    """Learns codes for pictures and texts, so that related ones are near in Hamming distance.
+
+    bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
+    device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
+    Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`.
+    """
+
+    presets: ClassVar[dict[str, Any]] = {}
+    #: The kind of SceneNet feature that the method reads; see `cmhkit.nn.features.KINDS`.
+    image_kind: ClassVar[str] = "posterior"
+
+    def __init__(self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any) -> None:
+        check(isinstance(bits, (int, np.integer)) and bits > 0 and bits % 8 == 0, f"bits: expected a multiple of 8 above 0, got {bits!r}")
+        check(isinstance(seed, (int, np.integer)) and seed >= 0, f"seed: expected a whole number of at least 0, got {seed!r}")
+        self.bits, self.preset, self.seed, self.device = int(bits), preset, int(seed), device
+        self.config = configured(self.presets, preset, overrides)
+        self.history_: list[dict[str, Any]] = []
+
+    def __repr__(self) -> str:
+        state = "fitted" if self.fitted else "not fitted"
+        return f"{type(self).__name__}(bits={self.bits}, preset={self.preset!r}, seed={self.seed}, {state})"
+
+    @property
+    def fitted(self) -> bool:
+        """True once `fit` or `load` is done."""
+        return hasattr(self, "image_width_")
+
+    # What a method writes.
+
+    def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
+        """Learn from image features (n, d), text vectors (n, t) and, for a supervised method, labels (n, c)."""
+        raise NotImplementedError
+
+    def _image_values(self, images: np.ndarray) -> np.ndarray:
+        """Real values whose signs are the code, shape (n, bits)."""
+        raise NotImplementedError
+
+    def _text_values(self, texts: np.ndarray) -> np.ndarray:
+        """Real values whose signs are the code, shape (n, bits)."""
+        raise NotImplementedError
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """The arrays that encoding needs."""
+        raise NotImplementedError
+
+    def _set_state(self, state: dict[str, np.ndarray]) -> None:
+        raise NotImplementedError
+
+    # What a user calls.
+
+    def fit(
+        self,
+        data: PairedData | Split,
+        *,
+        checkpoint_dir: str | Path | None = None,
+        callback: Callback | None = None,
+        show_progress: bool = True,
+    ) -> CrossModalHasher:
+        """Learn from the training part of a data set, or from one split.
+
+        checkpoint_dir: a folder that keeps the state after every epoch; a run that was stopped goes on from there.
+        callback: called after every epoch. Returns self.
+        """
+        check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
+        train = data.train if isinstance(data, PairedData) else data
+        if data.images.ndim == 4 and show_progress:
+            print(f"{type(self).__name__}: pictures enter as cached SceneNet features ({self.image_kind}).")
+        images = self._image_input(data.images, show_progress)
+        if isinstance(data, PairedData):
+            images = images[data.parts["train"]]
+        self.vocabulary_: Vocabulary | None = data.vocabulary
+        self.history_ = []
+        self._fit(images, train.text_vectors, train.labels, Run(self, checkpoint_dir, callback, show_progress, images.shape[1:], train.text_vectors.shape[1]))
+        self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
+        return self
+
+    def encode(self, images: Any = None, texts: Any = None) -> np.ndarray:
+        """Packed codes, uint8, shape (n, bits // 8).
+
+        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: a list of strings, vectors (n, t), or a `Split`. Give one of both.
+        """
+        return codes.pack(codes.sign(self.values(images=images, texts=texts)))
+
+    def values(self, images: Any = None, texts: Any = None) -> np.ndarray:
+        """The real values behind the codes, float32, shape (n, bits); the sign of each is the bit."""
+        check((images is None) != (texts is None), "images, texts: expected exactly one of them")
+        check(self.fitted, f"{type(self).__name__}: expected a fitted hasher; call fit first")
+        if images is not None:
+            features = self._image_input(images.images if isinstance(images, Split) else images, False)
+            check(
+                features.shape[1] == self.image_width_,
+                f"images: expected features of width {self.image_width_}, as in training, got {features.shape[1]}",
+            )
+            return self._image_values(features)
+        vectors = self._text_input(texts)
+        check(vectors.shape[1] == self.text_width_, f"texts: expected vectors of width {self.text_width_}, as in training, got {vectors.shape[1]}")
+        return self._text_values(vectors)
+
+    def evaluate(self, data: PairedData, **options: Any) -> Report:
+        """Search with every query, both ways, and measure the rankings.
+
+        options: those of `metrics.evaluate` (ties, r, divisor, empty, precision_at). Two items are relevant to each other if they share a label.
+        """
+        check(isinstance(data, PairedData), f"data: expected PairedData, got {type(data).__name__}")
+        check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
+        query, retrieval = data.query, data.retrieval
+        found = {
+            "image_query": self.encode(images=query),
+            "text_query": self.encode(texts=query),
+            "image_retrieval": self.encode(images=retrieval),
+            "text_retrieval": self.encode(texts=retrieval),
+        }
+        both = [
+            metrics.evaluate(found[f"{a}_query"], found[f"{b}_retrieval"], query.labels, retrieval.labels, **options)
+            for a, b in (("image", "text"), ("text", "image"))
+        ]
+        return Report(
+            method=type(self).__name__,
+            bits=self.bits,
+            data=data.name,
+            image_to_text=both[0],
+            text_to_image=both[1],
+            image_codes=codes.diagnostics(found["image_retrieval"]),
+            text_codes=codes.diagnostics(found["text_retrieval"]),
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted hasher as safetensors, in one step. Returns the path."""
+        from safetensors.numpy import save_file
+
+        check(self.fitted, f"{type(self).__name__}: expected a fitted hasher; call fit first")
+        described = {
+            "method": type(self).__name__,
+            "bits": self.bits,
+            "preset": self.preset,
+            "seed": self.seed,
+            "config": dataclasses.asdict(self.config),
+            "image_width": self.image_width_,
+            "text_width": self.text_width_,
+            "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
+            "history": self.history_,
+        }
+        state = {name: np.ascontiguousarray(array) for name, array in self._state().items()}
+        path = Path(path)
+        write_atomically(path, lambda p: save_file(state, p, metadata={"cmhkit": json.dumps(described)}))
+        return path
+
+    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
+        from cmhkit.nn.features import image_features
+
+        return image_features(images, self.image_kind, show_progress=show_progress)
+
+    def _text_input(self, texts: Any) -> np.ndarray:
+        if isinstance(texts, Split):
+            return texts.text_vectors
+        if isinstance(texts, str):
+            raise InputError("texts: expected a list of texts, got one string; write [text]")
+        if isinstance(texts, Sequence) and texts and isinstance(texts[0], str):
+            check(self.vocabulary_ is not None, "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got strings")
+            return self.vocabulary_.bag_of_words(texts)
+        return checked_vectors(texts, "texts")
+
+
+def load(path: str | Path) -> CrossModalHasher:
+    """Read a hasher that `CrossModalHasher.save` wrote. Errors: `InputError` if the file is none."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    check(path.is_file(), f"path: expected a file that a hasher was saved to, got {path}")
+    try:
+        with safe_open(path, framework="np") as file:
+            described = json.loads((file.metadata() or {})["cmhkit"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"path: expected a file written by save, got {path} ({error})") from error
+    method = described["method"]
+    check(method in METHODS, f"path: expected one of the methods {', '.join(METHODS)}, got {method!r}")
+    kind = getattr(importlib.import_module(METHODS[method]), method)
+    hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **described["config"])
+    hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
+    hasher.history_ = described["history"]
+    hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
+    hasher._set_state(state)
+    return hasher
+
+
+@dataclass
+class Run:
+    """What a schedule needs of the call to fit: where to keep checkpoints, whom to call, and whether to show progress."""
+
+    hasher: CrossModalHasher
+    checkpoint_dir: str | Path | None
+    callback: Callback | None
+    show_progress: bool
+    image_shape: tuple[int, ...]
+    text_width: int
+
+    def epoch_done(self, row: dict[str, Any]) -> None:
+        """Add a row to the history and call the callback; the hasher can encode meanwhile."""
+        self.hasher.history_.append(row)
+        if self.callback is not None:
+            self.hasher.image_width_, self.hasher.text_width_ = self.image_shape[0], self.text_width
+            self.callback(row, self.hasher)
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well a hasher retrieves, both ways.
+
+    image_to_text, text_to_image: `metrics.Metrics`. image_codes, text_codes: `codes.CodeDiagnostics` of the retrieval set.
+    """
+
+    method: str
+    bits: int
+    data: str
+    image_to_text: metrics.Metrics
+    text_to_image: metrics.Metrics
+    image_codes: codes.CodeDiagnostics
+    text_codes: codes.CodeDiagnostics
+
+    @property
+    def map_i2t(self) -> float:
+        """MAP of pictures asking for texts, from 0 to 1."""
+        return self.image_to_text.map
+
+    @property
+    def map_t2i(self) -> float:
+        """MAP of texts asking for pictures, from 0 to 1."""
+        return self.text_to_image.map
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(what, image → text, text → image), as text."""
+        ways = (self.image_to_text, self.text_to_image)
+        rows = [("MAP", *(f"{m.map:.3f}" for m in ways))]
+        for n in self.image_to_text.precision_at:
+            rows.append((f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in ways)))
+        rows.append(("queries", *(f"{m.queries}" for m in ways)))
+        rows.append(("queries without a relevant item", *(f"{m.empty_queries}" for m in ways)))
+        rows.append(("different codes searched", f"{self.text_codes.distinct} of {self.text_codes.items}", f"{self.image_codes.distinct} of {self.image_codes.items}"))
+        return rows
+
+    def __repr__(self) -> str:
+        rows = [("", "image → text", "text → image"), *self.rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = ["  ".join((row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]))).rstrip() for row in rows]
+        return "\n".join([f"{self.method}, {self.bits} bits, on {self.data}", *lines])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{text}</th>' for text in ("", "image → text", "text → image"))
+        body = "".join(f'<tr><th scope="row" style="text-align:left">{a}</th><td>{b}</td><td>{c}</td></tr>' for a, b, c in self.rows())
+        return f"<table><caption>{self.method}, {self.bits} bits, on {self.data}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,119 @@
+"""Features of pictures from the frozen backbone, computed once and cached.
+
+The cache knows each picture by its content. A part of a set that was seen before, a query split say, is therefore looked up and not computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmhkit.data import cache
+from cmhkit.data.pairs import checked_images
+from cmhkit.errors import check
+from cmhkit.progress import progress
+
+#: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector of length 1.
+KINDS = {"posterior": "(drawings,)", "scores": "(drawings,)", "pooled": "(256,)", "map": "(128, 8, 8)"}
+_BATCH = 100
+# Fewer pictures than this are computed at once, without a cache.
+_WORTH_CACHING = 64
+
+
+@dataclass(frozen=True)
+class _Stored:
+    maps: np.ndarray
+    scores: np.ndarray
+
+
+_known: dict[bytes, tuple[_Stored, int]] = {}
+
+
+def image_features(images: np.ndarray, kind: str = "posterior", *, show_progress: bool = True) -> np.ndarray:
+    """SceneNet's features of pictures; image features that are vectors already come back as they are.
+
+    images: pictures, uint8, shape (n, H, W, 3), any side (they are resized to 64), or features, shape (n, d).
+    kind: one of `KINDS`. Returns float32, shape (n, ...).
+    Errors: `InputError` for another shape, or a map of features that have no map.
+    """
+    check(kind in KINDS, f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    images = checked_images(images)
+    if images.ndim == 2:
+        check(kind != "map", "images: expected pictures (n, H, W, 3), since a feature map is asked for, got feature vectors")
+        return images
+    names = _names(images)
+    if not all(name in _known for name in names) and len(images) >= _WORTH_CACHING:
+        _remember(images, names, show_progress)
+    missing = [i for i, name in enumerate(names) if name not in _known]
+    new = _compute(images[missing], show_progress=False) if missing else None
+    place = {names[i]: (new, row) for row, i in enumerate(missing)}
+    found = [_known.get(name) or place[name] for name in names]
+    if kind == "map":
+        return np.stack([stored.maps[row] for stored, row in found]).astype(np.float32)
+    if kind == "pooled":
+        maps = np.stack([stored.maps[row] for stored, row in found]).astype(np.float32)
+        return np.concatenate([maps.max(axis=(2, 3)), maps.mean(axis=(2, 3))], axis=1)
+    scores = np.stack([stored.scores[row] for stored, row in found])
+    return scores if kind == "scores" else posterior(scores)
+
+
+def posterior(scores: np.ndarray) -> np.ndarray:
+    """The square root of the softmax of scores, float32, shape (n, drawings). Its Euclidean distance is the Hellinger distance times √2."""
+    shifted = np.exp((scores - scores.max(axis=1, keepdims=True)) / 2)
+    return (shifted / np.sqrt((shifted**2).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def _names(images: np.ndarray) -> list[bytes]:
+    return [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
+
+
+def _remember(images: np.ndarray, names: list[bytes], show_progress: bool) -> None:
+    import torch
+
+    from cmhkit.nn import backbones
+
+    key = {
+        "what": "SceneNet features",
+        "weights": backbones.card()["sha256"],
+        "pictures": hashlib.sha256(b"".join(names)).hexdigest(),
+        "torch": torch.__version__,
+    }
+
+    def build(folder: Path) -> None:
+        stored = _compute(images, show_progress)
+        np.save(folder / "maps.npy", stored.maps)
+        np.save(folder / "scores.npy", stored.scores)
+
+    folder = cache.checked_folder("features", key, build)
+    stored = _Stored(np.load(folder / "maps.npy", mmap_mode="r"), np.load(folder / "scores.npy"))
+    _known.update({name: (stored, row) for row, name in enumerate(names)})
+
+
+def _compute(images: np.ndarray, show_progress: bool) -> _Stored:
+    import torch
+
+    from cmhkit.nn.backbones import scenenet
+
+    net = scenenet()
+    maps, scores = [], []
+    with torch.no_grad(), progress(len(images), "Features of pictures", show_progress) as step:
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(_resized(np.array(images[start : start + _BATCH])))
+            found = net.feature_map(batch)
+            maps.append(found.numpy().astype(np.float16))
+            scores.append(net.scores(found).numpy())
+            step(len(batch))
+    return _Stored(np.concatenate(maps), np.concatenate(scores))
+
+
+def _resized(images: np.ndarray) -> np.ndarray:
+    from cmhkit.nn.backbones import SIDE
+
+    if images.shape[1:3] == (SIDE, SIDE):
+        return images
+    from PIL import Image
+
+    return np.stack([np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX)) for image in images])

@@ -1,0 +1,96 @@
+"""What all schedules share: the device, seeds, presets, and checkpoints that are never half written."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cmhkit.data.cache import write_atomically
+from cmhkit.errors import InputError, check
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resolve_device(device: str = "auto") -> torch.device:
+    """The device to compute on. device: "auto" (CUDA, then MPS, then CPU), or a name that torch knows."""
+    import torch
+
+    if device != "auto":
+        try:
+            return torch.device(device)
+        except RuntimeError as error:
+            raise InputError(f'device: expected "auto" or a torch device such as "cpu" or "cuda:0", got {device!r}') from error
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def generator(seed: int) -> torch.Generator:
+    """A CPU random generator started from a seed. Every draw of a schedule comes from one, so the global state is left alone."""
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
+def configured(presets: dict[str, Any], preset: str, overrides: dict[str, Any]) -> Any:
+    """The preset's frozen dataclass with some fields replaced.
+
+    Errors: `InputError` for an unknown preset, or an unknown field, naming the nearest known one.
+    """
+    check(preset in presets, f"preset: expected one of {', '.join(presets)}, got {preset!r}")
+    config = presets[preset]
+    known = [field.name for field in dataclasses.fields(config)]
+    for name in overrides:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        check(name in known, f"{name}: not an option of this method; {hint}")
+    return dataclasses.replace(config, **overrides)
+
+
+def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Check an option against its allowed values."""
+    check(value in allowed, f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
+
+
+def positive(name: str, value: Any, least: float = 0, *, strict: bool = True) -> None:
+    """Check a number against its lower limit."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and (value > least if strict else value >= least)
+    check(good, f"{name}: expected a number {'above' if strict else 'of at least'} {least}, got {value!r}")
+
+
+class Checkpoints:
+    """The last state of a training run in a folder, replaced in one step at the end of every epoch.
+
+    folder: where to keep it; None keeps nothing. key: what the run depends on; a checkpoint of another run is an error, not a start.
+    """
+
+    def __init__(self, folder: str | Path | None, key: dict[str, Any]) -> None:
+        self.file = None if folder is None else Path(folder) / "checkpoint.pt"
+        self.key = json.dumps(key, sort_keys=True, default=str)
+
+    def load(self) -> dict[str, Any] | None:
+        """The state that was saved last, or None."""
+        import torch
+
+        if self.file is None or not self.file.exists():
+            return None
+        try:
+            saved = torch.load(self.file, weights_only=True)
+            key, state = saved["key"], saved["state"]
+        except Exception as error:
+            raise InputError(f"checkpoint_dir: {self.file} is no checkpoint that can be read ({error}); remove it to start anew") from error
+        check(key == self.key, f"checkpoint_dir: {self.file} is of another run ({key}); expected {self.key}; use an empty folder")
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state made of tensors and plain values."""
+        import torch
+
+        if self.file is not None:
+            write_atomically(self.file, lambda path: torch.save({"key": self.key, "state": state}, path))
