@@ -284,9 +284,9 @@ class Widget:
 
 
 def png(picture: np.ndarray) -> str:
-    """A picture as a PNG data URI. picture: uint8, (R, C, 3) or (R, C)."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, format="png", optimize=True)
+    """A picture as a PNG data URI, with at most 96 colours to keep notebooks small. picture: uint8, (R, C, 3) or (R, C)."""
+    image, buffer = Image.fromarray(np.ascontiguousarray(picture)), io.BytesIO()
+    (image.quantize(96, dither=Image.Dither.NONE) if image.mode == "RGB" else image).save(buffer, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -212,7 +212,7 @@ class GraphState(State):
         figure.savefig(buffer, format="raw", dpi=90)
         width, height = figure.canvas.get_width_height()
         full = np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]
-        return np.asarray(Image.fromarray(np.ascontiguousarray(full)).quantize(64).convert("RGB"))
+        return np.ascontiguousarray(full)
 
 
 class GraphExplorer(Widget):

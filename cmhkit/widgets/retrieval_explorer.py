@@ -51,7 +51,11 @@ class Library:
         return self._queries[key][picture : picture + 1]
 
     def concepts(self, words: Sequence[str]) -> np.ndarray:
-        """The labels that typed words stand for, bool (c,): those that at least half of the retrieval texts with one of the words have."""
+        """The labels that typed words stand for, bool (c,).
+
+        For each word, the labels that retrieval texts with it have at least half as often as the label that they have most: 'dog' stands for one
+        concept, 'food' for several.
+        """
         labels, texts = np.asarray(self.parts["retrieval"].labels) > 0, self.parts["retrieval"].texts
         bags = self.data.vocabulary.bag_of_words(list(texts)) if self._concepts is None else self._concepts
         self._concepts = bags
@@ -59,7 +63,8 @@ class Library:
         for word in words:
             with_word = bags @ self.data.vocabulary.bag_of_words([word])[0] > 0
             if with_word.any():
-                found |= labels[with_word].mean(axis=0) >= 0.5
+                counts = labels[with_word].sum(axis=0)
+                found |= (counts > 0) & (2 * counts >= counts.max())
         return found
 
 
@@ -141,11 +146,9 @@ class RetrievalState(State):
             if wanted:
                 relevant = (np.asarray(found.labels)[:, concepts] > 0).any(axis=1)
         query = f"“{' '.join(known)}”"
-        means = (
-            f"Relevant: the picture has {' or '.join(wanted)}, the concept of the typed words."
-            if wanted
-            else "The typed words stand for no single concept."
-        )
+        means = "No label is known for these words."
+        if wanted:
+            means = f"Relevant: the picture has the label {' or '.join(wanted)}, usual among texts with these words."
         return self._gallery(rows, distances, relevant, f"Pictures for {query}", note, f"<p class='cmh-dim'>{means}</p>", True, unknown)
 
     def _by_picture(self) -> RetrievalResult:
@@ -192,8 +195,8 @@ class RetrievalExplorer(Widget):
 
     data: PairedData. hashers: {"CCA": hasher, "UGACH": {16: hasher, 32: hasher}}, all fitted. k: results, 1 to 50. words, picture: the first
     query, typed words (the default, the first word of the vocabulary) or a row of the query split. method, bits: the first hasher shown, by default
-    the first given. A result is relevant if it shares a label with the query; a typed word has the labels that at least half of the retrieval texts
-    with it have.
+    the first given. A result is relevant if it shares a label with the query; a typed word has the labels of `Library.concepts`, those usual among
+    the retrieval texts with the word.
     Raises `InputError` on an unknown method or number of bits, or a row outside the query split.
     """
 
