@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 NEEDED_GB = 3.0
+PYTHON = getattr(sys, "_base_executable", sys.executable)  # not an activated environment's, which may be the one to be replaced
 
 
 class SetupError(Exception):
@@ -40,8 +41,13 @@ def fingerprint(root: Path) -> str:
     for name in ("pyproject.toml", "constraints.txt"):
         digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
     digest.update(Path(__file__).read_bytes())
-    digest.update(f"{sys.version}\0{sys.executable}\0{root}".encode())
+    digest.update(f"{sys.version}\0{home(root)}".encode())
     return digest.hexdigest()
+
+
+def home(root: Path) -> str:
+    """The Python and the folder that an environment belongs to: it cannot be moved to another of either."""
+    return f"{sys.base_prefix} {root}"
 
 
 def read_stamp(venv: Path) -> dict[str, object]:
@@ -65,16 +71,14 @@ def check_machine(root: Path) -> None:
     """Refuse with one clear message a Python that is too old, has no venv, or a disk that is full."""
     if sys.version_info < OLDEST_PYTHON:
         raise SetupError(
-            f"cmhkit needs Python 3.11 or newer, but {sys.executable} is Python {platform.python_version()}. "
+            f"cmhkit needs Python 3.11 or newer, but {PYTHON} is Python {platform.python_version()}. "
             "Install a newer one and name it: make lab PYTHON=python3.12"
         )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        raise SetupError(
-            f"{sys.executable} has no venv module. On Debian and Ubuntu: sudo apt-get install python3-venv. Then run make again."
-        ) from None
+        raise SetupError(f"{PYTHON} has no venv module. On Debian and Ubuntu: sudo apt-get install python3-venv. Then run make again.") from None
     free = shutil.disk_usage(root).free / 1e9
     if free < NEEDED_GB:
         raise SetupError(f"{root} has {free:.1f} GB free, but the environment needs {NEEDED_GB:.0f} GB. Free some space and run make again.")
@@ -130,7 +134,7 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
     if venv.exists() and (venv / ".installing").exists():
         print(f"set-up: an earlier install into {venv.name} did not finish; starting again.", flush=True)
         shutil.rmtree(venv)
-    if stamp and stamp.get("home") != f"{sys.executable} {root}":
+    if stamp and stamp.get("home") != home(root):
         print(f"set-up: {venv.name} belongs to another Python or folder; starting again.", flush=True)
         shutil.rmtree(venv)
         stamp = {}
@@ -140,9 +144,9 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
     (venv / ".installed.json").unlink(missing_ok=True)
     python = str(venv / "bin" / "python")
     if not (venv / "bin" / "pip").exists():
-        print(f"set-up: making {venv.name} with {sys.executable} (Python {platform.python_version()})", flush=True)
+        print(f"set-up: making {venv.name} with {PYTHON} (Python {platform.python_version()})", flush=True)
         run(
-            [sys.executable, "-m", "venv", str(venv)],
+            [PYTHON, "-m", "venv", str(venv)],
             "Python could not make the environment. On Debian and Ubuntu: sudo apt-get install python3-venv",
         )
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
@@ -155,7 +159,7 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
         "pip could not install the kit; its own message stands above. Check the network and run make again: what was fetched is kept.",
     )
     run([*pip, "check"], "the installed packages do not fit together; pip's message stands above", quiet=True)
-    done = {"fingerprint": fingerprint(root), "extras": wanted, "home": f"{sys.executable} {root}"}
+    done = {"fingerprint": fingerprint(root), "extras": wanted, "home": home(root)}
     part = venv / ".installed.json.part"
     part.write_text(json.dumps(done))
     part.replace(venv / ".installed.json")

@@ -117,8 +117,12 @@ def test_repo2docker_chooses_conda_and_the_binder_folder(monkeypatch: pytest.Mon
     assert chosen.binder_dir == "binder"
     assert chosen.environment_yaml_path == "binder/environment.yml"
     assert chosen.python_version == "3.11"
-    assert chosen.get_start_script() == "binder/start"
+    assert chosen.get_start_script() == "${REPO_DIR}/binder/start"
     assert chosen.get_post_build_scripts() == ["binder/postBuild"]
+    chosen.platform = "linux/amd64"
+    recipe = chosen.render()
+    assert recipe.index("COPY --chown=1000:1000 src/binder/environment.yml") < recipe.index("COPY --chown=1000:1000 src/ ")
+    assert "RUN ./binder/postBuild" in recipe
 
 
 def test_a_commit_does_not_make_binder_install_torch_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +203,7 @@ def finished(setup: ModuleType, root: Path, extras: list[str]) -> Path:
     venv = root / ".venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").touch()
-    (venv / ".installed.json").write_text(json.dumps({"fingerprint": setup.fingerprint(root), "extras": extras, "home": f"{sys.executable} {root}"}))
+    (venv / ".installed.json").write_text(json.dumps({"fingerprint": setup.fingerprint(root), "extras": extras, "home": setup.home(root)}))
     return venv
 
 
@@ -220,6 +224,32 @@ def test_a_killed_install_is_not_trusted(setup: ModuleType, checkout: Path) -> N
     venv = finished(setup, checkout, ["lab"])
     (venv / ".installing").touch()
     assert not setup.is_ready(venv, setup.fingerprint(checkout), ["lab"])
+
+
+def test_an_environment_of_another_folder_is_made_anew(setup: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copied checkout brings its environment along, whose scripts still point to the old folder."""
+    venv = finished(setup, checkout, ["lab"])
+    stamp = json.loads((venv / ".installed.json").read_text())
+    (venv / ".installed.json").write_text(json.dumps({**stamp, "home": "/somewhere/else"}))
+    (venv / "bin" / "pip").touch()
+    (venv / "old").touch()
+    commands: list[list[str]] = []
+    monkeypatch.setattr(setup, "torch_arguments", lambda *_: [])
+    monkeypatch.setattr(setup, "run", lambda command, *_, **__: commands.append(command))
+    setup.install(checkout, venv, ["test"])
+    assert not (venv / "old").exists()
+    assert commands[0] == [setup.PYTHON, "-m", "venv", str(venv)] and commands[1][-1].endswith("[test]")
+
+
+def test_extras_that_are_there_are_kept_up_to_date(setup: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    venv = finished(setup, checkout, ["lab", "test"])
+    (venv / "bin" / "pip").touch()
+    commands: list[list[str]] = []
+    monkeypatch.setattr(setup, "torch_arguments", lambda *_: [])
+    monkeypatch.setattr(setup, "run", lambda command, *_, **__: commands.append(command))
+    setup.install(checkout, venv, ["browser", "lab"])
+    assert commands[0][-1].endswith("[browser,lab,test]")
+    assert setup.is_ready(venv, setup.fingerprint(checkout), ["browser", "lab", "test"])
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"extras": 3}'])
