@@ -312,7 +312,7 @@ def difference(got: Any, expected: Any, tol: float = 1e-6) -> str | None:
         if not isinstance(got, Mapping) or set(got) != set(expected):
             return f"a dict with the keys {sorted(map(str, expected))} is asked for; this is {short(got)}."
         return _first((f"[{key!r}]", difference(got[key], expected[key], tol)) for key in expected)
-    if isinstance(expected, tuple):
+    if isinstance(expected, tuple) or (isinstance(expected, list) and any(isinstance(part, str) for part in expected)):
         if not isinstance(got, tuple | list) or len(got) != len(expected):
             return f"{len(expected)} values are asked for; this is {short(got)}."
         return _first(((f"value {i + 1}", difference(g, e, tol)) for i, (g, e) in enumerate(zip(got, expected, strict=True))))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Example, course
+from course import Example, course
 
 from tools import guards, notebooks
 
