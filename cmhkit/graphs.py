@@ -1,0 +1,266 @@
+"""Graphs over items: who shares a label (S), and who is near whom (the kNN correlation graph)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cmhkit.codes import slices, to_words
+from cmhkit.errors import check
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+METRICS = ("euclidean", "cosine")
+SYMMETRIES = (None, "union", "intersection")
+_SPARSE_CHUNK = 200  # no power of two: a transposed copy at such a stride misses the cache, four times slower
+_SPARSE_BLOCK = 2**23
+_NOISE = 1e-12
+
+
+def check_labels(labels: ArrayLike, name: str) -> NDArray[np.bool_]:
+    """Return a label matrix as bool (n, c), or raise InputError naming the argument `name`: expected 0/1 or bool, two axes, no NaN."""
+    labels = np.asarray(labels)
+    hint = "; for class numbers use np.eye(classes, dtype=bool)[numbers]" if labels.ndim == 1 else ""
+    check(labels.ndim == 2 and labels.shape[1] > 0, f"{name}: expected a matrix (items, labels) of 0/1, got shape {labels.shape}{hint}")
+    if labels.dtype == bool:
+        return labels
+    check(labels.dtype.kind in "iuf", f"{name}: expected 0/1 or bool, got {labels.dtype}")
+    check(not np.isnan(labels).any(), f"{name}: expected 0/1, got NaN")
+    proper = ((labels == 0) | (labels == 1)).all()
+    if not proper:
+        signs = (np.abs(labels) == 1).all()
+        hint = "-1/1; convert with labels > 0" if signs else f"values from {labels.min()} to {labels.max()}; convert with labels > 0"
+        check(False, f"{name}: expected 0/1 or bool, got {hint}")
+    return labels.astype(bool)
+
+
+def label_words(labels: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
+    """A bool label matrix (n, c) as machine words (words, n): two items share a label where the AND of their words is not 0."""
+    return to_words(np.packbits(labels, axis=1))
+
+
+def label_similarity(labels_a: ArrayLike, labels_b: ArrayLike | None = None) -> NDArray[np.bool_]:
+    r"""$S_{ij} = 1$ where item i of `labels_a` and item j of `labels_b` share at least one label (the S of DCMH, SSAH and ADAH).
+
+    labels_a: 0/1, shape (n, c). labels_b: 0/1, shape (m, c), or None for `labels_a` itself. Returns bool, shape (n, m).
+    An item without labels is similar to nothing, itself included. Raises InputError for other values or a different c.
+    """
+    a = check_labels(labels_a, "labels_a")
+    b = a if labels_b is None else check_labels(labels_b, "labels_b")
+    check(a.shape[1] == b.shape[1], f"labels_a, labels_b: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}")
+    words_a, words_b = label_words(a), label_words(b)
+    out = np.zeros((len(a), len(b)), dtype=bool)
+    for rows in slices(len(a), 64):
+        for columns in slices(len(b), 8192):
+            for word_a, word_b in zip(words_a, words_b, strict=True):
+                out[rows, columns] |= (word_a[rows, None] & word_b[columns]) != 0
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class KnnGraph:
+    """The k nearest neighbours of every item.
+
+    neighbours: int64 (n, k), nearest first. distances: float32 (n, k), in the units of the metric.
+    matrix: SciPy CSR of bool (n, n), row = item; made symmetric if `knn_graph` was asked to.
+    """
+
+    neighbours: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    matrix: csr_array
+
+    def agreement(self, labels: ArrayLike) -> float:
+        """Share of (item, neighbour) pairs that share a label: of the directed pairs in `neighbours`, the item itself left out.
+
+        labels: 0/1, shape (n, c). Returns a share in [0, 1]; NaN if there is no such pair. Raises InputError for other labels.
+        """
+        same, pairs = self._shared(labels)
+        return float(same.sum() / pairs.sum()) if pairs.any() else float("nan")
+
+    def agreement_per_item(self, labels: ArrayLike) -> NDArray[np.float64]:
+        """As `agreement`, for each item apart: shape (n,); NaN for an item without another neighbour."""
+        same, pairs = self._shared(labels)
+        count = pairs.sum(axis=1)
+        return np.where(count > 0, same.sum(axis=1) / np.maximum(count, 1), np.nan)
+
+    def _shared(self, labels: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        labels = check_labels(labels, "labels")
+        items = len(self.neighbours)
+        check(len(labels) == items, f"labels: expected one row for each of the {items} items, got {len(labels)}")
+        pairs = self.neighbours != np.arange(items)[:, None]
+        same = np.zeros_like(pairs)
+        for word in label_words(labels):
+            same |= (word[:, None] & word[self.neighbours]) != 0
+        return same & pairs, pairs
+
+
+def knn_graph(
+    x: Any,
+    k: int,
+    *,
+    metric: str = "euclidean",
+    include_self: bool = False,
+    symmetric: str | None = None,
+    chunk: int = 1024,
+) -> KnnGraph:
+    r"""The k-nearest-neighbour graph of UGACH (Zhang, Peng, Yuan, AAAI 2018): $w(p, q) = 1$ where $x_p \in NN_k(x_q)$.
+
+    x: real numbers, shape (n, d), a dense array or any SciPy sparse matrix. k: neighbours an item, 1 to n - 1 (to n with `include_self`).
+    metric: "euclidean", or "cosine" = 1 - cos, in [0, 2]; under cosine a row of zeros has distance 1 to every other item.
+    include_self: each item is its own first neighbour, at distance 0, and counts as one of the k.
+    symmetric: None keeps `.matrix` as the directed lists are; "union" joins p and q where either lists the other; "intersection" where both do.
+    `.neighbours` and `.distances` stay directed. chunk: rows at a time (sparse input: at most 200), which bounds the memory to about
+    8 · chunk · n bytes over the input (and a float32 copy of a dense input of another type).
+
+    Order: by distance, rounded to float32 as returned, then by index; so equal items stand by index, whatever BLAS does to the last digit.
+    That is why this is not scikit-learn's `kneighbors`, which leaves ties to the order of its heap. Dense: a float32 GEMM proposes
+    every item within its worst rounding error of the k-th distance, and these are measured again in float64.
+    Raises InputError for NaN, infinity, a k out of range or an unknown option.
+    """
+    check(metric in METRICS, f"metric: expected one of {METRICS}, got {metric!r}")
+    check(symmetric in SYMMETRIES, f"symmetric: expected one of {SYMMETRIES}, got {symmetric!r}")
+    check(isinstance(chunk, int | np.integer) and chunk > 0, f"chunk: expected a positive whole number, got {chunk!r}")
+    x = _check_vectors(x)
+    items = x.shape[0]
+    most = items if include_self else items - 1
+    check(isinstance(k, int | np.integer) and 1 <= k <= most, f"k: expected 1 to {most} for {items} items, got {k!r}")
+    others = k - 1 if include_self else k
+    neighbours, distances = np.empty((items, k), dtype=np.int64), np.zeros((items, k), dtype=np.float32)
+    neighbours[:, 0] = np.arange(items)
+    if others:
+        source = _source(x)
+        if isinstance(source, _Sparse):
+            chunk = max(1, min(chunk, _SPARSE_CHUNK, _SPARSE_BLOCK // x.shape[1]))
+        for item, (near, far) in enumerate(_nearest_others(source, others, metric, int(chunk))):
+            neighbours[item, k - others :], distances[item, k - others :] = near, far
+    return KnnGraph(neighbours, distances, _adjacency(neighbours, symmetric))
+
+
+def _check_vectors(x: Any) -> Any:
+    from scipy import sparse
+
+    is_sparse = sparse.issparse(x)
+    x = sparse.csr_array(x) if is_sparse else np.asarray(x)
+    values = x.data if is_sparse else x
+    check(x.ndim == 2 and x.shape[0] > 0 and x.shape[1] > 0, f"x: expected shape (items, features), got {x.shape}")
+    check(values.dtype.kind in "biuf", f"x: expected real numbers, got {values.dtype}")
+    lowest, highest = (values.min(), values.max()) if values.size else (0.0, 0.0)
+    check(np.isfinite(lowest) and np.isfinite(highest), "x: expected finite numbers, got NaN or infinity")
+    check(max(abs(float(lowest)), abs(float(highest))) < 1e15, "x: expected numbers below 1e15, got larger ones; rescale x")
+    return x
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """Inner products of dense rows: float32 by GEMM for all, float64 for chosen ones."""
+
+    x: NDArray
+    single: NDArray[np.float32]
+    norms: NDArray[np.float64]
+    terms: int
+
+    def block(self, rows: slice) -> NDArray[np.float32]:
+        return self.single[rows] @ self.single.T
+
+    def measure(self, block: NDArray, row: int, item: int, candidates: NDArray, metric: str) -> NDArray[np.float64]:
+        parts = [self._measure(item, candidates[part], metric) for part in slices(len(candidates), 1024)]
+        return np.concatenate(parts)
+
+    def _measure(self, item: int, candidates: NDArray, metric: str) -> NDArray[np.float64]:
+        near, own = self.x[candidates].astype(np.float64), self.x[item].astype(np.float64)
+        if metric == "cosine":
+            near *= own
+            return _cosine_distance(near.sum(axis=1), self.norms[candidates] * self.norms[item])
+        near -= own
+        return np.sqrt(np.einsum("ij,ij->i", near, near))
+
+
+@dataclass(frozen=True)
+class _Sparse:
+    """Inner products of sparse rows, in float64: a sparse set times a dense block, so that equal rows give equal sums."""
+
+    x: csr_array
+    norms: NDArray[np.float64]
+    terms: int = 0
+
+    def block(self, rows: slice) -> NDArray[np.float64]:
+        return np.ascontiguousarray((self.x @ np.ascontiguousarray(self.x[rows].toarray().T)).T)
+
+    def measure(self, block: NDArray, row: int, item: int, candidates: NDArray, metric: str) -> NDArray[np.float64]:
+        product = block[row, candidates]
+        if metric == "cosine":
+            return _cosine_distance(product, self.norms[candidates] * self.norms[item])
+        total = self.norms[candidates] ** 2 + self.norms[item] ** 2
+        square = total - 2 * product
+        square[square < _NOISE * total] = 0.0
+        return np.sqrt(square)
+
+
+def _source(x: Any) -> _Dense | _Sparse:
+    from scipy import sparse
+
+    if sparse.issparse(x):
+        x = x.astype(np.float64)
+        return _Sparse(x, np.sqrt(np.asarray(x.multiply(x).sum(axis=1)).ravel()))
+    norms = np.concatenate([np.linalg.norm(x[rows].astype(np.float64), axis=1) for rows in slices(len(x), 256)])
+    return _Dense(x, np.ascontiguousarray(x, dtype=np.float32), norms, x.shape[1])
+
+
+def _nearest_others(source: _Dense | _Sparse, k: int, metric: str, chunk: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """For each item, the k nearest others and their distances: rough distances find the candidates, `measure` orders them."""
+    slack = _rounding_slack(source.norms, source.terms, metric)
+    for rows in slices(len(source.norms), chunk):
+        block = source.block(rows)
+        rough = _rough_distances(block, rows, source.norms, metric)
+        for row, item in enumerate(range(rows.start, rows.stop)):
+            rough[row, item] = np.inf
+            limit = np.partition(rough[row], k - 1)[k - 1] + slack[item]
+            rough[row, item] = np.nan
+            candidates = np.flatnonzero(rough[row] <= limit)
+            distance = source.measure(block, row, item, candidates, metric).astype(np.float32)
+            order = np.argsort(distance, kind="stable")[:k]
+            yield candidates[order], distance[order]
+
+
+def _rough_distances(block: NDArray, rows: slice, norms: NDArray, metric: str) -> NDArray[np.float32]:
+    """From inner products (rows, n): the squared Euclidean distance without the row's own square, or minus the cosine; a float32 block is reused."""
+    rough = block.astype(np.float32, copy=False)
+    if metric == "cosine":
+        inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)
+        rough *= -inverse[rows, None]
+        rough *= inverse
+        return rough
+    rough *= -2
+    rough += (norms**2).astype(np.float32)
+    return rough
+
+
+def _rounding_slack(norms: NDArray, terms: int, metric: str) -> NDArray[np.float64]:
+    """Twice the worst error of `_rough_distances`: a float32 sum of d products is off by at most about d · 2^-24 · |x| |y|."""
+    unit = np.finfo(np.float32).eps / 2
+    if metric == "cosine":
+        return np.full(len(norms), 2 * (terms + 16) * unit)
+    return (terms + 16) * unit * (norms + norms.max()) ** 2
+
+
+def _cosine_distance(product: NDArray, norms: NDArray) -> NDArray[np.float64]:
+    cosine = np.divide(product, norms, out=np.zeros(len(product)), where=norms > 0)
+    return np.clip(np.round(1.0 - cosine, 12), 0.0, 2.0)
+
+
+def _adjacency(neighbours: NDArray[np.int64], symmetric: str | None) -> csr_array:
+    from scipy import sparse
+
+    items, k = neighbours.shape
+    columns = np.sort(neighbours, axis=1).ravel()
+    matrix = sparse.csr_array((np.ones(items * k, dtype=bool), columns, np.arange(0, items * k + 1, k)), shape=(items, items))
+    if symmetric == "union":
+        matrix = matrix.maximum(matrix.T)
+    elif symmetric == "intersection":
+        matrix = matrix.multiply(matrix.T)
+    return sparse.csr_array(matrix, dtype=bool)

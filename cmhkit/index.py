@@ -1,0 +1,131 @@
+"""Top-k search by Hamming distance over packed codes: exact, and the same answer from NumPy and from faiss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
+from cmhkit.errors import check
+
+ENGINES = ("auto", "numpy", "faiss")
+_TILE_ITEMS = 16384
+_FAISS_RESULTS = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """The answer to a search. ids: int64 (n, k), nearest first. distances: uint16 (n, k), in bits."""
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.uint16]
+
+
+class HammingIndex:
+    """Packed codes that can be searched for the k nearest, exactly; equal distances stand by id, the lower first.
+
+    database: packed, shape (m, K // 8). ids: m different whole numbers, or None for 0 to m - 1.
+    engine: "numpy", "faiss" (`IndexBinaryFlat`, Douze et al. 2024), or "auto": faiss where it is installed. Both give the same answer.
+    faiss leaves open which of several equally far items it returns at the place where k cuts; those are asked for again with a range search.
+    Raises InputError for codes or ids of another kind, and for engine="faiss" without faiss.
+    """
+
+    def __init__(self, database: ArrayLike, ids: ArrayLike | None = None, engine: str = "auto") -> None:
+        database = check_packed(database, "database")
+        check(len(database) > 0, "database: expected at least one code, got none")
+        check(engine in ENGINES, f"engine: expected one of {ENGINES}, got {engine!r}")
+        has_faiss = engine != "numpy" and find_spec("faiss") is not None
+        check(engine != "faiss" or has_faiss, "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'")
+        self.engine = "faiss" if has_faiss else "numpy"
+        self.ids, order = _check_ids(ids, len(database))
+        self._database = database if order is None else database[order]
+        if self.engine == "faiss":
+            self._faiss = _faiss_index(self._database)
+        else:
+            self._words = to_words(self._database)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"HammingIndex({len(self)} codes, {8 * self._database.shape[1]} bits, engine={self.engine!r})"
+
+    def search(self, query: ArrayLike, k: int) -> Hits:
+        """The k nearest codes of every query.
+
+        query: packed, shape (n, K // 8), the database's K. k: 1 to the size of the database.
+        Returns Hits: ids (n, k) and distances (n, k), by distance, then by id. Raises InputError for another K or k.
+        """
+        query = check_packed(query, "query")
+        check_same_bits(query, self._database, "query", "database")
+        check(isinstance(k, int | np.integer) and 1 <= k <= len(self), f"k: expected 1 to {len(self)} (the database's size), got {k!r}")
+        places, distances = (self._search_faiss if self.engine == "faiss" else self._search_numpy)(query, int(k))
+        return Hits(self.ids[places], distances)
+
+    def _search_numpy(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray, NDArray]:
+        places, distances = np.empty((len(query), k), dtype=np.int64), np.empty((len(query), k), dtype=np.uint16)
+        bits = 8 * query.shape[1]
+        row = np.empty(len(self), dtype=np.uint8 if bits < 256 else np.uint16)
+        for number, words in enumerate(to_words(query).T):
+            for columns in slices(len(row), _TILE_ITEMS):
+                row[columns] = distance_tile(words[:, None], self._words[:, columns])[0]
+            places[number], distances[number] = _smallest(row, k, bits)
+        return places, distances
+
+    def _search_faiss(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray, NDArray]:
+        found, places = self._faiss.search(query, min(k + 1, len(self)))
+        order = np.lexsort((places, found), axis=1)
+        found, places = np.take_along_axis(found, order, axis=1), np.take_along_axis(places, order, axis=1)
+        tied = found[:, k - 1] == found[:, -1] if k < len(self) else np.zeros(len(query), dtype=bool)
+        found, places = np.ascontiguousarray(found[:, :k]), np.ascontiguousarray(places[:, :k])
+        for radius in np.unique(found[tied, -1]):
+            rows = np.flatnonzero(tied & (found[:, -1] == radius))
+            for part in slices(len(rows), max(1, _FAISS_RESULTS // len(self))):
+                self._repair(query, rows[part], int(radius), found, places)
+        return places, found.astype(np.uint16)
+
+    def _repair(self, query: NDArray[np.uint8], rows: NDArray, radius: int, found: NDArray, places: NDArray) -> None:
+        """Fill the places at exactly `radius`, where k cuts a tie, with the lowest ids there (faiss's range search is: closer than)."""
+        limits, distance, item = self._faiss.range_search(query[rows], radius + 1)
+        for row, start, stop in zip(rows, limits[:-1].astype(np.int64), limits[1:].astype(np.int64), strict=True):
+            at_radius = np.sort(item[start:stop][distance[start:stop] == radius])
+            first = np.searchsorted(found[row], radius)
+            places[row, first:] = at_radius[: places.shape[1] - first]
+
+
+def _smallest(row: NDArray, k: int, bits: int) -> tuple[NDArray, NDArray]:
+    """The k smallest of a row of small whole numbers, ties by place: find the k-th value by counting, then read off its places."""
+    low, high = int(row.min()), bits
+    while low < high:
+        middle = (low + high) // 2
+        if np.count_nonzero(row <= middle) >= k:
+            high = middle
+        else:
+            low = middle + 1
+    closer = np.flatnonzero(row < low)
+    places = np.concatenate([closer[np.argsort(row[closer], kind="stable")], np.flatnonzero(row == low)[: k - len(closer)]])
+    return places, row[places]
+
+
+def _check_ids(ids: ArrayLike | None, items: int) -> tuple[NDArray[np.int64], NDArray | None]:
+    """The ids in ascending order, and the order that sorts the database so (None if it already is)."""
+    if ids is None:
+        return np.arange(items), None
+    ids = np.asarray(ids)
+    check(ids.ndim == 1 and len(ids) == items, f"ids: expected one for each of the {items} codes, got shape {ids.shape}")
+    check(ids.dtype.kind in "iu", f"ids: expected whole numbers, got {ids.dtype}")
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order].astype(np.int64)
+    check((ids[1:] != ids[:-1]).all(), "ids: expected different ones, got the same id twice")
+    return ids, order
+
+
+def _faiss_index(database: NDArray[np.uint8]) -> object:
+    import faiss
+
+    index = faiss.IndexBinaryFlat(8 * database.shape[1])
+    index.add(database)
+    return index

@@ -1,0 +1,90 @@
+import importlib.util
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmhkit import index as module
+from cmhkit.codes import hamming
+from cmhkit.errors import InputError
+from cmhkit.index import HammingIndex
+
+HAS_FAISS = importlib.util.find_spec("faiss") is not None
+ENGINES = ["numpy", pytest.param("faiss", marks=pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed"))]
+
+
+def by_sorting(query, database, ids, k):
+    distance = hamming(query, database)
+    order = np.array([np.lexsort((ids, row))[:k] for row in distance])
+    return ids[order], np.take_along_axis(distance, order, axis=1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@given(
+    seed=st.integers(0, 10**6),
+    items=st.integers(1, 40),
+    width=st.sampled_from([1, 2, 3, 8, 9, 40]),
+    values=st.sampled_from([1, 2, 256]),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_same_as_sorting_by_distance_and_id(engine, seed, items, width, values, data):
+    rng = np.random.default_rng(seed)
+    database, query = rng.integers(0, values, (items, width), dtype=np.uint8), rng.integers(0, values, (4, width), dtype=np.uint8)
+    ids = rng.permutation(1000)[:items] - 500
+    k = data.draw(st.integers(1, items))
+    got = HammingIndex(database, ids=ids, engine=engine).search(query, k)
+    expected_ids, expected_distances = by_sorting(query, database, ids, k)
+    assert got.ids.dtype == np.int64 and got.distances.dtype == np.uint16
+    assert (got.distances == expected_distances).all()
+    assert (got.ids == expected_ids).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_many_ties_across_tiles(engine, monkeypatch):
+    monkeypatch.setattr(module, "_TILE_ITEMS", 700)
+    monkeypatch.setattr(module, "_FAISS_RESULTS", 10_000)
+    rng = np.random.default_rng(0)
+    database, query = rng.integers(0, 256, (5000, 1), dtype=np.uint8), rng.integers(0, 256, (20, 1), dtype=np.uint8)
+    got = HammingIndex(database, engine=engine).search(query, 100)
+    ids, distances = by_sorting(query, database, np.arange(5000), 100)
+    assert (got.ids == ids).all() and (got.distances == distances).all()
+
+
+def test_auto_takes_numpy_without_faiss(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    database = np.zeros((3, 1), dtype=np.uint8)
+    assert HammingIndex(database).engine == "numpy"
+    with pytest.raises(InputError, match="engine: 'faiss' is not installed"):
+        HammingIndex(database, engine="faiss")
+
+
+@pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed")
+def test_auto_takes_faiss():
+    index = HammingIndex(np.zeros((3, 1), dtype=np.uint8))
+    assert index.engine == "faiss" and len(index) == 3 and "3 codes, 8 bits" in repr(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"database": np.zeros((3, 1))}, "database: expected packed"),
+        ({"database": np.zeros((0, 1), dtype=np.uint8)}, "database: expected at least one"),
+        ({"ids": [1, 2]}, "ids: expected one for each of the 3"),
+        ({"ids": [1, 2, 1]}, "ids: .*twice"),
+        ({"ids": [1.0, 2.0, 3.0]}, "ids: expected whole numbers"),
+        ({"engine": "annoy"}, "engine: expected one of"),
+    ],
+)
+def test_what_an_index_refuses(change, word):
+    with pytest.raises(InputError, match=word):
+        HammingIndex(**{"database": np.zeros((3, 1), dtype=np.uint8), "engine": "numpy"} | change)
+
+
+@pytest.mark.parametrize(
+    ("width", "k", "word"), [(1, 4, "k: expected 1 to 3"), (1, 0, "k: expected"), (1, 1.5, "k: expected"), (2, 1, "16 and 8 bits")]
+)
+def test_what_search_refuses(width, k, word):
+    with pytest.raises(InputError, match=word):
+        HammingIndex(np.zeros((3, 1), dtype=np.uint8), engine="numpy").search(np.zeros((1, width), dtype=np.uint8), k)
