@@ -1,0 +1,20 @@
+"""UGACH: unsupervised generative adversarial cross-modal hashing (Zhang, Peng, Yuan, AAAI 2018)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cmhkit.ugach.training import UGACH, UGACHConfig
+
+__all__ = ["UGACH", "UGACHConfig", "losses", "model", "training"]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in ("UGACH", "UGACHConfig"):
+        return getattr(importlib.import_module("cmhkit.ugach.training"), name)
+    if name in ("losses", "model", "training"):
+        return importlib.import_module(f"cmhkit.ugach.{name}")
+    raise AttributeError(f"module 'cmhkit.ugach' has no attribute {name!r}")

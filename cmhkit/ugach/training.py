@@ -1,0 +1,359 @@
+"""UGACH's schedule: correlation graphs, pretraining of the discriminator, then rounds of the game.
+
+Every step takes a random pool of training items. Its items are the queries, in both directions, and the candidates at once, so that each
+network embeds a pool once a step. While one network is frozen its codes of the whole training set are computed once a round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmhkit.errors import InputError, check
+from cmhkit.graphs import knn_graph
+from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.progress import progress
+from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_device
+from cmhkit.ugach import losses
+from cmhkit.ugach.model import CrossModalNetwork
+
+OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+
+
+@dataclass(frozen=True)
+class UGACHConfig:
+    """Every choice of UGACH. docs/CHOICES.md tells where each default comes from.
+
+    Networks. hidden: units of the representation layer. init_std: of the weights, None scales by the width. input_scaling: "none", "l2",
+    "standard" (z-scores of the training set) or "standard-l2".
+    Graphs. k_image, k_text: neighbours in each graph, the item itself counted. metric_image, metric_text: "euclidean" or "cosine".
+    symmetric: make each graph undirected.
+    Game. margin: m, or "K/8". temperature: of the generator. pool: items a step. draws: items drawn a query. positives: related items a
+    query and step. reject_positives: the discriminator is not shown related items as generated ones. reward: "softplus" or "sigmoid".
+    baseline: "none" or "mean". log_p: over the "pool" or the "draws".
+    Schedule. pretrain_steps: of the discriminator, with uniform negatives. pretrain_positives: "graph" or "pair" (the pair itself only).
+    rounds: of the game. d_steps, g_steps: steps of each in a round. negatives: "generator", or "uniform" (the ablation without a generator).
+    generator_start: "random", or "discriminator" (a copy of the pretrained one). optimiser: "sgd" or "adam". lr_pretrain, lr_d, lr_g:
+    rates. weight_decay: on the weights of every layer. dropout: share of the inputs that are left out, in the discriminator's steps.
+    """
+
+    hidden: int = 512
+    init_std: float | None = None
+    input_scaling: str = "l2"
+    k_image: int = 10
+    k_text: int = 50
+    metric_image: str = "euclidean"
+    metric_text: str = "cosine"
+    symmetric: bool = False
+    margin: float | str = 1.0
+    temperature: float = 1.0
+    pool: int = 500
+    draws: int = 8
+    positives: int = 8
+    reject_positives: bool = True
+    reward: str = "softplus"
+    baseline: str = "mean"
+    log_p: str = "pool"
+    pretrain_steps: int = 300
+    pretrain_positives: str = "graph"
+    rounds: int = 10
+    d_steps: int = 30
+    g_steps: int = 15
+    negatives: str = "generator"
+    generator_start: str = "random"
+    optimiser: str = "adam"
+    lr_pretrain: float = 1e-3
+    lr_d: float = 1e-3
+    lr_g: float = 1e-3
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        one_of("input_scaling", self.input_scaling, ("none", "l2", "standard", "standard-l2"))
+        one_of("metric_image", self.metric_image, ("euclidean", "cosine"))
+        one_of("metric_text", self.metric_text, ("euclidean", "cosine"))
+        one_of("reward", self.reward, ("softplus", "sigmoid"))
+        one_of("baseline", self.baseline, ("none", "mean"))
+        one_of("log_p", self.log_p, ("pool", "draws"))
+        one_of("pretrain_positives", self.pretrain_positives, ("graph", "pair"))
+        one_of("negatives", self.negatives, ("generator", "uniform"))
+        one_of("generator_start", self.generator_start, ("random", "discriminator"))
+        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        for name in ("hidden", "k_image", "k_text", "temperature", "pool", "draws", "positives", "d_steps", "lr_pretrain", "lr_d", "lr_g"):
+            positive(name, getattr(self, name))
+        for name in ("pretrain_steps", "rounds", "g_steps", "weight_decay", "dropout"):
+            positive(name, getattr(self, name), strict=False)
+        check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
+        check(self.draws >= 2 or self.baseline == "none", "draws: expected at least 2, since baseline='mean' compares draws, got 1")
+        if self.margin != "K/8":
+            positive("margin", self.margin)
+
+    def margin_for(self, bits: int) -> float:
+        """The margin m as a number."""
+        return bits / 8 if self.margin == "K/8" else float(self.margin)
+
+
+LAB = UGACHConfig()
+PAPER = UGACHConfig(
+    hidden=8192, init_std=0.1, k_image=5, k_text=5, metric_text="euclidean", symmetric=True, pool=300, draws=2, positives=1, optimiser="sgd",
+    pretrain_steps=1000, rounds=30, d_steps=250, g_steps=500, lr_pretrain=0.01, lr_d=0.001, lr_g=0.01, reward="softplus", baseline="none",
+)  # fmt: skip
+OFFICIAL = UGACHConfig(
+    hidden=8192, init_std=0.1, input_scaling="none", k_image=5, k_text=5, metric_text="euclidean", symmetric=False, margin="K/8", pool=300,
+    draws=2, positives=1, optimiser="sgd", pretrain_steps=1000, pretrain_positives="pair", rounds=30, d_steps=250, g_steps=500,
+    lr_pretrain=0.01, lr_d=0.001, lr_g=0.01, weight_decay=0.01, reward="sigmoid", baseline="none", log_p="draws",
+)  # fmt: skip
+
+
+class UGACH(CrossModalHasher):
+    """Unsupervised generative adversarial cross-modal hashing. No label is read. The codes come from the discriminator.
+
+    Options: `UGACHConfig`. Fitted state besides `CrossModalHasher`'s: `discriminator_`, `generator_`, and `positives_`, for each
+    training item the items that a graph relates to it.
+    """
+
+    presets: ClassVar[dict[str, Any]] = {"lab": LAB, "paper": PAPER, "official": OFFICIAL}
+
+    def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
+        config = self.config
+        least = max(2, config.k_image + 1, config.k_text + 1)
+        check(len(images) >= least, f"data: expected at least {least} training pairs for graphs of {config.k_image} and {config.k_text} neighbours, got {len(images)}")
+        self._scaling = _fit_scaling(images, texts, config.input_scaling)
+        self._device = resolve_device(self.device)
+        self.positives_ = related_items(images, texts, config)
+        random = generator(self.seed)
+        shape = (images.shape[1], texts.shape[1], config.hidden, self.bits, config.init_std, random)
+        self.discriminator_ = CrossModalNetwork(*shape).to(self._device)
+        self.generator_ = CrossModalNetwork(*shape).to(self._device)
+        Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).play(run)
+
+    def _scaled(self, x: np.ndarray, which: str) -> Tensor:
+        return torch.from_numpy(_scale(x, self._scaling.get(f"{which}_mean"), self._scaling.get(f"{which}_deviation"), self.config.input_scaling)).to(self._device)
+
+    @torch.no_grad()
+    def _image_values(self, images: np.ndarray) -> np.ndarray:
+        return self.discriminator_.image.logits(self._scaled(images, "image")).cpu().numpy()
+
+    @torch.no_grad()
+    def _text_values(self, texts: np.ndarray) -> np.ndarray:
+        return self.discriminator_.text.logits(self._scaled(texts, "text")).cpu().numpy()
+
+    def _state(self) -> dict[str, np.ndarray]:
+        networks = {"discriminator": self.discriminator_, "generator": self.generator_}
+        weights = {f"{name}.{key}": value.cpu().numpy() for name, net in networks.items() for key, value in net.state_dict().items()}
+        return weights | {f"scaling.{key}": value for key, value in self._scaling.items()}
+
+    def _set_state(self, state: dict[str, np.ndarray]) -> None:
+        self._device = resolve_device(self.device)
+        self._scaling = {key.removeprefix("scaling."): value for key, value in state.items() if key.startswith("scaling.")}
+        for name in ("discriminator", "generator"):
+            net = CrossModalNetwork(self.image_width_, self.text_width_, self.config.hidden, self.bits, self.config.init_std, generator(0))
+            weights = {key.removeprefix(f"{name}."): torch.from_numpy(value) for key, value in state.items() if key.startswith(f"{name}.")}
+            net.load_state_dict(weights)
+            setattr(self, f"{name}_", net.to(self._device))
+
+
+def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any:
+    """Which items the two correlation graphs relate: a sparse bool matrix (n, n), the item itself always among them.
+
+    An edge of either graph counts, for both directions of retrieval. Source: the note, "Correlation graph"; k counts the item itself.
+    """
+    symmetric = "union" if config.symmetric else None
+    graphs = [
+        knn_graph(images, config.k_image, metric=config.metric_image, include_self=True, symmetric=symmetric),
+        knn_graph(texts, config.k_text, metric=config.metric_text, include_self=True, symmetric=symmetric),
+    ]
+    from scipy.sparse import identity
+
+    return ((graphs[0].matrix + graphs[1].matrix + identity(len(images), dtype=bool, format="csr")) > 0).tocsr()
+
+
+class Game:
+    """The two players over one training set.
+
+    images, texts: scaled inputs, shapes (n, d) and (n, t). random: every draw comes from it.
+    """
+
+    def __init__(self, hasher: UGACH, images: Tensor, texts: Tensor, random: torch.Generator) -> None:
+        self.hasher, self.config = hasher, hasher.config
+        self.images, self.texts, self.random = images, texts, random
+        self.margin = self.config.margin_for(hasher.bits)
+        self.n, self.pool = len(images), min(self.config.pool, len(images))
+
+    def play(self, run: Run) -> None:
+        """Pretrain the discriminator, then play the rounds, with a checkpoint after each."""
+        config = self.config
+        key = {"method": "UGACH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
+        checkpoints = Checkpoints(run.checkpoint_dir, key)
+        optimisers = {
+            "pretrain": self._optimiser(self.hasher.discriminator_, config.lr_pretrain),
+            "d": self._optimiser(self.hasher.discriminator_, config.lr_d),
+            "g": self._optimiser(self.hasher.generator_, config.lr_g),
+        }
+        done = self._resume(checkpoints.load(), optimisers, run)
+        total = config.pretrain_steps + config.rounds * (config.d_steps + config.g_steps)
+        passed = 0 if done == 0 else config.pretrain_steps + (done - 1) * (config.d_steps + config.g_steps)
+        with progress(total, "UGACH", run.show_progress) as step:
+            step(passed)
+            for epoch in range(done, config.rounds + 1):
+                row = self._pretrain(optimisers["pretrain"], step) if epoch == 0 else self._round(epoch, optimisers, step)
+                self._check_finite(row)
+                run.epoch_done(row)
+                checkpoints.save(self._checkpoint(epoch + 1, optimisers))
+
+    def _pretrain(self, optimiser: torch.optim.Optimizer, step: Any) -> dict[str, Any]:
+        graph_only = self.config.pretrain_positives == "graph"
+        found = [self._d_step(optimiser, uniform=True, graph=graph_only, step=step) for _ in range(self.config.pretrain_steps)]
+        if self.config.generator_start == "discriminator":
+            self.hasher.generator_.load_state_dict(self.hasher.discriminator_.state_dict())
+        return {"epoch": 0, "stage": "pretraining", **_means(found)}
+
+    def _round(self, epoch: int, optimisers: dict[str, torch.optim.Optimizer], step: Any) -> dict[str, Any]:
+        uniform = self.config.negatives == "uniform"
+        if not uniform:
+            self.generated = self._embedded(self.hasher.generator_)
+        found = [self._d_step(optimisers["d"], uniform=uniform, graph=True, step=step) for _ in range(self.config.d_steps)]
+        row = {"epoch": epoch, "stage": "game", **_means(found)}
+        if not uniform:
+            self.judged = self._embedded(self.hasher.discriminator_)
+            row |= _means([self._g_step(optimisers["g"], step) for _ in range(self.config.g_steps)])
+        return row
+
+    @torch.no_grad()
+    def _embedded(self, net: CrossModalNetwork) -> tuple[Tensor, Tensor]:
+        """The codes of the whole training set: a frozen player embeds it once a round."""
+        return net(self.images, self.texts)
+
+    def _d_step(self, optimiser: torch.optim.Optimizer, *, uniform: bool, graph: bool, step: Any) -> dict[str, float]:
+        items, related = self._draw_pool(graph)
+        loss_parts, active = [], 0.0
+        embedded = self.hasher.discriminator_(self._dropped(self.images[items]), self._dropped(self.texts[items]))
+        for way, (query, found) in enumerate((embedded, embedded[::-1])):
+            with torch.no_grad():
+                if uniform:
+                    weights = torch.ones(len(items), len(items), device=query.device)
+                else:
+                    # generated[way] holds the queries' modality, generated[1 - way] the candidates'.
+                    weights = losses.generator_log_probability(
+                        self.generated[way][items], self.generated[1 - way][items], self.config.temperature
+                    ).exp()
+                if self.config.reject_positives:
+                    weights = weights.masked_fill(related, 0)
+                negatives, usable = self._draw(weights, self.config.draws)
+                positives, _ = self._draw(related.float(), self.config.positives)
+            distance = losses.squared_distance(query, found)
+            score = losses.relevance_score(
+                distance.gather(1, positives)[usable][:, :, None], distance.gather(1, negatives)[usable][:, None, :], self.margin
+            )
+            loss_parts.append(score.mean())
+            active += (score > 0).float().mean().item() / 2
+        loss = sum(loss_parts)
+        self._descend(optimiser, loss)
+        step(1)
+        return {"d_loss": loss.item() / 2, "active": active}
+
+    def _g_step(self, optimiser: torch.optim.Optimizer, step: Any) -> dict[str, float]:
+        items, related = self._draw_pool(graph=True)
+        embedded = self.hasher.generator_(self.images[items], self.texts[items])
+        parts, earned, spread = [], 0.0, 0.0
+        for way, (query, found) in enumerate((embedded, embedded[::-1])):
+            log_p = losses.generator_log_probability(query, found, self.config.temperature)
+            with torch.no_grad():
+                drawn, _ = self._draw(log_p.exp(), self.config.draws)
+                positives, _ = self._draw(related.float(), 1)
+                distance = losses.squared_distance(self.judged[way][items], self.judged[1 - way][items])
+                score = losses.relevance_score(distance.gather(1, positives), distance.gather(1, drawn), self.margin)
+                reward = losses.generator_reward(score, self.config.reward)
+            parts.append(losses.policy_loss(losses.draws_log_probability(log_p, drawn, self.config.log_p), reward, self.config.baseline))
+            earned += reward.mean().item() / 2
+            spread += -(log_p.exp() * log_p).sum(1).mean().item() / 2
+        self._descend(optimiser, sum(parts))
+        step(1)
+        return {"reward": earned, "entropy": spread}
+
+    def _draw_pool(self, graph: bool) -> tuple[Tensor, Tensor]:
+        """A random pool of items, and which of them are related, bool (pool, pool)."""
+        items = torch.randperm(self.n, generator=self.random)[: self.pool]
+        if not graph:
+            return items, torch.eye(self.pool, dtype=torch.bool, device=self.images.device)
+        rows = items.numpy()
+        related = self.hasher.positives_[rows][:, rows].toarray()
+        return items, torch.from_numpy(related).to(self.images.device)
+
+    def _draw(self, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Draw positions with replacement in proportion to weights. Returns them, (n, count), and which rows had any weight, bool (n,)."""
+        usable = weights.sum(1) > 0
+        safe = torch.where(usable[:, None], weights, torch.ones_like(weights))
+        drawn = torch.multinomial(safe.cpu(), count, replacement=True, generator=self.random)
+        return drawn.to(weights.device), usable
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        if self.config.dropout == 0:
+            return x
+        kept = torch.rand(x.shape, generator=self.random).to(x.device) >= self.config.dropout
+        return x * kept / (1 - self.config.dropout)
+
+    def _optimiser(self, net: CrossModalNetwork, rate: float) -> torch.optim.Optimizer:
+        return OPTIMISERS[self.config.optimiser](net.parameters(), lr=rate)
+
+    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        if self.config.weight_decay:
+            weights = (p for group in optimiser.param_groups for p in group["params"] if p.ndim > 1)
+            loss = loss + self.config.weight_decay * sum(w.square().sum() / 2 for w in weights)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def _check_finite(self, row: dict[str, Any]) -> None:
+        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
+        if bad:
+            raise InputError(f"UGACH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate or another input_scaling")
+
+    def _checkpoint(self, epochs: int, optimisers: dict[str, torch.optim.Optimizer]) -> dict[str, Any]:
+        return {
+            "epochs": epochs,
+            "discriminator": self.hasher.discriminator_.state_dict(),
+            "generator": self.hasher.generator_.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
+            "random": self.random.get_state(),
+            "history": self.hasher.history_,
+        }
+
+    def _resume(self, state: dict[str, Any] | None, optimisers: dict[str, torch.optim.Optimizer], run: Run) -> int:
+        """How many epochs are done."""
+        if state is None:
+            return 0
+        self.hasher.discriminator_.load_state_dict(state["discriminator"])
+        self.hasher.generator_.load_state_dict(state["generator"])
+        for name, optimiser in optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.random.set_state(state["random"])
+        self.hasher.history_ = state["history"]
+        return state["epochs"]
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+
+def _fit_scaling(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, np.ndarray]:
+    if not kind.startswith("standard"):
+        return {}
+    found = {}
+    for name, x in (("image", images), ("text", texts)):
+        deviation = x.std(axis=0)
+        found[f"{name}_mean"], found[f"{name}_deviation"] = x.mean(axis=0), np.where(deviation > 0, deviation, 1).astype(np.float32)
+    return found
+
+
+def _scale(x: np.ndarray, mean: np.ndarray | None, deviation: np.ndarray | None, kind: str) -> np.ndarray:
+    if mean is not None and deviation is not None:
+        x = (x - mean) / deviation
+    if kind.endswith("l2"):
+        length = np.linalg.norm(x, axis=1, keepdims=True)
+        x = x / np.where(length > 0, length, 1) * np.float32(np.sqrt(x.shape[1]) if kind == "standard-l2" else 1)
+    return np.ascontiguousarray(x, dtype=np.float32)
