@@ -99,7 +99,12 @@ class CrossModalHasher:
             images = images[data.parts["train"]]
         self.vocabulary_: Vocabulary | None = data.vocabulary
         self.history_ = []
-        self._fit(images, train.text_vectors, train.labels, Run(self, checkpoint_dir, callback, show_progress, images.shape[1:], train.text_vectors.shape[1]))
+        self._fit(
+            images,
+            train.text_vectors,
+            train.labels,
+            Run(self, checkpoint_dir, callback, show_progress, images.shape[1:], train.text_vectors.shape[1]),
+        )
         self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
         return self
 
@@ -185,7 +190,10 @@ class CrossModalHasher:
         if isinstance(texts, str):
             raise InputError("texts: expected a list of texts, got one string; write [text]")
         if isinstance(texts, Sequence) and texts and isinstance(texts[0], str):
-            check(self.vocabulary_ is not None, "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got strings")
+            check(
+                self.vocabulary_ is not None,
+                "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got strings",
+            )
             return self.vocabulary_.bag_of_words(texts)
         return checked_vectors(texts, "texts")
 
@@ -199,7 +207,7 @@ def load(path: str | Path) -> CrossModalHasher:
     try:
         with safe_open(path, framework="np") as file:
             described = json.loads((file.metadata() or {})["cmhkit"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"path: expected a file written by save, got {path} ({error})") from error
     method = described["method"]
@@ -265,7 +273,13 @@ class Report:
             rows.append((f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in ways)))
         rows.append(("queries", *(f"{m.queries}" for m in ways)))
         rows.append(("queries without a relevant item", *(f"{m.empty_queries}" for m in ways)))
-        rows.append(("different codes searched", f"{self.text_codes.distinct} of {self.text_codes.items}", f"{self.image_codes.distinct} of {self.image_codes.items}"))
+        rows.append(
+            (
+                "different codes searched",
+                f"{self.text_codes.distinct} of {self.text_codes.items}",
+                f"{self.image_codes.distinct} of {self.image_codes.items}",
+            )
+        )
         return rows
 
     def __repr__(self) -> str:

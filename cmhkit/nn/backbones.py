@@ -34,7 +34,9 @@ class SceneNet(nn.Module):
 
     def __init__(self, drawings: int) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(_block(3, 24, 2), _block(24, 48, 2), _block(48, 64, 1), _block(64, CHANNELS, 2), _block(CHANNELS, CHANNELS, 1))
+        self.convolutions = nn.Sequential(
+            _block(3, 24, 2), _block(24, 48, 2), _block(48, 64, 1), _block(64, CHANNELS, 2), _block(CHANNELS, CHANNELS, 1)
+        )
         self.scoring = nn.Conv2d(CHANNELS, drawings, 1)
 
     def feature_map(self, pictures: Tensor) -> Tensor:

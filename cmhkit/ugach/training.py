@@ -121,7 +121,10 @@ class UGACH(CrossModalHasher):
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         config = self.config
         least = max(2, config.k_image + 1, config.k_text + 1)
-        check(len(images) >= least, f"data: expected at least {least} training pairs for graphs of {config.k_image} and {config.k_text} neighbours, got {len(images)}")
+        check(
+            len(images) >= least,
+            f"data: expected at least {least} training pairs for graphs of {config.k_image} and {config.k_text} neighbours, got {len(images)}",
+        )
         self._scaling = _fit_scaling(images, texts, config.input_scaling)
         self._device = resolve_device(self.device)
         self.positives_ = related_items(images, texts, config)
@@ -132,7 +135,9 @@ class UGACH(CrossModalHasher):
         Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).play(run)
 
     def _scaled(self, x: np.ndarray, which: str) -> Tensor:
-        return torch.from_numpy(_scale(x, self._scaling.get(f"{which}_mean"), self._scaling.get(f"{which}_deviation"), self.config.input_scaling)).to(self._device)
+        return torch.from_numpy(_scale(x, self._scaling.get(f"{which}_mean"), self._scaling.get(f"{which}_deviation"), self.config.input_scaling)).to(
+            self._device
+        )
 
     @torch.no_grad()
     def _image_values(self, images: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
+import os
+import platform
 import time
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from cmhkit.data import drawings
 from cmhkit.data.cache import sha256, write_atomically
-from cmhkit.data.scenes import SceneConfig, SceneMaker, compose, load_scenes
+from cmhkit.data.scenes import compose, load_scenes
 from cmhkit.nn import backbones
 from cmhkit.nn.backbones import SceneNet
 
@@ -129,8 +129,8 @@ def linear_probes(net: SceneNet) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--single-steps", type=int, default=2500)
-    parser.add_argument("--scene-steps", type=int, default=5500)
+    parser.add_argument("--single-steps", type=int, default=800)
+    parser.add_argument("--scene-steps", type=int, default=3500)
     parser.add_argument("--out", type=Path, default=backbones.WEIGHTS)
     options = parser.parse_args()
     torch.manual_seed(TRAINING_SEED)
@@ -161,8 +161,9 @@ def write(net: SceneNet, count: int, seconds: int, options: argparse.Namespace) 
         "linear probes, mean average precision": linear_probes(net),
         "seconds": seconds,
         "threads": torch.get_num_threads(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "torch": torch.__version__,
-        "command": shlex.join(["python", "-m", "cmhkit.nn.weights.train_scenenet", *sys.argv[1:]]),
+        "command": f"python -m cmhkit.nn.weights.train_scenenet --single-steps {options.single_steps} --scene-steps {options.scene_steps}",
         "sha256": sha256(options.out),
     }
     write_atomically(options.out.with_suffix(".json"), lambda path: path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8"))
