@@ -106,6 +106,7 @@ def test_one_python_everywhere() -> None:
 # --- Binder ---
 
 
+@pytest.mark.filterwarnings("ignore:pythonjsonlogger:DeprecationWarning")
 def test_repo2docker_chooses_conda_and_the_binder_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     from repo2docker.app import Repo2Docker
 
