@@ -92,10 +92,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
+        temporary.chmod(0o666 & ~_umask())
         _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's umask. mkstemp ignores it and keeps files to their owner."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _write_manifest(folder: Path, key: dict[str, Any]) -> None:

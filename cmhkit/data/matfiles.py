@@ -37,7 +37,10 @@ def load_wikipedia(path: str | Path, *, standardise: bool = True) -> PairedData:
         check(len(set(lengths.values())) == 1, f"path: expected as many pictures as texts and labels, got {lengths} in {path}")
     n, m = len(parts["I_tr"]), len(parts["I_te"])
     classes = np.concatenate([parts["L_tr"].ravel(), parts["L_te"].ravel()])
-    check(len(classes) == n + m and classes.min() >= 1 and (classes == classes.round()).all(), f"path: expected labels as class numbers from 1 in {path}")
+    check(
+        len(classes) == n + m and classes.min() >= 1 and (classes == classes.round()).all(),
+        f"path: expected labels as class numbers from 1 in {path}",
+    )
     labels = np.eye(int(classes.max()), dtype=np.uint8)[classes.astype(int) - 1]
 
     def joined(key: str) -> np.ndarray:

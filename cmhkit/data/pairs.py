@@ -99,7 +99,10 @@ class PairedData:
             f"text_vectors: expected one text a picture, {n} in all, got {len(self.text_vectors)}",
         )
         check(self.texts is None or len(self.texts) == n, f"texts: expected one text a picture, {n} in all, got {len(self.texts or ())}")
-        check(len(self.ids) == n and len(np.unique(self.ids)) == n, f"ids: expected {n} different ids, got {len(np.unique(self.ids))} different of {len(self.ids)}")
+        check(
+            len(self.ids) == n and len(np.unique(self.ids)) == n,
+            f"ids: expected {n} different ids, got {len(np.unique(self.ids))} different of {len(self.ids)}",
+        )
         if self.labels is not None:
             labels = checked_labels(self.labels)
             check(len(labels) == n, f"labels: expected one row a pair, {n} in all, got {len(labels)}")
@@ -114,7 +117,10 @@ class PairedData:
         check(set(self.parts) == set(PARTS), f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(sorted(self.parts))}")
         for name in PARTS:
             part = np.asarray(self.parts[name])
-            check(part.ndim == 1 and part.dtype.kind in "iu", f"parts[{name!r}]: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}")
+            check(
+                part.ndim == 1 and part.dtype.kind in "iu",
+                f"parts[{name!r}]: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}",
+            )
             check(len(part) > 0, f"parts[{name!r}]: expected at least one pair, got none")
             check(0 <= part.min() and part.max() < n, f"parts[{name!r}]: expected positions from 0 to {n - 1}, got {part.min()} to {part.max()}")
             check(len(np.unique(part)) == len(part), f"parts[{name!r}]: expected each pair once, got some twice")

@@ -235,9 +235,7 @@ def _place(diameter: int, side: int, boxes: list[tuple[int, int, int]], rng: np.
     best, least = (0, 0), np.inf
     for _ in range(12):
         top, left = (int(x) for x in rng.integers(0, side - diameter + 1, size=2))
-        overlap = sum(
-            max(0, min(top + diameter, t + d) - max(top, t)) * max(0, min(left + diameter, u + d) - max(left, u)) for t, u, d in boxes
-        )
+        overlap = sum(max(0, min(top + diameter, t + d) - max(top, t)) * max(0, min(left + diameter, u + d) - max(left, u)) for t, u, d in boxes)
         if overlap < least:
             best, least = (top, left), overlap
         if overlap == 0:
