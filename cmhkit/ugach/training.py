@@ -6,7 +6,7 @@ network embeds a pool once a step. While one network is frozen its codes of the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,7 +49,7 @@ class UGACHConfig:
     metric_image: str = "euclidean"
     metric_text: str = "cosine"
     symmetric: bool = False
-    margin: float | str = 1.0
+    margin: float | str = "K/8"
     temperature: float = 1.0
     pool: int = 500
     draws: int = 8
@@ -61,14 +61,14 @@ class UGACHConfig:
     pretrain_steps: int = 300
     pretrain_positives: str = "graph"
     rounds: int = 10
-    d_steps: int = 30
-    g_steps: int = 15
+    d_steps: int = 20
+    g_steps: int = 10
     negatives: str = "generator"
     generator_start: str = "random"
     optimiser: str = "adam"
-    lr_pretrain: float = 1e-3
-    lr_d: float = 1e-3
-    lr_g: float = 1e-3
+    lr_pretrain: float = 1e-2
+    lr_d: float = 3e-3
+    lr_g: float = 3e-4
     weight_decay: float = 0.0
     dropout: float = 0.0
 
@@ -98,15 +98,28 @@ class UGACHConfig:
 
 
 LAB = UGACHConfig()
-PAPER = UGACHConfig(
-    hidden=8192, init_std=0.1, k_image=5, k_text=5, metric_text="euclidean", symmetric=True, pool=300, draws=2, positives=1, optimiser="sgd",
-    pretrain_steps=1000, rounds=30, d_steps=250, g_steps=500, lr_pretrain=0.01, lr_d=0.001, lr_g=0.01, reward="softplus", baseline="none",
-)  # fmt: skip
-OFFICIAL = UGACHConfig(
-    hidden=8192, init_std=0.1, input_scaling="none", k_image=5, k_text=5, metric_text="euclidean", symmetric=False, margin="K/8", pool=300,
-    draws=2, positives=1, optimiser="sgd", pretrain_steps=1000, pretrain_positives="pair", rounds=30, d_steps=250, g_steps=500,
-    lr_pretrain=0.01, lr_d=0.001, lr_g=0.01, weight_decay=0.01, reward="sigmoid", baseline="none", log_p="draws",
-)  # fmt: skip
+#: What the paper's preset and the official code's share.
+_PUBLISHED = UGACHConfig(
+    hidden=8192,
+    init_std=0.1,
+    k_image=5,
+    k_text=5,
+    metric_text="euclidean",
+    pool=300,
+    draws=2,
+    positives=1,
+    optimiser="sgd",
+    pretrain_steps=1000,
+    rounds=30,
+    d_steps=250,
+    g_steps=500,
+    lr_pretrain=0.01,
+    lr_d=0.001,
+    lr_g=0.01,
+    baseline="none",
+)
+PAPER = replace(_PUBLISHED, symmetric=True, margin=1.0, reward="softplus", log_p="pool")
+OFFICIAL = replace(_PUBLISHED, input_scaling="none", margin="K/8", reward="sigmoid", log_p="draws", pretrain_positives="pair", weight_decay=0.01)
 
 
 class UGACH(CrossModalHasher):
@@ -254,8 +267,9 @@ class Game:
             score = losses.relevance_score(
                 distance.gather(1, positives)[usable][:, :, None], distance.gather(1, negatives)[usable][:, None, :], self.margin
             )
-            loss_parts.append(score.mean())
-            active += (score > 0).float().mean().item() / 2
+            # Where every candidate is related, there is nothing to tell apart.
+            loss_parts.append(score.mean() if len(score) else query.sum() * 0)
+            active += (score > 0).float().mean().item() / 2 if len(score) else 0.0
         loss = sum(loss_parts)
         self._descend(optimiser, loss)
         step(1)

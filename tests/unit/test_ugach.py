@@ -267,7 +267,7 @@ def test_the_frozen_player_embeds_the_set_once_a_round(monkeypatch):
 
 def test_related_items_are_never_shown_as_generated():
     game = player(4)
-    items, related = game._draw_pool(graph=True)
+    _, related = game._draw_pool(graph=True)
     weights = torch.rand(related.shape, generator=generator(1)).masked_fill(related, 0)
     drawn, usable = game._draw(weights, 50)
     assert not related.gather(1, drawn)[usable].any()
