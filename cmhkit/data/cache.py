@@ -6,17 +6,27 @@ from and the SHA-256 of every file. A folder whose files do not match is built a
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
 import os
+import platform
+import re
+import secrets
 import shutil
-import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
+# Whose temporary files may be judged by their process number: several machines can share a home folder.
+_NODE = re.sub(r"\W", "", platform.node())
+_LONGEST_BUILD = 24 * 3600
+# What this process writes at this moment: a number alone does not tell it from an earlier process of the same number.
+_in_use: set[str] = set()
 log = logging.getLogger("cmhkit")
 
 
@@ -45,30 +55,30 @@ def checked_folder(name: str, key: dict[str, Any], build: Callable[[Path], None]
     build: writes the content into the empty folder it is given.
     """
     path = cache_dir() / f"{name}-{key_digest(key)}"
-    _sweep(path)
     if path.exists():
         problem = damage(path)
         if problem is None:
+            _sweep(path)
             return path
         log.warning("The cache %s is damaged (%s). It is built again.", path, problem)
         _remove(path)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent))
-    try:
+    with _temporary(path) as temporary:
+        temporary.mkdir()
         build(temporary)
         _write_manifest(temporary, key)
         _publish(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return path
 
 
 def damage(path: Path) -> str | None:
-    """Why a cache folder cannot be trusted, or None if every file matches its checksum."""
+    """Why a cache folder cannot be trusted, or None if it holds the files of its manifest and every one matches its checksum."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        files: dict[str, str] = manifest["files"]
+        files = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        found = {p.name for p in path.iterdir() if not p.name.startswith(".")} - {MANIFEST}
     except (OSError, ValueError, KeyError, TypeError):
         return "no readable manifest"
+    if not isinstance(files, dict) or not files or found - files.keys():
+        return "the manifest does not list its files"
     for file, digest in files.items():
         try:
             if sha256(path / file) != digest:
@@ -87,23 +97,23 @@ def sha256(path: Path) -> str:
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write` with a temporary path in the same folder, then move the result to `path` in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _temporary(path) as temporary:
         write(temporary)
-        temporary.chmod(0o666 & ~_umask())
         _flush(temporary)
         os.replace(temporary, path)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A free name beside `path` that says who uses it. What stands there at the end is removed, and so is what killed processes left."""
+    _sweep(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{_NODE}.{secrets.token_hex(6)}.tmp")
+    _in_use.add(temporary.name)
+    try:
+        yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's umask. mkstemp ignores it and keeps files to their owner."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        _delete(temporary)
+        _in_use.discard(temporary.name)
 
 
 def _write_manifest(folder: Path, key: dict[str, Any]) -> None:
@@ -118,6 +128,8 @@ def _publish(temporary: Path, path: Path) -> None:
     try:
         os.replace(temporary, path)
     except OSError:
+        if not path.exists():
+            raise
         # Another process was faster. Its folder has the same key, so it serves; a damaged one is not kept.
         if damage(path) is not None:
             _remove(path)
@@ -125,26 +137,36 @@ def _publish(temporary: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent))
-    if path.is_dir():
-        os.replace(path, aside / "old")
+    # Moved away first, in one step: nobody sees half of it. Another process may have done so already.
+    with _temporary(path) as aside, suppress(FileNotFoundError):
+        os.replace(path, aside)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink()
-    shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed builds of this folder left behind."""
-    for left in path.parent.glob(f".{path.name}.*"):
-        pid = left.name.removeprefix(f".{path.name}.").split(".")[0]
-        if not (pid.isdigit() and _alive(int(pid))):
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove what killed processes left beside `path`: theirs on this machine, and anybody's after a day."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-(\w*)\.[0-9a-f]{{12}}\.tmp")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if (match := pattern.fullmatch(left.name)) is None or left.name in _in_use:
+            continue
+        pid, node = int(match[1]), match[2]
+        gone = node == _NODE and (pid == os.getpid() or not _alive(pid))
+        with suppress(OSError):
+            if gone or time.time() - left.lstat().st_mtime > _LONGEST_BUILD:
+                _delete(left)
 
 
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

