@@ -6,6 +6,7 @@ network embeds a pool once a step. While one network is frozen its codes of the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -32,7 +33,7 @@ class UGACHConfig:
     "standard" (z-scores of the training set) or "standard-l2".
     Graphs. k_image, k_text: neighbours in each graph, the item itself counted. metric_image, metric_text: "euclidean" or "cosine".
     symmetric: make each graph undirected.
-    Game. margin: m, or "K/8". temperature: of the generator. pool: items a step. draws: items drawn a query. positives: related items a
+    Game. margin: m, or a share of the bits, "K/8". temperature: of the generator. pool: items a step. draws: items drawn a query. positives: related items a
     query and step. reject_positives: the discriminator is not shown related items as generated ones. reward: "softplus" or "sigmoid".
     baseline: "none" or "mean". log_p: over the "pool" or the "draws".
     Schedule. pretrain_steps: of the discriminator, with uniform negatives. pretrain_positives: "graph" or "pair" (the pair itself only).
@@ -89,12 +90,13 @@ class UGACHConfig:
             positive(name, getattr(self, name), strict=False)
         check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
         check(self.draws >= 2 or self.baseline == "none", "draws: expected at least 2, since baseline='mean' compares draws, got 1")
-        if self.margin != "K/8":
+        if not (isinstance(self.margin, str) and re.fullmatch(r"K/[1-9]\d*", self.margin)):
+            check(not isinstance(self.margin, str), f'margin: expected a number above 0 or a share of the bits such as "K/8", got {self.margin!r}')
             positive("margin", self.margin)
 
     def margin_for(self, bits: int) -> float:
         """The margin m as a number."""
-        return bits / 8 if self.margin == "K/8" else float(self.margin)
+        return bits / int(self.margin[2:]) if isinstance(self.margin, str) else float(self.margin)
 
 
 LAB = UGACHConfig()

@@ -373,7 +373,8 @@ def test_the_other_presets_run(preset):
         ({"rewards": "sigmoid"}, "did you mean 'reward'"),
         ({"draws": 1}, "draws"),
         ({"margin": -1}, "margin"),
-        ({"margin": "K/9"}, "margin"),
+        ({"margin": "K/0"}, "margin"),
+        ({"margin": "eight"}, "margin"),
         ({"temperature": 0}, "temperature"),
         ({"dropout": 1.0}, "dropout"),
         ({"negatives": "hard"}, "negatives"),
@@ -382,6 +383,11 @@ def test_the_other_presets_run(preset):
 def test_bad_options_are_named(options, names):
     with pytest.raises(InputError, match=names):
         UGACH(bits=8, **options)
+
+
+def test_margin_may_be_a_share_of_the_bits():
+    assert UGACHConfig(margin="K/4").margin_for(32) == 8
+    assert UGACHConfig(margin=1.5).margin_for(32) == 1.5
 
 
 def test_too_few_pairs_for_the_graphs():
