@@ -118,18 +118,20 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
             for i, other in enumerate((PRETRAINING, UNIFORM))
         ],
     )
-    query, retrieval = data.query.labels.astype(int), data.retrieval.labels.astype(int)
+    chance = ck.graphs.label_similarity(data.query.labels, data.retrieval.labels).mean()
+    sizes = f"{len(data.query):,} queries, {len(data.retrieval):,} searched, {len(data.train):,} to learn from"
     return "\n\n".join(
         [
             f"## Quality on {name}",
             f"`python -m bench.quality {name}` · {machine()}",
             f"MAP over the full ranking, expected over tie orders, image → text / text → image; mean ± standard deviation of {len(SEEDS)} seeds. "
-            f"{len(data.query):,} queries, {len(data.retrieval):,} searched, {len(data.train):,} to learn from. Chance {((query @ retrieval.T) > 0).mean():.3f}. "
+            f"{sizes}. Chance {chance:.3f}. "
             f"The last epoch, never the best one; options {json.dumps(options) if options else 'as in the `lab` preset'}.",
             table(["method", *(f"{b} bits" for b in bits)], rows),
             differences,
-            f"One fit of UGACH takes {np.mean(seconds):.0f} CPU seconds on average, the features cached. Of the generator's draws that the graphs do not rule out, "
-            f"{labelled[0]:.1%} share a label with their query after training; of uniform draws {labelled[1]:.1%}.",
+            f"One fit of UGACH takes {np.mean(seconds):.0f} CPU seconds on average, the features cached. "
+            f"Of the generator's draws that the graphs do not rule out, {labelled[0]:.1%} share a label with their query after training; "
+            f"of uniform draws {labelled[1]:.1%}.",
         ]
     )
 

@@ -33,9 +33,9 @@ class UGACHConfig:
     "standard" (z-scores of the training set) or "standard-l2".
     Graphs. k_image, k_text: neighbours in each graph, the item itself counted. metric_image, metric_text: "euclidean" or "cosine".
     symmetric: make each graph undirected.
-    Game. margin: m, or a share of the bits, "K/8". temperature: of the generator. pool: items a step. draws: items drawn a query. positives: related items a
-    query and step. reject_positives: the discriminator is not shown related items as generated ones. reward: "softplus" or "sigmoid".
-    baseline: "none" or "mean". log_p: over the "pool" or the "draws".
+    Game. margin: m, or a share of the bits, "K/8". temperature: of the generator. pool: items a step. draws: items drawn a query.
+    positives: related items a query and step. reject_positives: the discriminator is not shown related items as generated ones.
+    reward: "softplus" or "sigmoid". baseline: "none" or "mean". log_p: over the "pool" or the "draws".
     Schedule. pretrain_steps: of the discriminator, with uniform negatives. pretrain_positives: "graph" or "pair" (the pair itself only).
     rounds: of the game. d_steps, g_steps: steps of each in a round. negatives: "generator", or "uniform" (the ablation without a generator).
     generator_start: "random", or "discriminator" (a copy of the pretrained one). optimiser: "sgd" or "adam". lr_pretrain, lr_d, lr_g:
