@@ -52,6 +52,14 @@ STYLE = f"""<style>
 .cmh-controls .noUi-handle:focus-visible {{ outline: 3px solid {ORANGE} !important; outline-offset: 1px; }}
 </style>"""
 
+# In command mode JupyterLab takes arrows and letters away from a focused dropdown, slider or button ("d d" deletes the cell). It leaves them alone
+# where the focused element itself has this attribute, which ipywidgets cannot set. Text boxes need no help. Where a page forbids inline handlers,
+# nothing happens.
+KEYS_STAY = (
+    "this.closest('.cmh-widget')?.addEventListener('focusin', event => "
+    "event.target.matches(':read-write') || event.target.setAttribute('data-lm-suppress-shortcuts', 'true'))"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -172,7 +180,9 @@ class Widget:
                 part.layout.margin = "2px 0"
             controls = ipw.VBox(self._controls(), layout=ipw.Layout(width="100%"))
             controls.add_class("cmh-controls")
-            self._view = ipw.VBox([ipw.HTML(STYLE, layout=ipw.Layout(display="none")), controls, self._status, self._picture])
+            style = ipw.HTML(STYLE.replace("<style>", f'<style onload="{KEYS_STAY}">'), layout=ipw.Layout(display="none"))
+            self._view = ipw.VBox([style, controls, self._status, self._picture])
+            self._view.add_class("cmh-widget")
             self._view.layout.width = "100%"
             self._sync()
             self._write("")

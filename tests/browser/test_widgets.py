@@ -1,0 +1,263 @@
+"""The widgets in JupyterLab: moved by keyboard, read as text. Screenshots go to out/browser/ for people to look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.timeout(180)
+
+SETUP = '''
+import numpy as np
+import cmhkit as ck
+from cmhkit import widgets
+
+data = ck.data.load("scenes", size="tiny")
+
+
+class StandIn:
+    """Codes from the tags, and from noisy labels for the pictures: quick, and good enough to look at."""
+
+    def __init__(self, bits, noise):
+        rng = np.random.default_rng(bits)
+        self.bits, self.noise, self.plane = bits, noise, rng.normal(size=(data.labels.shape[1], bits))
+        x, y = data.train.text_vectors, data.train.labels.astype(float)
+        self.read = np.linalg.solve(x.T @ x + np.eye(x.shape[1]), x.T @ y)
+
+    def encode(self, images=None, texts=None):
+        if texts is not None:
+            x = texts.text_vectors if hasattr(texts, "text_vectors") else data.vocabulary.bag_of_words(texts)
+            seen = x @ self.read
+        else:
+            seen = images.labels + np.random.default_rng(1).normal(scale=self.noise, size=images.labels.shape)
+        return ck.codes.pack(ck.codes.sign((seen - seen.mean()) @ self.plane))
+
+
+rng = np.random.default_rng(0)
+train = data.train
+seen = train.labels + rng.normal(scale=0.4, size=train.labels.shape)
+'''
+CELLS = {
+    "RetrievalExplorer": (
+        "few, more = {16: StandIn(16, 0.2), 32: StandIn(32, 0.2)}, StandIn(16, 0.6)\n"
+        'widgets.RetrievalExplorer(data, {"rough": more, "finer": few}, words="dog")'
+    ),
+    "BitFlipper": "widgets.BitFlipper(16, seed=1)",
+    "DataBrowser": "widgets.DataBrowser(data)",
+    "GraphExplorer": "widgets.GraphExplorer(data, seen, train.text_vectors, item=4, k=6)",
+    "SamplingViewer": (
+        "h = 1 / (1 + np.exp(-seen[:60] @ rng.normal(size=(24, 16))))\n"
+        "widgets.SamplingViewer(h[:3], h, rng.normal(size=(3, 60)), pictures=train.images[:60], captions=train.texts[:60],\n"
+        "                       queries=train.texts[:3], relevant=ck.graphs.label_similarity(train.labels[:3], train.labels[:60]))"
+    ),
+    "CodeWatcher": (
+        "walk = np.cumsum(rng.normal(size=(8, 40, 32)) * np.linspace(1, 0.1, 8)[:, None, None], axis=0)\n"
+        "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8))"
+    ),
+}
+MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab: str, lab_root: Path) -> Iterator[object]:
+    """A notebook with every widget, opened and run."""
+    sources = [SETUP, *CELLS.values(), MULTIPLES]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources], metadata=kernel)
+    nbformat.write(notebook, lab_root / "widgets.ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.problems = []
+    tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    tab.goto(lab.format("widgets.ipynb"))
+    tab.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
+    tab.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget && window.jupyterapp.shell.currentWidget.context")
+    tab.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+    tab.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= 6", timeout=90_000)
+    tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output h4').length >= 3")
+    yield tab
+    context.close()
+
+
+def cell(page, name: str):
+    """The output of one widget's cell, scrolled into view."""
+    found = page.locator(".jp-CodeCell").nth(1 + list(CELLS).index(name)).locator(".jp-Cell-outputWrapper")
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def status(output) -> str:
+    return output.locator("[role=status]").inner_text()
+
+
+def wait_status(output, pattern: str) -> str:
+    """The status line, once it matches."""
+    line = output.locator("[role=status]").filter(has_text=re.compile(pattern))
+    line.wait_for(timeout=10_000)
+    return line.inner_text()
+
+
+def theme(page, name: str) -> None:
+    page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {name}")
+    page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=str(name == "Light").lower())
+    page.wait_for_timeout(300)
+
+
+def test_retrieval_by_keyboard(page) -> None:
+    output = cell(page, "RetrievalExplorer")
+    assert re.search(r"Pictures for “dog”, rough, 16 bits: \d+ of 10 relevant", status(output))
+    box = output.get_by_label("words")
+    box.focus()
+    box.press("Control+a")
+    page.keyboard.type("boat zzz")
+    page.keyboard.press("Enter")
+    text = wait_status(output, "Not in the vocabulary: zzz")
+    assert "words dog → “boat zzz”" in text
+    assert output.locator(".cmh-card").count() == 10
+    for picture in output.locator(".cmh-card img").all():
+        assert re.match(r"Scene \d+: .+", picture.get_attribute("alt"))
+    signs = output.locator(".cmh-card").all_inner_texts()
+    assert all("✓ relevant" in sign or "✗ not relevant" in sign for sign in signs)
+    method = output.get_by_label("method")
+    method.focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, "method rough → finer")
+    assert method.evaluate("node => node === document.activeElement")  # the gallery changed, the focus stayed
+    page.keyboard.press("Tab")
+    assert output.get_by_label("bits").evaluate("node => node === document.activeElement")
+    page.keyboard.press("ArrowDown")
+    wait_status(output, "bits 16 → 32")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("4")
+    page.keyboard.press("Enter")
+    wait_status(output, "k 10 → 4")
+    assert output.locator(".cmh-card").count() == 4
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")  # the slider beside it
+    wait_status(output, "k 4 → 5")
+    output.get_by_label("query by").select_option(label="a picture")
+    wait_status(output, "Texts for picture 0")
+    assert output.locator("img").count() == 1
+    assert not box.is_visible()
+
+
+def test_bits_by_keyboard(page) -> None:
+    output = cell(page, "BitFlipper")
+    before = int(re.search(r"distance (\d+)", status(output)).group(1))
+    first = output.locator(".jupyter-widgets.widget-toggle-button").first
+    assert first.get_attribute("title").startswith("code a, bit 0: ")
+    first.focus()
+    page.keyboard.press("Space")
+    after = wait_status(output, "flipped a bit 0")
+    assert abs(int(re.search(r"distance (\d+)", after).group(1)) - before) == 1
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    wait_status(output, "flipped a bit 1")
+    output.get_by_label("bits K").select_option("32")
+    wait_status(output, "of 32 bits")
+    page.wait_for_function("node => node.querySelectorAll('.widget-toggle-button').length === 64", arg=output.element_handle())
+
+
+def test_data_by_keyboard(page) -> None:
+    output = cell(page, "DataBrowser")
+    assert status(output) == "train: 400 of 400 items in all; items 1 to 12, page 1 of 34."
+    output.get_by_label("concept").focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, "concept all → mammal")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("2")
+    page.keyboard.press("Enter")
+    wait_status(output, "page 2 of")
+    output.get_by_label("show the true place of each drawing").focus()
+    page.keyboard.press("Space")
+    wait_status(output, "masks off → on")
+    assert "Masks: 1 " in output.locator(".cmh-card").first.inner_text()
+    assert "with masks: 1 " in output.locator(".cmh-card img").first.get_attribute("alt")
+
+
+def test_graph_by_keyboard(page) -> None:
+    output = cell(page, "GraphExplorer")
+    assert re.search(r"Item 4, 6 neighbours in picture space \(cosine, k = 6\): \d share a label", status(output))
+    output.get_by_label("modality").focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, "modality image → text")
+    box = output.get_by_label("neighbours k")
+    box.focus()
+    box.press("Control+a")
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    wait_status(output, "k 6 → 9")
+    assert output.locator(".cmh-card").count() == 10  # the item and its neighbours
+    assert output.locator("figure img").get_attribute("alt").startswith("Drawn graph. Item 4, 9 neighbours in text space")
+
+
+def test_sampling_by_keyboard(page) -> None:
+    output = cell(page, "SamplingViewer")
+    spread = float(re.search(r"about ([\d.]+) items", status(output)).group(1))
+    output.get_by_label("temperature").focus()
+    page.keyboard.press("ArrowDown")
+    text = wait_status(output, "temperature 1 → 2")
+    assert float(re.search(r"about ([\d.]+) items", text).group(1)) > spread
+    output.get_by_role("button", name="draw again").focus()
+    page.keyboard.press("Enter")
+    wait_status(output, "seed 0 → 1")
+    assert output.locator("table tr").count() == 11
+
+
+def test_watcher_by_keyboard(page) -> None:
+    output = cell(page, "CodeWatcher")
+    assert status(output).startswith("Epoch 7: ")
+    output.get_by_role("button", name="step back").focus()
+    page.keyboard.press("Enter")
+    wait_status(output, "step 7 → 6")
+    box = output.get_by_label("step", exact=True)
+    box.focus()
+    box.press("Control+a")
+    page.keyboard.type("0")
+    page.keyboard.press("Enter")
+    wait_status(output, "the first step")
+    output.locator(".jupyter-widget-play button, .widget-play button").first.focus()
+    page.keyboard.press("Enter")
+    wait_status(output, r"Epoch [23456]: ")
+    assert re.search(r"MAP 0\.\d{3}", status(output))
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+@pytest.mark.parametrize("look", ["Light", "Dark"])
+def test_nothing_is_cut(page, shots: Path, width: int, look: str) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    theme(page, look)
+    page.evaluate("window.jupyterapp.shell.collapseLeft()")
+    page.wait_for_timeout(300)
+    for name in CELLS:
+        output = cell(page, name)
+        output.screenshot(path=str(shots / f"{name}-{width}-{look.lower()}.png"))
+        wide = output.evaluate(
+            """node => { const edge = node.getBoundingClientRect().right + 1;
+            return [...node.querySelectorAll('.widget-vbox *, .widget-hbox *')].filter(e => !e.closest('.cmh-scroll') && !e.closest('select')
+              && getComputedStyle(e).visibility !== 'hidden' && e.getBoundingClientRect().width > 1 && e.getBoundingClientRect().right > edge)
+              .map(e => e.tagName + '.' + e.className).slice(0, 5) }"""
+        )
+        assert wide == [], (name, wide)
+    page.screenshot(path=str(shots / f"lab-{width}-{look.lower()}.png"))
+
+
+def test_labels_are_whole(page) -> None:
+    """No label or option is shortened with an ellipsis."""
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.widget-label, .widget-button, .jupyter-button')]
+          .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1 && e.textContent.trim()).map(e => e.textContent)"""
+    )
+    assert cut == []
+
+
+def test_the_console_is_empty(page) -> None:
+    assert page.problems == []
