@@ -33,10 +33,10 @@ STYLE = f"""<style>
 .cmh h4 {{ margin: 10px 0 4px; font-size: 13px; font-weight: 600; }}
 .cmh-status {{ border-left: 4px solid {BLUE}; padding: 2px 8px; min-height: 1.4em; }}
 .cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0; margin: 0; list-style: none; }}
-.cmh-card {{ box-sizing: border-box; width: 128px; padding: 5px; margin: 0; border: 3px solid transparent; border-radius: 4px;
-  outline: 1px solid var(--jp-border-color1, #bdbdbd); background: var(--jp-layout-color1, #fff); font-size: 12px; }}
-.cmh-yes {{ border: 3px solid {BLUE}; outline: none; }}
-.cmh-no {{ border: 3px dashed {VERMILION}; outline: none; }}
+.cmh-card {{ box-sizing: border-box; width: 128px; padding: 7px; margin: 0; border-radius: 4px;
+  border: 1px solid var(--jp-border-color1, #bdbdbd); background: var(--jp-layout-color1, #fff); font-size: 12px; }}
+.cmh-yes {{ border: 3px solid {BLUE}; padding: 5px; }}
+.cmh-no {{ border: 3px dashed {VERMILION}; padding: 5px; }}
 .cmh-card img {{ display: block; width: 100%; margin: 0 auto 3px; background: #fff; }}
 .cmh-card .cmh-head {{ display: flex; flex-wrap: wrap; justify-content: space-between; column-gap: 6px; font-weight: 600; }}
 .cmh-none {{ display: block; padding: 14px 4px; margin-bottom: 3px; text-align: center; border: 1px dotted currentColor; }}

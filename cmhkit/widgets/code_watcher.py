@@ -74,24 +74,27 @@ class WatchState(State):
         shown, most = min(n, self.max_items), max(1, int(flips.max()))
         alt = f"Codes of {shown} items (rows) by {bits} bits (columns), dark for +1 and pale for -1; flipped bits have a dot. {summary}"
         rows = f"{shown} of {n} items" if shown < n else f"{n} items"
-        picture = img(self._drawing(codes[:shown], before[:shown]), alt, "width:100%;display:block;image-rendering:pixelated")
+        picture = img(self._drawing(codes[:shown], before[:shown]), alt, "width:100%;display:block")
         html = (
             f"<p class='cmh-dim'>Rows: {rows}. Columns: {bits} bits. Dark: +1; pale: -1; a dot: flipped since the step before. "
             f"Mean size of the outputs: {firm:.2f}.</p>"
-            f'<div style="max-width:{max(240, min(640, 20 * bits))}px">{picture}'
+            f'<div style="max-width:{_width(bits)}px">{picture}'
             f"{_bars('Share of +1 for each bit (the line: half)', balance, [f'bit {i}: {b:.2f}' for i, b in enumerate(balance)], half=True)}"
             f"{_bars(f'Flips for each bit (full height: {most})', flips / most, [f'bit {i}: {f}' for i, f in enumerate(flips)])}"
             f"{self._curve()}</div>"
         )
         return WatchResult(summary, html, codes, flips, balance, score)
 
-    def _drawing(self, codes: np.ndarray, before: np.ndarray, cell: int = 8) -> np.ndarray:
+    def _drawing(self, codes: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Rows low enough for the whole to stay under the controls on one screen; columns as wide as the bars below them."""
+        (rows, bits), dot = codes.shape, 2
+        high, wide = int(np.clip(300 // rows, 6, 14)), max(6, _width(bits) // bits)
         picture = np.where((codes > 0)[..., None], np.array(_PLUS), np.array(_MINUS)).astype(np.uint8)
-        big = np.repeat(np.repeat(picture, cell, 0), cell, 1)
-        big[::cell], big[:, ::cell] = 160, 160
+        big = np.repeat(np.repeat(picture, high, 0), wide, 1)
+        big[::high], big[:, ::wide] = 160, 160
         for row, bit in zip(*np.nonzero(codes != before), strict=True):
-            y, x = row * cell + cell // 2, bit * cell + cell // 2
-            big[y - 1 : y + 2, x - 1 : x + 2] = 255 if codes[row, bit] > 0 else 0
+            y, x = row * high + high // 2, bit * wide + wide // 2
+            big[y - dot + 1 : y + dot, x - dot : x + dot + 1] = 255 if codes[row, bit] > 0 else 0
         return big
 
     def _curve(self) -> str:
@@ -101,6 +104,11 @@ class WatchState(State):
         top = max(float(np.nanmax(scores)), 1e-9)
         said = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
         return _bars(f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch)
+
+
+def _width(bits: int) -> int:
+    """Pixels across all bits, a multiple of their number where they fit: 12 to 24 for each, at most 640."""
+    return bits * max(1, min(24, 640 // bits)) if bits <= 640 else 640
 
 
 def _bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:

@@ -164,7 +164,7 @@ class GraphState(State):
         drawn = img(
             self.draw(rows[:_DRAWN], None if agree is None else agree[:_DRAWN], mutual[:_DRAWN], lists), f"Drawn graph. {summary}", "max-width:100%"
         )
-        note = "Solid blue: a common label; dashed red: none. Two arrowheads: an edge both ways. Thin grey: edges among the neighbours."
+        note = "Solid blue: a common label; dashed orange: none. Two arrowheads: an edge both ways. Thin grey: edges among the neighbours."
         note += f" The first {_DRAWN} are drawn." if len(rows) > _DRAWN else ""
         html = (
             f'<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">'

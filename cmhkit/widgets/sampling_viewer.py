@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any, ClassVar
 
 import ipywidgets as ipw
@@ -129,7 +130,7 @@ class SamplingState(State):
             hit = None if self.relevant is None else bool(self.relevant[self.query, item])
             bar = f'<div class="cmh-bar" aria-hidden="true"><span style="width:{width:.1f}%"></span></div>'
             paid = float(reward_of(f[item : item + 1], self.reward)[0])
-            lines = [mark(hit), f"drawn {times} of {self.draws}", f"f = {f[item]:.2f}, reward {paid:.2f}", self._caption(item, "")]
+            lines = [mark(hit), f"drawn {times} of {self.draws}", f"score f = {f[item]:.2f}", f"reward {paid:.2f}", self._caption(item, "")]
             made.append(card([f"p = {p[place]:.3f}", f"item {item}"], bar + self._picture(item), lines, hit))
         shown, rest = float(p[order].sum()), float(1 - p[order].sum())
         mean, expected = float(rewards.mean()), float(p @ reward_of(f[members], self.reward))
@@ -199,7 +200,9 @@ class SamplingViewer(Widget):
     def _controls(self) -> list[ipw.Widget]:
         state = self._state
         if state.queries is not None:
-            query: ipw.Widget = self.choice("query", "query", [(f"{i}: {words}", i) for i, words in enumerate(state.queries)])
+            query: ipw.Widget = self.choice(
+                "query", "query", [(f"{i}: {shorten(str(words), 44, placeholder='…')}", i) for i, words in enumerate(state.queries)]
+            )
         else:
             query = self.number("query", "query", 0, max(1, len(state.h_query) - 1))
         steps = sorted({*TEMPERATURES, float(state.temperature)})

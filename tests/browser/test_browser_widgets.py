@@ -233,7 +233,7 @@ def test_watcher_by_keyboard(page) -> None:
 @pytest.mark.parametrize("width", [1280, 800])
 @pytest.mark.parametrize("look", ["Light", "Dark"])
 def test_nothing_is_cut(page, shots: Path, width: int, look: str) -> None:
-    page.set_viewport_size({"width": width, "height": 1000})
+    page.set_viewport_size({"width": width, "height": 1700})
     theme(page, look)
     page.evaluate("window.jupyterapp.shell.collapseLeft()")
     page.wait_for_timeout(300)
