@@ -24,8 +24,8 @@ EXPECTED: dict[str, set[str]] = {
     "01": {"codes", "equal_to_library"},
     "02": {"codes", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
     "10": {"equal_to_library"},
-    "11": {"equal_to_library"},
-    "12": {"codes", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
+    "11": {"codes", "equal_to_library"},
+    "12": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
 }
 
 
