@@ -21,7 +21,7 @@ def load(name: str, **options: Any) -> PairedData:
     from cmhkit.data import scenes
 
     loaders = {"scenes": scenes.load_scenes, "drawings": scenes.load_drawings}
-    if name not in loaders:
+    if not isinstance(name, str) or name not in loaders:
         raise InputError(f"name: expected one of {', '.join(loaders)}, got {name!r}")
     import inspect
 

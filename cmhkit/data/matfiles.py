@@ -27,14 +27,21 @@ def load_wikipedia(path: str | Path, *, standardise: bool = True) -> PairedData:
     check(path.is_file(), f"path: expected the file wikiData.mat, got {path}, which is not there")
     try:
         found = loadmat(path)
-    except (NotImplementedError, ValueError) as error:
+    except Exception as error:  # SciPy has no one error for a file that it cannot read
         raise InputError(f"path: expected a MATLAB v5 file, got {path} ({error})") from error
     missing = [key for key in _KEYS if key not in found]
     check(not missing, f"path: expected the keys {', '.join(_KEYS)} in {path}, {', '.join(missing)} missing")
+    for key in _KEYS:
+        kind = found[key].dtype
+        check(isinstance(found[key], np.ndarray) and kind.kind in "biuf", f"path: expected {key} as a full matrix of numbers in {path}, got {kind}")
     parts = {key: np.asarray(found[key], dtype=np.float64) for key in _KEYS}
+    for key in ("I", "T"):
+        widths = [parts[f"{key}_{end}"].shape[1] for end in ("tr", "te")]
+        check(widths[0] == widths[1], f"path: expected {key}_tr and {key}_te of the same width in {path}, got {widths[0]} and {widths[1]}")
     for end in ("tr", "te"):
         lengths = {key: len(parts[key]) for key in (f"I_{end}", f"T_{end}", f"L_{end}")}
         check(len(set(lengths.values())) == 1, f"path: expected as many pictures as texts and labels, got {lengths} in {path}")
+        check(lengths[f"I_{end}"] > 0, f"path: expected at least one pair, got none in I_{end} in {path}")
     n, m = len(parts["I_tr"]), len(parts["I_te"])
     classes = np.concatenate([parts["L_tr"].ravel(), parts["L_te"].ravel()])
     check(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from cmhkit.data.text import Vocabulary
+from cmhkit.data.text import Vocabulary, checked_texts
 from cmhkit.errors import InputError, check
 
 PARTS = ("query", "retrieval", "train")
@@ -88,21 +88,22 @@ class PairedData:
     details: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.images)
-        if self.ids is None:
-            object.__setattr__(self, "ids", np.arange(n, dtype=np.int64))
         object.__setattr__(self, "images", checked_images(self.images))
+        n = len(self.images)
         object.__setattr__(self, "text_vectors", checked_vectors(self.text_vectors, "text_vectors"))
         check(n > 0, "images: expected at least one pair, got none")
         check(
             len(self.text_vectors) == n,
             f"text_vectors: expected one text a picture, {n} in all, got {len(self.text_vectors)}",
         )
-        check(self.texts is None or len(self.texts) == n, f"texts: expected one text a picture, {n} in all, got {len(self.texts or ())}")
-        check(
-            len(self.ids) == n and len(np.unique(self.ids)) == n,
-            f"ids: expected {n} different ids, got {len(np.unique(self.ids))} different of {len(self.ids)}",
-        )
+        if self.texts is not None:
+            texts = checked_texts(self.texts)
+            check(len(texts) == n, f"texts: expected one text a picture, {n} in all, got {len(texts)}")
+            object.__setattr__(self, "texts", texts)
+        ids = np.arange(n, dtype=np.int64) if self.ids is None else as_array(self.ids, "ids")
+        check(ids.ndim == 1 and ids.dtype.kind in "iu", f"ids: expected whole numbers, shape ({n},), got {ids.dtype} with shape {ids.shape}")
+        check(len(ids) == n and len(np.unique(ids)) == n, f"ids: expected {n} different ids, got {len(np.unique(ids))} different of {len(ids)}")
+        object.__setattr__(self, "ids", ids.astype(np.int64))
         if self.labels is not None:
             labels = checked_labels(self.labels)
             check(len(labels) == n, f"labels: expected one row a pair, {n} in all, got {len(labels)}")
@@ -114,14 +115,15 @@ class PairedData:
         self._check_parts(n)
 
     def _check_parts(self, n: int) -> None:
-        check(set(self.parts) == set(PARTS), f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(sorted(self.parts))}")
+        check(isinstance(self.parts, Mapping), f"parts: expected a dictionary with the keys {', '.join(PARTS)}, got {type(self.parts).__name__}")
+        check(set(self.parts) == set(PARTS), f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(map(str, self.parts))}")
         for name in PARTS:
-            part = np.asarray(self.parts[name])
+            part = as_array(self.parts[name], f"parts[{name!r}]")
+            check(part.size > 0, f"parts[{name!r}]: expected at least one pair, got none")
             check(
                 part.ndim == 1 and part.dtype.kind in "iu",
                 f"parts[{name!r}]: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}",
             )
-            check(len(part) > 0, f"parts[{name!r}]: expected at least one pair, got none")
             check(0 <= part.min() and part.max() < n, f"parts[{name!r}]: expected positions from 0 to {n - 1}, got {part.min()} to {part.max()}")
             check(len(np.unique(part)) == len(part), f"parts[{name!r}]: expected each pair once, got some twice")
         query, retrieval, train = (np.asarray(self.parts[name]) for name in PARTS)
@@ -163,8 +165,12 @@ class PairedData:
         return self.take(self.parts[name], name)
 
     def take(self, index: Sequence[int] | np.ndarray, name: str = "some") -> Split:
-        """The pairs at these positions."""
-        index = np.asarray(index, dtype=np.int64)
+        """The pairs at these positions, from 0. Errors: `InputError` for a position outside the set."""
+        index = as_array(index, "index")
+        check(index.ndim == 1 and (index.dtype.kind in "iu" or not index.size), f"index: expected positions, 1-D integers, got {index.dtype}")
+        index = index.astype(np.int64)
+        outside = index[(index < 0) | (index >= len(self))]
+        check(not outside.size, f"index: expected positions from 0 to {len(self) - 1}, got {outside[:1]}")
         return Split(
             name=name,
             index=index,
@@ -182,9 +188,17 @@ class PairedData:
         return replace(self, labels=None, label_names=())
 
 
+def as_array(values: Any, argument: str) -> np.ndarray:
+    """What NumPy makes of `values`; rows of different length are an `InputError`."""
+    try:
+        return np.asanyarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{argument}: expected an array, got what NumPy makes none of ({error})") from error
+
+
 def checked_images(images: np.ndarray) -> np.ndarray:
     """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`."""
-    images = np.asanyarray(images)
+    images = as_array(images, "images")
     if images.ndim == 4 and images.shape[-1] == 3:
         check(images.dtype == np.uint8, f"images: expected pictures as uint8 from 0 to 255, got {images.dtype}")
         return images
@@ -194,7 +208,7 @@ def checked_images(images: np.ndarray) -> np.ndarray:
 
 def checked_vectors(vectors: np.ndarray, argument: str) -> np.ndarray:
     """Vectors as float32, shape (n, d), without NaN or infinity."""
-    vectors = np.asanyarray(vectors)
+    vectors = as_array(vectors, argument)
     check(vectors.dtype.kind in "biuf", f"{argument}: expected numbers, got {vectors.dtype}")
     check(vectors.ndim == 2 and vectors.shape[1] > 0, f"{argument}: expected a matrix (n, d), got shape {vectors.shape}")
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -206,8 +220,9 @@ def checked_vectors(vectors: np.ndarray, argument: str) -> np.ndarray:
 
 def checked_labels(labels: np.ndarray) -> np.ndarray:
     """Labels as uint8 0/1, shape (n, c). Labels of -1/1 become 0/1."""
-    labels = np.asarray(labels)
-    check(labels.ndim == 2, f"labels: expected a matrix (n, c) of 0/1, got shape {labels.shape}")
+    labels = as_array(labels, "labels")
+    check(labels.ndim == 2 and labels.shape[1] > 0, f"labels: expected a matrix (n, c) of 0/1, got shape {labels.shape}")
+    check(labels.dtype.kind in "biuf", f"labels: expected 0/1 or -1/1, got {labels.dtype}")
     values = np.unique(labels)
     if set(values.tolist()) <= {0, 1}:
         return labels.astype(np.uint8)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cmhkit.data import cache, drawings
 from cmhkit.data.pairs import PairedData, SceneTruth
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import check
+from cmhkit.errors import check, whole
 from cmhkit.progress import progress
 
 FORMAT = 1
@@ -69,26 +69,25 @@ def load_scenes(
     own_pair: True leaves the query pairs in the retrieval set.
     Errors: `InputError` for an unknown size or a number out of range.
     """
-    check(size in SIZES, f"size: expected one of {', '.join(SIZES)}, got {size!r}")
+    check(isinstance(size, str) and size in SIZES, f"size: expected one of {', '.join(SIZES)}, got {size!r}")
     pairs, query, train, usual_resolution, usual_drawings = SIZES[size]
     resolution = usual_resolution if resolution is None else resolution
     per_concept = usual_drawings if drawings_per_concept is None else drawings_per_concept
-    check(_whole(resolution) and 16 <= resolution <= 512, f"resolution: expected a whole number from 16 to 512, got {resolution!r}")
-    check(_whole(seed) and seed >= 0, f"seed: expected a whole number of at least 0, got {seed!r}")
-    check(isinstance(unseen, (int, float)) and 0 <= unseen < 1, f"unseen: expected a share from 0 to below 1, got {unseen!r}")
+    whole("resolution", resolution, 16, 512)
+    whole("seed", seed, 0)
     check(
-        per_concept is None or per_concept == "all" or (_whole(per_concept) and per_concept >= 2),
-        f'drawings_per_concept: expected "all" or a whole number of at least 2, got {per_concept!r}',
+        isinstance(unseen, Real) and not isinstance(unseen, bool) and 0 <= unseen < 1, f"unseen: expected a share from 0 to below 1, got {unseen!r}"
     )
-    per_concept = None if per_concept == "all" else per_concept
+    if isinstance(per_concept, str):
+        check(per_concept == "all", f'drawings_per_concept: expected "all" or a whole number of at least 2, got {per_concept!r}')
+        per_concept = None
+    if per_concept is not None:
+        whole("drawings_per_concept", per_concept, 2)
+        per_concept = int(per_concept)
     config = SceneConfig(pairs, query, train, int(resolution), per_concept, int(seed), float(unseen))
     key = {"what": "scenes", "format": FORMAT, "packages": drawings.package_versions(), **asdict(config)}
     folder = cache.checked_folder(f"scenes-{size}", key, lambda path: _build(path, config, show_progress))
     return _read(folder, size, config, own_pair)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _read(folder: Path, size: str, config: SceneConfig, own_pair: bool) -> PairedData:
@@ -260,8 +259,8 @@ def load_drawings(*, resolution: int = 64, seed: int = 0, show_progress: bool = 
     Labels: Unicode's group and subgroup, one column each. resolution: side in pixels, from 16 to 512.
     The split is random from the seed: one eighth query, the rest retrieval and train.
     """
-    check(_whole(resolution) and 16 <= resolution <= 512, f"resolution: expected a whole number from 16 to 512, got {resolution!r}")
-    check(_whole(seed) and seed >= 0, f"seed: expected a whole number of at least 0, got {seed!r}")
+    whole("resolution", resolution, 16, 512)
+    whole("seed", seed, 0)
     key = {"what": "drawings", "format": FORMAT, "packages": drawings.package_versions(), "resolution": int(resolution)}
     folder = cache.checked_folder("drawings", key, lambda path: _build_drawings(path, resolution, show_progress))
     everything = drawings.all_drawings()
