@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cmhkit.data.cache import write_atomically
 from cmhkit.errors import InputError, check
@@ -21,9 +25,13 @@ def resolve_device(device: str = "auto") -> torch.device:
 
     if device != "auto":
         try:
-            return torch.device(device)
-        except RuntimeError as error:
+            found = torch.device(device)
+        except (RuntimeError, TypeError) as error:
             raise InputError(f'device: expected "auto" or a torch device such as "cpu" or "cuda:0", got {device!r}') from error
+        counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0, "mps": int(torch.backends.mps.is_available())}
+        there = counts.get(found.type)
+        check(there is None or (found.index or 0) < there, f"device: expected one of this machine, got {device!r}; it has {there} of that kind")
+        return found
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -43,14 +51,15 @@ def configured(presets: dict[str, Any], preset: str, overrides: dict[str, Any]) 
 
     Errors: `InputError` for an unknown preset, or an unknown field, naming the nearest known one.
     """
-    check(preset in presets, f"preset: expected one of {', '.join(presets)}, got {preset!r}")
+    check(isinstance(preset, str) and preset in presets, f"preset: expected one of {', '.join(presets)}, got {preset!r}")
     config = presets[preset]
     known = [field.name for field in dataclasses.fields(config)]
     for name in overrides:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
         check(name in known, f"{name}: not an option of this method; {hint}")
-    return dataclasses.replace(config, **overrides)
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in overrides.items()}
+    return dataclasses.replace(config, **plain)
 
 
 def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -59,8 +68,8 @@ def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
 
 
 def positive(name: str, value: Any, least: float = 0, *, strict: bool = True) -> None:
-    """Check a number against its lower limit."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and (value > least if strict else value >= least)
+    """Check a finite number against its lower limit."""
+    good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and (value > least if strict else value >= least)
     check(good, f"{name}: expected a number {'above' if strict else 'of at least'} {least}, got {value!r}")
 
 
