@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cmhkit.errors import check
+from cmhkit.errors import InputError, check, whole
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.training import positive
 
@@ -21,14 +21,18 @@ def ridge_cca(x: np.ndarray, y: np.ndarray, components: int, ridge: float) -> tu
 
     x: centred, shape (n, p). y: centred, shape (n, q). ridge: added to each covariance, as a share of its mean diagonal.
     Returns A, shape (p, c), B, shape (q, c), and the correlations, shape (c,), with c = min(components, p, q).
+    Errors: `InputError` where the ridge is too small for columns that depend on each other.
     Source: Hotelling, Biometrika 1936; the ridge: Vinod, J. Econometrics 1976.
     """
-    from scipy.linalg import cholesky, solve_triangular, svd
+    from scipy.linalg import LinAlgError, cholesky, solve_triangular, svd
 
     def root(z: np.ndarray) -> np.ndarray:
         covariance = z.T @ z / len(z)
         covariance[np.diag_indices_from(covariance)] += ridge * np.trace(covariance) / len(covariance) + 1e-12
-        return cholesky(covariance, lower=True)
+        try:
+            return cholesky(covariance, lower=True)
+        except LinAlgError as error:
+            raise InputError(f"ridge: expected more, since some columns depend on each other, got {ridge}") from error
 
     left, right = root(x), root(y)
     whitened = solve_triangular(left, x.T @ y / len(x), lower=True)
@@ -83,7 +87,7 @@ class ITQConfig:
 
     def __post_init__(self) -> None:
         positive("ridge", self.ridge, strict=False)
-        positive("iterations", self.iterations)
+        whole("iterations", self.iterations, 1)
 
 
 class _Linear(CrossModalHasher):
@@ -103,6 +107,10 @@ class _Linear(CrossModalHasher):
         return self._maps
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
+        shapes = {"image_mean": (self.image_width_,), "image_matrix": (self.image_width_, self.bits)}
+        shapes |= {"text_mean": (self.text_width_,), "text_matrix": (self.text_width_, self.bits)}
+        found = {name: array.shape for name, array in state.items()}
+        check(found == shapes, f"path: expected arrays of the shapes {shapes}, got {found}")
         self._maps = state
 
     def _keep(self, images: np.ndarray, texts: np.ndarray, image_matrix: np.ndarray, text_matrix: np.ndarray) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +18,7 @@ from cmhkit import codes, metrics
 from cmhkit.data.cache import write_atomically
 from cmhkit.data.pairs import PairedData, Split, checked_vectors
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check
+from cmhkit.errors import InputError, check, whole
 from cmhkit.training import configured
 
 #: Where each method lives, for `load`.
@@ -39,8 +41,8 @@ class CrossModalHasher:
     image_kind: ClassVar[str] = "posterior"
 
     def __init__(self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any) -> None:
-        check(isinstance(bits, (int, np.integer)) and bits > 0 and bits % 8 == 0, f"bits: expected a multiple of 8 above 0, got {bits!r}")
-        check(isinstance(seed, (int, np.integer)) and seed >= 0, f"seed: expected a whole number of at least 0, got {seed!r}")
+        check(isinstance(bits, Integral) and bits > 0 and bits % 8 == 0, f"bits: expected a multiple of 8 above 0, got {bits!r}")
+        whole("seed", seed, 0)
         self.bits, self.preset, self.seed, self.device = int(bits), preset, int(seed), device
         self.config = configured(self.presets, preset, overrides)
         self.history_: list[dict[str, Any]] = []
@@ -189,7 +191,9 @@ class CrossModalHasher:
             return texts.text_vectors
         if isinstance(texts, str):
             raise InputError("texts: expected a list of texts, got one string; write [text]")
-        if isinstance(texts, Sequence) and texts and isinstance(texts[0], str):
+        if isinstance(texts, np.ndarray) and texts.dtype.kind == "U":
+            texts = texts.tolist()
+        if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
             check(
                 self.vocabulary_ is not None,
                 "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got strings",
@@ -208,16 +212,16 @@ def load(path: str | Path) -> CrossModalHasher:
         with safe_open(path, framework="np") as file:
             described = json.loads((file.metadata() or {})["cmhkit"])
             state = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"path: expected a file written by save, got {path} ({error})") from error
-    method = described["method"]
-    check(method in METHODS, f"path: expected one of the methods {', '.join(METHODS)}, got {method!r}")
-    kind = getattr(importlib.import_module(METHODS[method]), method)
-    hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **described["config"])
-    hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
-    hasher.history_ = described["history"]
-    hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
-    hasher._set_state(state)
+        method = described["method"]
+        check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
+        kind = getattr(importlib.import_module(METHODS[method]), method)
+        hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **described["config"])
+        hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
+        hasher.history_ = described["history"]
+        hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
+        hasher._set_state(state)
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(f"path: expected a file written by save, got {path} ({type(error).__name__}: {error})") from error
     return hasher
 
 
@@ -289,6 +293,7 @@ class Report:
         return "\n".join([f"{self.method}, {self.bits} bits, on {self.data}", *lines])
 
     def _repr_html_(self) -> str:
+        caption = html.escape(f"{self.method}, {self.bits} bits, on {self.data}")
         head = "".join(f'<th scope="col">{text}</th>' for text in ("", "image → text", "text → image"))
         body = "".join(f'<tr><th scope="row" style="text-align:left">{a}</th><td>{b}</td><td>{c}</td></tr>' for a, b, c in self.rows())
-        return f"<table><caption>{self.method}, {self.bits} bits, on {self.data}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

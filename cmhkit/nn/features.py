@@ -44,6 +44,7 @@ def image_features(images: np.ndarray, kind: str = "posterior", *, show_progress
     if images.ndim == 2:
         check(kind != "map", "images: expected pictures (n, H, W, 3), since a feature map is asked for, got feature vectors")
         return images
+    check(len(images) > 0, "images: expected at least one picture, got none")
     names = _names(images)
     if not all(name in _known for name in names) and len(images) >= _WORTH_CACHING:
         _remember(images, names, show_progress)

@@ -1,0 +1,299 @@
+"""The one face: fit, encode, evaluate, save, load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import cmhkit as ck
+from cmhkit import codes, metrics
+from cmhkit.data import PairedData, Vocabulary
+from cmhkit.errors import InputError
+
+METHODS = {"RandomHash": ck.RandomHash, "CCA": ck.CCA, "ITQ": ck.ITQ}
+
+
+@pytest.fixture(scope="module")
+def vectors() -> PairedData:
+    """Feature vectors, texts with a vocabulary, labels."""
+    rng = np.random.default_rng(0)
+    n, words = 120, ["dog", "park", "sun", "boat", "sea", "tree", "bird", "song", "car", "road"]
+    labels = rng.random((n, 3)) < 0.4
+    texts = [" ".join(rng.choice(words, size=4, replace=False)) for _ in range(n)]
+    vocabulary = Vocabulary(tuple(words))
+    images = vocabulary.bag_of_words(texts) @ rng.normal(size=(10, 12)) + labels @ rng.normal(size=(3, 12))
+    parts = {"query": np.arange(20), "retrieval": np.arange(20, n), "train": np.arange(20, 100)}
+    return PairedData("v", images, vocabulary.bag_of_words(texts), parts, labels=labels, texts=texts, vocabulary=vocabulary)
+
+
+@pytest.fixture(scope="module")
+def fitted(vectors):
+    return ck.CCA(bits=16, seed=2).fit(vectors)
+
+
+# Encode.
+
+
+def test_texts_as_strings_vectors_and_split_are_the_same(fitted, vectors) -> None:
+    query = vectors.query
+    expected = fitted.encode(texts=query)
+    assert expected.shape == (20, 2) and expected.dtype == np.uint8
+    for texts in (query.texts, tuple(query.texts), np.array(query.texts), query.text_vectors, query.text_vectors.astype(int)):
+        assert np.array_equal(fitted.encode(texts=texts), expected)
+    assert np.array_equal(fitted.encode(texts=["unheard of"]), fitted.encode(texts=np.zeros((1, 10))))
+
+
+def test_pictures_as_vectors_and_split_are_the_same(fitted, vectors) -> None:
+    assert np.array_equal(fitted.encode(images=vectors.query), fitted.encode(images=vectors.query.images))
+    assert np.array_equal(fitted.encode(images=vectors.query.images.tolist()), fitted.encode(images=vectors.query))
+
+
+def test_codes_are_the_packed_signs_of_the_values(fitted, vectors) -> None:
+    values = fitted.values(images=vectors.query)
+    assert values.shape == (20, 16) and values.dtype == np.float32
+    assert np.array_equal(codes.unpack(fitted.encode(images=vectors.query)), np.where(values >= 0, 1, -1))
+
+
+def test_pictures_enter_as_features(shared_cache, tiny, capsys) -> None:
+    h = ck.RandomHash(bits=16).fit(tiny)
+    assert capsys.readouterr().out == "RandomHash: pictures enter as cached SceneNet features (posterior).\n"
+    assert np.array_equal(h.encode(images=tiny.query), h.encode(images=tiny.query.images))
+    assert np.array_equal(h.encode(images=tiny.images[7:8]), h.encode(images=tiny.take([7])))
+    assert h.encode(texts=["dog park sunny"]).shape == (1, 2)
+    quiet = ck.RandomHash(bits=16).fit(tiny.train, show_progress=False)
+    assert capsys.readouterr().out == ""
+    assert np.array_equal(quiet.encode(images=tiny.query), h.encode(images=tiny.query)), "a split trains as its set does"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"images, texts: expected exactly one of them"),
+        ({"images": np.ones((1, 12)), "texts": ["dog"]}, r"images, texts: expected exactly one of them"),
+        ({"texts": "dog park"}, r"texts: expected a list of texts, got one string; write \[text\]"),
+        ({"texts": ["dog", 3]}, r"texts: expected strings, got int at position 1"),
+        ({"texts": [3, "dog"]}, r"texts: expected numbers, got <U"),
+        ({"texts": []}, r"texts: expected a matrix \(n, d\), got shape \(0,\)"),
+        ({"texts": [[1, 2], [3]]}, r"texts: expected an array"),
+        ({"texts": np.ones((2, 9))}, r"texts: expected vectors of width 10, as in training, got 9"),
+        ({"texts": np.ones(10)}, r"texts: expected a matrix \(n, d\), got shape \(10,\)"),
+        ({"texts": np.full((1, 10), np.nan)}, r"texts: expected finite numbers, got NaN or infinity in 1 rows"),
+        ({"images": np.ones((2, 11))}, r"images: expected features of width 12, as in training, got 11"),
+        ({"images": np.ones(12)}, r"images: expected pictures .* got shape \(12,\)"),
+        ({"images": np.ones((64, 64, 3), np.uint8)}, r"images: expected pictures .* got shape \(64, 64, 3\)"),
+        ({"images": np.ones((1, 64, 64, 3), np.uint8)}, r"images: expected features of width 12, as in training, got \d+"),
+        ({"images": np.full((1, 12), np.inf)}, r"images: expected finite numbers"),
+    ],
+)
+def test_what_cannot_be_encoded_gets_one_clear_error(fitted, given, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fitted.encode(**given)
+
+
+def test_a_whole_set_is_no_input_of_encode(fitted, vectors) -> None:
+    with pytest.raises(InputError, match="images: expected pictures"):
+        fitted.encode(images=vectors)
+
+
+def test_strings_need_a_vocabulary(vectors) -> None:
+    bare = PairedData("bare", vectors.images, vectors.text_vectors, vectors.parts)
+    h = ck.CCA(bits=8).fit(bare)
+    with pytest.raises(
+        InputError, match=r"texts: expected text vectors \(n, t\), since this hasher was fitted on data without a vocabulary, got strings"
+    ):
+        h.encode(texts=["dog"])
+    assert h.encode(texts=bare.query).shape == (20, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_before_fit_there_is_one_clear_error(vectors, tmp_path: Path, method: str) -> None:
+    h = METHODS[method](bits=8)
+    for call in (lambda: h.encode(texts=["dog"]), lambda: h.evaluate(vectors), lambda: h.save(tmp_path / "x")):
+        with pytest.raises(InputError, match=f"{method}: expected a fitted hasher; call fit first"):
+            call()
+    assert repr(h) == f"{method}(bits=8, preset='lab', seed=0, not fitted)" and not list(tmp_path.iterdir())
+    assert h.fit(vectors) is h and repr(h).endswith("seed=0, fitted)")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bits": 12}, r"bits: expected a multiple of 8 above 0, got 12"),
+        ({"bits": 0}, r"bits: expected a multiple of 8 above 0, got 0"),
+        ({"bits": -8}, r"bits: expected a multiple of 8 above 0, got -8"),
+        ({"bits": 16.0}, r"bits: expected a multiple of 8 above 0, got 16.0"),
+        ({"bits": True}, r"bits: expected a multiple of 8 above 0, got True"),
+        ({"seed": -1}, r"seed: expected a whole number of at least 0, got -1"),
+        ({"seed": None}, r"seed: expected a whole number of at least 0, got None"),
+        ({"preset": "paper"}, r"preset: expected one of lab, got 'paper'"),
+        ({"itertions": 3}, r"itertions: not an option of this method; did you mean 'iterations'\?"),
+    ],
+)
+def test_options_that_do_not_fit(options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ck.ITQ(**options)
+
+
+@pytest.mark.parametrize("data", [None, "scenes", np.ones((3, 3))])
+def test_fit_and_evaluate_take_data_only(fitted, data) -> None:
+    with pytest.raises(InputError, match="data: expected PairedData or Split, got "):
+        ck.CCA(bits=8).fit(data)
+    with pytest.raises(InputError, match="data: expected PairedData, got "):
+        fitted.evaluate(data)
+
+
+def test_a_second_fit_replaces_the_first(vectors) -> None:
+    h = ck.CCA(bits=8).fit(vectors)
+    narrow = PairedData("n", vectors.images[:, :5], vectors.text_vectors[:, :4], vectors.parts)
+    h.fit(narrow)
+    assert (h.image_width_, h.text_width_, h.vocabulary_) == (5, 4, None)
+    assert np.array_equal(h.encode(images=narrow.query), ck.CCA(bits=8).fit(narrow).encode(images=narrow.query))
+
+
+# Evaluate.
+
+
+def test_a_report_holds_what_the_metrics_say(fitted, vectors) -> None:
+    report = fitted.evaluate(vectors, precision_at=(5,), r=20)
+    query, retrieval = vectors.query, vectors.retrieval
+    i2t = metrics.evaluate(fitted.encode(images=query), fitted.encode(texts=retrieval), query.labels, retrieval.labels, precision_at=(5,), r=20)
+    t2i = metrics.evaluate(fitted.encode(texts=query), fitted.encode(images=retrieval), query.labels, retrieval.labels, precision_at=(5,), r=20)
+    assert (report.map_i2t, report.map_t2i) == (i2t.map, t2i.map) and report.map_i2t != report.map_t2i
+    assert report.image_to_text.precision_at[5] == i2t.precision_at[5]
+    assert report.image_codes.items == report.text_codes.items == 100
+    assert (report.method, report.bits, report.data) == ("CCA", 16, "v")
+
+
+def test_a_report_reads_the_same_every_time(fitted, vectors) -> None:
+    first, again = fitted.evaluate(vectors), ck.CCA(bits=16, seed=2).fit(vectors).evaluate(vectors)
+    assert repr(first) == repr(again) and first._repr_html_() == again._repr_html_()
+    lines = repr(first).splitlines()
+    assert lines[0] == "CCA, 16 bits, on v" and lines[1].split("  ")[-1].strip() == "text → image"
+    assert f"{first.map_i2t:.3f}" in lines[2] and f"{first.map_t2i:.3f}" in lines[2] and lines[2].startswith("MAP")
+    page = first._repr_html_()
+    for row in first.rows():
+        assert all(cell in repr(first) and cell in page for cell in row)
+    assert page.count("<tr>") == page.count("</tr>") == len(first.rows()) + 1
+    assert "0x" not in repr(first) + page
+
+
+def test_a_name_cannot_break_the_page(fitted, vectors) -> None:
+    named = PairedData("<b>&", vectors.images, vectors.text_vectors, vectors.parts, labels=vectors.labels)
+    assert "<caption>CCA, 16 bits, on &lt;b&gt;&amp;</caption>" in fitted.evaluate(named)._repr_html_()
+
+
+def test_without_labels_there_is_nothing_to_measure(fitted, vectors) -> None:
+    with pytest.raises(InputError, match="data: expected labels, since relevance is a shared label, got none"):
+        fitted.evaluate(vectors.without_labels())
+
+
+# Save and load.
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_saved_hasher_gives_the_same_codes(vectors, tmp_path: Path, method: str) -> None:
+    options = {"RandomHash": {}, "CCA": {"ridge": np.float32(0.25), "rotate": True}, "ITQ": {"iterations": np.int64(7)}}[method]
+    h = METHODS[method](bits=np.int64(24), seed=np.int32(5), **options).fit(vectors)
+    path = h.save(tmp_path / "deep" / "h.safetensors")
+    back = ck.load(str(path))
+    assert type(back) is METHODS[method] and repr(back) == repr(h) and back.config == h.config
+    assert (back.vocabulary_, back.history_, back.fitted) == (h.vocabulary_, h.history_, True)
+    for given in ({"images": vectors.query}, {"texts": vectors.query}, {"texts": ["dog sea", "boat"]}):
+        assert np.array_equal(back.encode(**given), h.encode(**given))
+        assert np.array_equal(back.values(**given), h.values(**given))
+    assert back.save(tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_hasher_without_a_vocabulary_comes_back(vectors, tmp_path: Path) -> None:
+    bare = PairedData("bare", vectors.images, vectors.text_vectors, vectors.parts)
+    h = ck.RandomHash(bits=8).fit(bare)
+    assert ck.load(h.save(tmp_path / "h")).vocabulary_ is None
+
+
+@pytest.fixture
+def saved(fitted, tmp_path: Path) -> Path:
+    return fitted.save(tmp_path / "h.safetensors")
+
+
+def described(path: Path) -> dict:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        return json.loads(file.metadata()["cmhkit"])
+
+
+CHANGED = {
+    "a list": lambda d: [1],
+    "nothing": lambda d: {},
+    "null": lambda d: None,
+    "no method": lambda d: {k: v for k, v in d.items() if k != "method"},
+    "another method": lambda d: d | {"method": "os.system"},
+    "a method that is a list": lambda d: d | {"method": ["CCA"]},
+    "bits": lambda d: d | {"bits": "x"},
+    "other bits": lambda d: d | {"bits": 24},
+    "config": lambda d: d | {"config": 3},
+    "an option of tomorrow": lambda d: d | {"config": d["config"] | {"depth": 3}},
+    "vocabulary": lambda d: d | {"vocabulary": 3},
+    "width": lambda d: d | {"image_width": 13},
+    "no width": lambda d: d | {"text_width": None},
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_file_with_another_description_is_one_clear_error(saved: Path, change: str) -> None:
+    changed = json.dumps(CHANGED[change](described(saved)))
+    save_file(load_file(saved), saved, metadata={"cmhkit": changed})
+    with pytest.raises(InputError, match=r"path: expected a file written by save, got .*h\.safetensors"):
+        ck.load(saved)
+
+
+def test_a_file_with_other_arrays_is_one_clear_error(saved: Path) -> None:
+    metadata = {"cmhkit": json.dumps(described(saved))}
+    save_file({"a": np.ones(2)}, saved, metadata=metadata)
+    with pytest.raises(InputError, match="path: expected a file written by save"):
+        ck.load(saved)
+
+
+JUNK = {
+    "empty": lambda good: b"",
+    "text": lambda good: b"hello",
+    "noise": lambda good: np.random.default_rng(0).bytes(500),
+    "half": lambda good: good[: len(good) // 2],
+    "all but the end": lambda good: good[:-5],
+    "json": lambda good: b'{"method": "CCA"}',
+}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_a_file_of_another_kind_is_one_clear_error(saved: Path, kind: str) -> None:
+    saved.write_bytes(JUNK[kind](saved.read_bytes()))
+    with pytest.raises(InputError, match=r"path: expected a file written by save, got .*h\.safetensors"):
+        ck.load(saved)
+
+
+def test_safetensors_of_somebody_else_and_no_file_at_all(tmp_path: Path) -> None:
+    save_file({"a": np.ones(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="path: expected a file written by save"):
+        ck.load(tmp_path / "other.safetensors")
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(InputError, match="path: expected a file that a hasher was saved to, got "):
+            ck.load(path)
+
+
+def test_a_save_that_fails_leaves_the_old_file(saved: Path, vectors, monkeypatch) -> None:
+    import safetensors.numpy
+
+    before = saved.read_bytes()
+
+    def fails(state, path, metadata) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", fails)
+    with pytest.raises(OSError, match="disk full"):
+        ck.RandomHash(bits=8).fit(vectors).save(saved)
+    assert saved.read_bytes() == before and [p.name for p in saved.parent.iterdir()] == [saved.name]
