@@ -1,0 +1,300 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+#   cmhkit:
+#     walks_through: the course map, a first retrieval by typed words in two minutes, doctor
+#     widget: retrieval explorer
+#     minutes: 15
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# After this notebook you can:
+#
+# 1. say what cross-modal hashing does, and find your way through the course;
+# 2. find pictures by typed words, with codes of a few bytes;
+# 3. use the three things that every lesson has: widgets, exercises and quizzes.
+#
+# Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order, from the top.
+#
+# | symbol | meaning | in cmhkit | shape |
+# | --- | --- | --- | --- |
+# | $x^I$ | a picture | `data.images` | (n, 64, 64, 3) uint8 |
+# | $x^T$ | a text, as counts of known words | `data.text_vectors` | (n, words) |
+# | $l$ | labels, for judging only | `data.labels` | (n, 24), 0 or 1 |
+# | $K$ | bits of a code | `bits` | a number |
+# | $b$ | a code, packed into bytes | `hasher.encode(...)` | (n, K / 8) uint8 |
+
+# %% tags=["parameters"]
+size = "lab"
+seed = 0
+bits = 32
+results_path = ""
+
+# %%
+import numpy as np
+
+import cmhkit as ck
+from cmhkit import widgets
+from cmhkit.lessons import lesson_00 as q
+from cmhkit.lessons import notebook as nb
+
+rng = nb.setup(seed)
+
+# %% [markdown]
+# ## What this is about
+#
+# You have pictures and texts. You want to type words and get pictures, or show a picture and get texts. Words and pixels cannot be compared.
+#
+# **Hashing** turns each of them into a short row of bits, a *code*. **Cross-modal** hashing makes the codes of both kinds comparable: the code of
+# a picture of a dog should be near the code of the word "dog". Near means: few bits differ. Counting differing bits is very fast, and a code
+# takes only a few bytes. **Deep** cross-modal hashing lets networks learn the codes. This course builds such networks, step by step.
+
+# %% [markdown]
+# ## The course map
+#
+# | notebook | what you will do there | widget |
+# | --- | --- | --- |
+# | **00 Start here** | a first retrieval | retrieval explorer |
+# | [01 Hamming space](01_hamming_space.ipynb) | count bits, meet ties, compute MAP by hand | bit flipper |
+# | [02 Pairs and protocol](02_pairs_and_protocol.ipynb) | look at the data and its split; measure simple methods | data browser |
+# | [10 UGACH: correlation graph](10_ugach_correlation_graph.ipynb) | find out without labels what belongs together | graph explorer |
+# | [11 UGACH: two models](11_ugach_two_models.ipynb) | build the generator and the discriminator | sampling viewer |
+# | [12 UGACH: adversarial](12_ugach_adversarial.ipynb) | let them play against each other, and measure | code watcher |
+#
+# Take 00, 01 and 02 first. Then 10, 11 and 12 walk through one paper, UGACH, which learns without labels. Lessons on two more papers, ADAH and SSAH,
+# come later. Every notebook also works alone.
+
+# %% [markdown]
+# ## Is this machine ready?
+#
+# `doctor` looks at Python, the packages, memory and the data. **FAIL** must be repaired, and the table says how. **WARN** is a remark: you can go on.
+# Your table differs from the saved one, since it tells of your machine.
+
+# %% tags=["nbval-ignore-output"]
+ck.doctor.run()
+
+# %% [markdown]
+# ## The data
+#
+# The lessons use *scenes*: small pictures made of one to three real drawings, each with a text of tags that people gave to these drawings. The
+# first load builds them, which takes less than half a minute. Later loads take a moment.
+#
+# A scene and its text are a *pair*. The pairs are split: **train** is for learning, **retrieval** is what is searched (train is a part of it), and **query**
+# asks the questions. No query is ever trained on or searched.
+
+# %%
+data = ck.data.load("scenes", size=size)
+query, retrieval = data.query, data.retrieval
+print(f"query {len(query)}, retrieval {len(retrieval)}, of these train {len(data.train)}")
+print(f"pictures {query.images.shape[1:]}, known words {len(data.vocabulary.words)}, labels {len(data.label_names)}")
+
+# %% [markdown]
+# Here are six pairs of the query set. Under each picture stand its tags, and then its labels in capitals.
+
+# %%
+shown = range(6)
+names = [[data.label_names[c] for c in np.flatnonzero(query.labels[i])] for i in shown]
+nb.gallery(
+    [query.images[i] for i in shown],
+    alts=[f"A scene with the labels {' and '.join(n)}." for n in names],
+    captions=[f"{query.texts[i]} | {', '.join(n).upper()}" for i, n in zip(shown, names)],
+    width=140,
+)
+
+# %% [markdown]
+# See how loose the tags are. They tell of feelings, places and occasions, and many do not name a thing in the picture. That is what tags are like.
+#
+# Labels are tidier: a short list of kinds of things. The methods of this notebook never read them. We use them to judge: a result is **relevant** if it shares at least
+# one label with the query.
+#
+# **Predict.** Take a query and a random scene. How likely is the scene relevant: one in two, one in six, one in fifty?
+
+# %%
+relevant = (query.labels.astype(int) @ retrieval.labels.T.astype(int)) > 0
+print("pairs of query and scene:", relevant.shape)
+print(f"share that is relevant: {relevant.mean():.3f}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# About one in six, as printed. There are two dozen labels, and a scene has one to three of them. So a method that guesses still finds some relevant
+# scenes. Keep the printed share in mind: it is the floor for all that follows.
+#
+# </details>
+
+# %% [markdown]
+# ## A first retrieval
+#
+# ITQ is a quick method from 2011: it finds linear directions in which pictures and texts of a pair agree, turns them so that little is lost by keeping only
+# signs, and keeps the signs. It learns in about a second. A picture enters as a row of numbers from a small network that comes with the kit; the printed line says so.
+
+# %%
+hasher = ck.ITQ(bits=bits, seed=seed).fit(data)
+
+# %% [markdown]
+# Now type words. They become a code.
+
+# %%
+words = "dog beach"
+code = hasher.encode(texts=[words])
+signs = ck.codes.unpack(code)
+print("bytes:", code[0].tolist())
+print("signs:", " ".join(f"{s:+d}" for s in signs[0, :16]), "...")
+
+# %% [markdown]
+# The pictures to be searched have codes of the same length. An index finds those with the fewest differing bits.
+
+# %%
+index = ck.index.HammingIndex(hasher.encode(images=retrieval))
+hits = index.search(code, k=6)
+found = hits.ids[0]
+nb.gallery(
+    [retrieval.images[i] for i in found],
+    alts=[f"Scene found at place {n}." for n in range(1, 7)],
+    captions=[f"{n}. distance {d}" for n, d in enumerate(hits.distances[0], 1)],
+    caption=f"The six pictures nearest to “{words}”, by Hamming distance.",
+    width=110,
+)
+
+# %% [markdown]
+# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Several pictures stand at the same distance. Such **ties** are
+# normal with short codes, and lesson 01 shows what they do to a score.
+
+# %% [markdown]
+# ## The other way: a picture finds texts
+
+# %%
+text_index = ck.index.HammingIndex(hasher.encode(texts=retrieval))
+asked = 3
+answer = text_index.search(hasher.encode(images=query)[asked : asked + 1], k=5)
+labels = " and ".join(names[asked])
+nb.show(query.images[asked], alt=f"The query, a scene with the labels {labels}.", caption="The query.", width=110)
+for item, distance in zip(answer.ids[0], answer.distances[0]):
+    print(f"distance {distance:2d}  {retrieval.texts[item][:90]}")
+
+# %% [markdown]
+# ## Widgets
+#
+# A widget is a small tool that you can play with. It works while the notebook runs; on a saved page you see a still picture of it.
+#
+# - Type other words and press **Enter**. Or set *query by* to a picture.
+# - Move with **Tab**, change with the arrow keys. Each slider has a box for numbers beside it.
+# - The line with the bar on its left says in words what is shown and what changed.
+# - A solid border and ✓ mark a relevant result; a dashed border and ✗ one that is not.
+#
+# Here two methods are ready: ITQ, and codes drawn by chance, which no learning made.
+#
+# **Predict.** Set *method* to random. How many of the ten results will be relevant?
+
+# %%
+random = ck.RandomHash(bits=bits, seed=seed).fit(data, show_progress=False)
+explorer = widgets.RetrievalExplorer(data, {"ITQ": hasher, "random": random}, k=10, words="boat sea")
+explorer
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# About as many as by chance. The line above the pictures says how many that is. (With ten results, luck makes it a few more or fewer.)
+#
+# </details>
+#
+# Beside each widget stands a plain picture of it in two or more states. It needs no running notebook.
+
+# %%
+explorer.small_multiples({"method": "ITQ", "k": 5}, {"method": "random", "k": 5})
+
+# %% [markdown]
+# ## Exercises
+#
+# An exercise is a cell with `...` in it. Put your answer in its place and run the cell. The check knows three outcomes: *not attempted*,
+# *correct*, and *incorrect* with the reason. You can go on without an answer: no later cell needs it.
+#
+# ### Exercise 1: precision
+#
+# `relevant` says for each result, nearest first, whether it is relevant. What share of the first `k` is relevant?
+
+# %%
+def precision(relevant, k):
+    ...
+
+
+q.q1.check(precision)
+# q.q1.solution()
+
+# %% [markdown]
+# This is what a wrong answer looks like. It counts, but the share was asked for:
+
+# %%
+def too_large(relevant, k):
+    return relevant[:k].sum()
+
+
+q.q1.check(too_large)
+
+# %% [markdown]
+# When you are stuck, ask for a hint. Run the cell again for the next one. Remove the `#` before `q.q1.solution()` above to see the solution.
+
+# %%
+q.q1.hint()
+
+# %% [markdown]
+# ## How good is it over all queries?
+#
+# One query proves little. `evaluate` asks with every query, both ways. **MAP**, mean average precision, is the usual score: 1 is perfect. Lesson 01 computes it by hand.
+#
+# **Predict.** Where will the MAP of the random codes lie: near 0, near the share that you printed above, or near one half?
+
+# %%
+report, chance = hasher.evaluate(data), random.evaluate(data)
+print(f"{'':8}image -> text   text -> image")
+for name, r in (("ITQ", report), ("random", chance)):
+    print(f"{name:8}{r.map_i2t:13.2f}   {r.map_t2i:13.2f}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Near the share of relevant scenes. Random codes shuffle the database, and in a shuffled list every place is relevant with that probability. So read a MAP always
+# against its floor, never against 0.
+#
+# </details>
+#
+# The whole report has more rows. Lessons 01 and 02 explain them.
+
+# %%
+report
+
+# %% [markdown]
+# ## Quiz
+#
+# Choose an option to see whether it is right, and why. On a saved page, open an option to read this.
+
+# %%
+q.quiz1
+
+# %% [markdown]
+# ## Recap
+#
+# 1. Cross-modal hashing gives pictures and texts codes in one space. You have the map; [lesson 01](01_hamming_space.ipynb) is next.
+# 2. You typed words and found pictures by counting differing bits. You saw the floor that random codes set.
+# 3. You used a widget, saw the three outcomes of a check, asked for a hint and took a quiz.
+#
+# **On a GPU.** Nothing to do here: ITQ is linear algebra on a few thousand rows. The lessons on deep methods say what changes with a GPU.
+
+# %%
+nb.results(
+    results_path,
+    codes=ck.codes.unpack(hasher.encode(texts=query)),
+    map_i2t=report.map_i2t,
+    map_t2i=report.map_t2i,
+    baseline_i2t=chance.map_i2t,
+    baseline_t2i=chance.map_t2i,
+)
