@@ -86,7 +86,7 @@ class Figure:
         for png, alt, caption in zip(self.pngs, self.alts, self.captions, strict=True):
             source = base64.b64encode(png).decode("ascii")
             image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{source}" style="max-width:100%">'
-            told = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+            told = f'<figcaption style="width:0;min-width:100%">{html.escape(caption)}</figcaption>' if caption else ""  # no wider than the picture
             cells.append(f'<figure style="margin:4px">{image}{told}</figure>')
         told = f"<p>{html.escape(self.caption)}</p>" if self.caption else ""
         return f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>{told}'
