@@ -32,7 +32,8 @@ STYLE = f"""<style>
 .cmh p {{ margin: 4px 0; }}
 .cmh h4 {{ margin: 10px 0 4px; font-size: 13px; font-weight: 600; }}
 .cmh-status {{ border-left: 4px solid {BLUE}; padding: 2px 8px; min-height: 1.4em; }}
-.cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0; margin: 0; list-style: none; }}
+.cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0 !important; margin: 0 !important; list-style: none !important; }}
+.cmh-cards > li {{ list-style: none !important; }}
 .cmh-card {{ box-sizing: border-box; width: 128px; padding: 7px; margin: 0; border-radius: 4px;
   border: 1px solid var(--jp-border-color1, #bdbdbd); background: var(--jp-layout-color1, #fff); font-size: 12px; }}
 .cmh-yes {{ border: 3px solid {BLUE}; padding: 5px; }}
@@ -44,9 +45,11 @@ STYLE = f"""<style>
 .cmh-bar {{ height: 9px; margin: 2px 0; border: 1px solid currentColor; background: transparent; }}
 .cmh-bar > span {{ display: block; height: 100%; background: {BLUE}; }}
 .cmh-scroll {{ max-width: 100%; overflow-x: auto; }}
-.cmh table {{ border-collapse: collapse; margin: 4px 0; font-size: 13px; }}
-.cmh th, .cmh td {{ border: 1px solid var(--jp-border-color1, #bdbdbd); padding: 2px 8px; text-align: left; }}
-.cmh code {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px; background: transparent; color: inherit; padding: 0; }}
+.cmh table {{ border-collapse: collapse; margin: 4px 0 !important; font-size: 13px; table-layout: auto; }}
+.cmh caption {{ text-align: left; caption-side: top; padding: 2px 0; }}
+.cmh th, .cmh td {{ border: 1px solid var(--jp-border-color1, #bdbdbd); padding: 2px 8px; text-align: left !important; }}
+.cmh code {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px; background: transparent !important; color: inherit;
+  padding: 0 !important; }}
 .cmh-note {{ font-size: 12px; font-style: italic; color: var(--jp-content-font-color2, #555); }}
 .cmh-controls button:focus-visible, .cmh-controls input:focus-visible, .cmh-controls select:focus-visible,
 .cmh-controls .noUi-handle:focus-visible {{ outline: 3px solid {ORANGE} !important; outline-offset: 1px; }}
