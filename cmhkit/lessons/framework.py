@@ -447,14 +447,18 @@ class Quiz(Shown):
         """An ipywidgets VBox: radio buttons, and feedback in a line of HTML as soon as an option is chosen."""
         import ipywidgets as widgets
 
-        rows: list[Any] = [widgets.HTML(f"<b>Quiz {html.escape(self.name)}</b>")]
+        from cmhkit.widgets.keys import KEEPER, keys_stay
+
+        rows: list[Any] = [widgets.HTML(f"{keys_stay()}<b>Quiz {html.escape(self.name)}</b>")]
         for number, choice in enumerate(self.questions, 1):
             options = [(option.text, i) for i, option in enumerate(choice.options, 1)]
             buttons = widgets.RadioButtons(options=options, value=None, layout=widgets.Layout(width="auto"))
             feedback = widgets.HTML()
             buttons.observe(functools.partial(self._chosen, number, feedback), names="value")
             rows += [widgets.HTML(f"{number}. {prose(choice.ask)}"), buttons, feedback]
-        return widgets.VBox(rows)
+        view = widgets.VBox(rows)
+        view.add_class(KEEPER)
+        return view
 
     def _chosen(self, number: int, feedback: Any, change: Mapping[str, Any]) -> None:
         if change["new"] is None:

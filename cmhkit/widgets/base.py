@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from cmhkit.errors import InputError, check
+from cmhkit.widgets.keys import keys_stay
 
 BLUE, VERMILION, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"  # Okabe and Ito: told apart by colour-blind readers too
 SPLITS = ("query", "retrieval", "train")
@@ -54,14 +55,6 @@ STYLE = f"""<style>
 .cmh-controls button:focus-visible, .cmh-controls input:focus-visible, .cmh-controls select:focus-visible,
 .cmh-controls .noUi-handle:focus-visible {{ outline: 3px solid {ORANGE} !important; outline-offset: 1px; }}
 </style>"""
-
-# In command mode JupyterLab takes arrows and letters away from a focused dropdown, slider or button ("d d" deletes the cell). It leaves them alone
-# where the focused element itself has this attribute, which ipywidgets cannot set. Text boxes need no help. Where a page forbids inline handlers,
-# nothing happens.
-KEYS_STAY = (
-    "this.closest('.cmh-widget')?.addEventListener('focusin', event => "
-    "event.target.matches(':read-write') || event.target.setAttribute('data-lm-suppress-shortcuts', 'true'))"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +176,7 @@ class Widget:
                 part.layout.margin = "2px 0"
             controls = ipw.VBox(self._controls(), layout=ipw.Layout(width="100%"))
             controls.add_class("cmh-controls")
-            style = ipw.HTML(STYLE.replace("<style>", f'<style onload="{KEYS_STAY}">'), layout=ipw.Layout(display="none"))
+            style = ipw.HTML(keys_stay(STYLE), layout=ipw.Layout(display="none"))
             self._view = ipw.VBox([style, controls, self._status, self._picture])
             self._view.add_class("cmh-widget")
             self._view.layout.width = "100%"
