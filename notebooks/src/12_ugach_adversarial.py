@@ -70,9 +70,10 @@ related = related_items(images, train.text_vectors, config)
 
 row, column = related.nonzero()
 alike = ck.graphs.label_similarity(train.labels)
-print(f"{len(train)} training pairs, neighbours: {config.k_image} by picture, {config.k_text} by text (each counts the item itself)")
+print(f"{len(train)} training pairs")
+print(f"neighbours, the item itself counted: {config.k_image} by picture, {config.k_text} by text")
 print(f"positives per item, on average: {related.sum() / len(train):.0f}")
-print(f"share of positives with a common label: {alike[row, column].mean():.2f}; of all pairs: {alike.mean():.2f}")
+print(f"positives with a common label: {alike[row, column].mean():.2f} of them; all pairs: {alike.mean():.2f}")
 
 # %% [markdown]
 # The labels in the last line are for our eyes. They say how far the graphs may be trusted: better than chance, and not free of errors. The discriminator learns from the errors, too.
@@ -198,14 +199,14 @@ for name, values in (("f", f), ("softplus", ours), ("sigmoid", official)):
 # The reward is a constant here: it belongs to the discriminator, which is frozen while the generator learns.
 #
 # Is it true? We take a pool of eight pictures, so that the sum can be done in full. The query is the text of item 0. The pool is its own picture, which stands for the true item,
-# and the seven pictures, out of two hundred, that the discriminator finds hardest: those nearest to the query.
+# and seven others. To have some that are hard for the discriminator and some that are easy, we sort two hundred pictures by their distance to the query and take every fifth, nearest first.
 
 # %%
 G, _ = pretrain(seed + 1, 60)
 with torch.no_grad():
     to_all = losses.squared_distance(D.text(Y[:1]), D.image(X[:200]))
-    hardest = 1 + to_all[0, 1:].argsort()[:7]
-    eight = torch.cat([torch.tensor([0]), hardest])
+    others = 1 + to_all[0, 1:].argsort()[:35:5]
+    eight = torch.cat([torch.tensor([0]), others])
     scores = losses.relevance_score(to_all[:, :1], to_all[:, eight], margin)
     pay = losses.generator_reward(scores)
     d_generator = losses.squared_distance(G.text(Y[:1]), G.image(X[eight]))
@@ -263,7 +264,8 @@ def error(mean):
 many = estimates(100_000)
 for count in (1, 100, 10_000, 100_000):
     means = many[: 100 * count].reshape(-1, count, 8).mean(1)[:100]
-    print(f"mean of {count:7,d} estimates: off by {np.mean([error(mean) for mean in means]):.2f} of the exact gradient's length")
+    off = np.mean([error(mean) for mean in means])
+    print(f"mean of {count:7,d} estimates: off by {off:.2f} of the exact gradient's length")
 print("exact        ", *(f"{value:+.3f}" for value in exact[0].tolist()))
 print("mean of all  ", *(f"{value:+.3f}" for value in many.mean(0).tolist()))
 estimate_error = error(many.mean(0))
@@ -318,7 +320,7 @@ print(f"{'baseline':9s} {'error of the mean':>18s} {'variance':>9s}")
 variance = {}
 for name, found in (("none", many), ("mean", calm)):
     variance[name] = found.var(dim=0).sum().item()
-    print(f"{name:9s} {error(found.mean(0)):18.2f} {variance[name]:9.2f}")
+    print(f"{name:9s} {error(found.mean(0)):18.2f} {variance[name]:9.3f}")
 assert variance["mean"] < variance["none"]
 
 # %% [markdown]
@@ -358,15 +360,17 @@ import matplotlib.pyplot as plt
 
 counts = np.unique(np.logspace(0, 5, 40).astype(int))
 figure, ax = plt.subplots(figsize=(7, 3.6))
-for name, found in (("over the pool", many), ("over the pool, with baseline", calm), ("over the draws (official)", wrong)):
+lines = {"over the pool": many, "over the pool, with baseline": calm, "over the draws (official)": wrong}
+for name, found in lines.items():
     running = found.cumsum(dim=0)
     ax.loglog(counts, [error(running[n - 1] / n) for n in counts], label=name, markevery=4)
-ax.set(xlabel="estimates in the mean", ylabel="error, as a share of the exact gradient")
+ax.set(xlabel="estimates in the mean", ylabel="relative error")
 ax.legend(fontsize=10)
 nb.show(
     figure,
-    alt="Three curves of error against the number of estimates, both axes logarithmic. Two fall in straight lines, one levels off.",
-    caption="Over the pool the error keeps falling, with the baseline from a lower start. Over the draws it stops: what is left is bias.",
+    alt="Three curves of error against the number of estimates, both axes "
+    "logarithmic. Two fall in straight lines, one levels off.",
+    caption="Over the pool the error keeps falling. Over the draws it levels off: what is left is bias.",
 )
 
 # %% [markdown]
@@ -421,7 +425,7 @@ codes_by_epoch, map_by_epoch = [], []
 
 
 def watch(row, hasher):
-    codes_by_epoch.append(np.tanh(hasher.values(images=watched) / 2))  # 2h - 1: from -1 to 1, its sign is the bit
+    codes_by_epoch.append(np.tanh(hasher.values(images=watched) / 2))  # 2h - 1, from -1 to 1
     report = hasher.evaluate(data)
     map_by_epoch.append((report.map_i2t, report.map_t2i))
 
@@ -435,20 +439,24 @@ for row in ugach.history_:
     earned = "" if "reward" not in row else f"{row['reward']:7.2f} {row['entropy']:8.2f}"
     print(f"{row['epoch']:5d} {row['d_loss']:6.2f} {row['active']:7.2f} {earned}")
 print(f"\nan even choice from a pool of {pool} has entropy {np.log(pool):.2f}")
-print(f"in the last round the generator chose as if from {np.exp(ugach.history_[-1]['entropy']):.0f} items")
+spread = np.exp(ugach.history_[-1]["entropy"])
+print(f"in the last round the generator chose as if from {spread:.0f} items")
 
 # %%
 rounds = [row for row in ugach.history_ if "reward" in row]
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.8))
-for ax, name, title in zip(axes, ("active", "reward", "entropy"), ("active share", "mean reward", "entropy of p (nats)"), strict=True):
+titles = {"active": "active share", "reward": "mean reward", "entropy": "entropy of p (nats)"}
+for ax, (name, title) in zip(axes, titles.items(), strict=True):
     rows = ugach.history_ if name == "active" else rounds
     ax.plot([row["epoch"] for row in rows], [row[name] for row in rows])
     ax.set(title=title, xlabel="epoch")
+    ax.locator_params(axis="x", integer=True)
 axes[2].axhline(np.log(pool), color="#888888", linestyle=":", linewidth=1.2)
 nb.show(
     figure,
-    alt="Three curves by epoch: the share of active triplets, the generator's mean reward, and the entropy of its distribution with a dotted line for an even choice.",
-    caption="Left: active triplets, a mean over all pretraining steps at epoch 0. Middle: what the generator earns. Right: how widely it chooses; dotted: evenly.",
+    alt="Curves by epoch: active share, mean reward, and entropy with a dotted line for an even choice.",
+    caption="Left: active triplets, a mean over all pretraining steps at epoch 0. Middle: what "
+    "the generator earns. Right: how widely it chooses; dotted: evenly.",
 )
 
 # %% [markdown]
@@ -479,11 +487,12 @@ axes[0].set(title="bits that flipped (%)", xlabel="epoch", ylim=(0, None))
 for way, values in zip(("image → text", "text → image"), np.array(map_by_epoch).T, strict=True):
     axes[1].plot(values, label=way)
 axes[1].set(title="MAP, for reading only", xlabel="epoch", ylim=(0, None))
-axes[1].legend()
+axes[1].legend(loc="lower right")
 nb.show(
     figure,
-    alt="Left: the share of flipped bits by epoch. Right: two curves of MAP by epoch, one for each way of retrieval.",
-    caption="Left: unrest of the codes. Right: MAP by epoch. The last point is the result; to pick the highest would be cheating.",
+    alt="Left: the share of flipped bits by epoch. Right: two curves "
+    "of MAP by epoch, one for each way of retrieval.",
+    caption="Left: unrest. Right: the last point is the result; to pick the highest would be cheating.",
 )
 print("flipped, %:", *(f"{100 * share:.0f}" for share in flips))
 
@@ -493,8 +502,10 @@ print("flipped, %:", *(f"{100 * share:.0f}" for share in flips))
 # Beside the game stand random codes; CCA with signs; ITQ on the CCA space; and UGACH's own pretraining, which is epoch 0 of the same run.
 
 # %%
-found = {name: getattr(ck, name)(bits=bits, seed=seed).fit(data, show_progress=False).evaluate(data) for name in ("RandomHash", "CCA", "ITQ")}
-score = {name: (report.map_i2t, report.map_t2i) for name, report in found.items()}
+score = {}
+for kind in (ck.RandomHash, ck.CCA, ck.ITQ):
+    report = kind(bits=bits, seed=seed).fit(data, show_progress=False).evaluate(data)
+    score[kind.__name__] = (report.map_i2t, report.map_t2i)
 last = ugach.evaluate(data)
 score["UGACH, pretraining only"] = map_by_epoch[0]
 score["UGACH, the game"] = (last.map_i2t, last.map_t2i)
@@ -509,9 +520,16 @@ assert not last.image_codes.collapsed and not last.text_codes.collapsed
 
 # %%
 first = []
+
+
+def keep_first(row, hasher):
+    if not first:
+        first.append(hasher.values(images=watched))
+
+
 plain = ck.UGACH(bits=bits, seed=seed, negatives="uniform", **game)
-plain.fit(data, callback=lambda row, hasher: first or first.append(hasher.encode(images=watched)), show_progress=False)
-assert (ck.codes.unpack(first[0]) == np.where(history[0] >= 0, 1, -1)).all()  # the same pretraining
+plain.fit(data, callback=keep_first, show_progress=False)
+assert np.allclose(np.tanh(first[0] / 2), history[0])  # the same pretraining
 assert plain.config.d_steps == ugach.config.d_steps and len(plain.history_) == len(ugach.history_)
 
 report = plain.evaluate(data)
