@@ -23,7 +23,7 @@
 # 2. compute average precision and MAP by hand, and say what ties do to them;
 # 3. read a MAP, a MAP@R and a precision-recall curve in a paper with the right questions in mind.
 #
-# Reading takes 45 minutes, running takes about 10 seconds.
+# Reading takes 45 minutes, running takes 10 to 20 seconds.
 #
 # | symbol | meaning | in cmhkit | shape |
 # | --- | --- | --- | --- |
@@ -315,7 +315,7 @@ for k in lengths:
     promise = -(-len(retrieval) // (k + 1))
     largest, first = counts.max(axis=1).mean(), np.median([row[row > 0][0] for row in counts])
     print(f"{k:3d} bits: largest tie {largest:4.0f} of {len(retrieval)} items (at least {promise}),", end=" ")
-    print(f"at the smallest distance {first:.0f} (median)")
+    print(f"{first:.0f} items at the smallest distance (median)")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -542,7 +542,7 @@ for name, order in orders.items():
         ck.metrics.evaluate(text_codes[16], picture_codes[16][order], query.labels, retrieval.labels[order], ties=ties).map
         for ties in ("stable", "expected")
     ]
-    print(f"{name:20}{both[0]:.4f}   {both[1]:.4f}")
+    print(f"{name:20}{both[0]:.3f}    {both[1]:.3f}")
 
 # %% [markdown]
 # See that the column *stable* moves though the codes are the same, and that *expected* does not. Over many queries most of the luck averages out, unless the order of the file has to do with the
@@ -626,7 +626,7 @@ axes.axhline(relevant.mean(), color="0.5", linewidth=1, linestyle=":", marker=""
 axes.text(0.99, relevant.mean() - 0.02, "share of relevant items", ha="right", va="top", fontsize=10)
 axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1), xlim=(-0.02, 1.02))
 axes.legend(frameon=False)
-alt = "Precision over recall, a line and marker for each code length; all end on the dotted line, the share of relevant items."
+alt = "Precision over recall, a line and marker for each code length; all end on the dotted share of relevant items."
 nb.show(figure, alt=alt, caption="Each marker is one radius, from 0 at the left to all bits at the right.")
 
 # %% [markdown]
