@@ -144,7 +144,7 @@ hasher = ck.ITQ(bits=bits, seed=seed).fit(data)
 # Now type words. They become a code.
 
 # %%
-words = "dog beach"
+words = "boat sea"
 code = hasher.encode(texts=[words])
 signs = ck.codes.unpack(code)
 print("bytes:", code[0].tolist())
@@ -159,15 +159,15 @@ hits = index.search(code, k=6)
 found = hits.ids[0]
 nb.gallery(
     [retrieval.images[i] for i in found],
-    alts=[f"Scene found at place {n}." for n in range(1, 7)],
+    alts=["A scene with " + " and ".join(data.label_names[c] for c in np.flatnonzero(retrieval.labels[i])) for i in found],
     captions=[f"{n}. distance {d}" for n, d in enumerate(hits.distances[0], 1)],
     caption=f"The six pictures nearest to “{words}”, by Hamming distance.",
     width=110,
 )
 
 # %% [markdown]
-# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Several pictures stand at the same distance. Such **ties** are
-# normal with short codes, and lesson 01 shows what they do to a score.
+# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Pictures at the same distance **tie**. Ties are normal with
+# short codes, and lesson 01 shows what they do to a score.
 
 # %% [markdown]
 # ## The other way: a picture finds texts
@@ -197,7 +197,7 @@ for item, distance in zip(answer.ids[0], answer.distances[0]):
 
 # %%
 random = ck.RandomHash(bits=bits, seed=seed).fit(data, show_progress=False)
-explorer = widgets.RetrievalExplorer(data, {"ITQ": hasher, "random": random}, k=10, words="boat sea")
+explorer = widgets.RetrievalExplorer(data, {"ITQ": hasher, "random": random}, k=10, words="bird")
 explorer
 
 # %% [markdown]
