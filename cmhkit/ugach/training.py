@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmhkit.errors import InputError, check
+from cmhkit.errors import InputError, check, whole
 from cmhkit.graphs import knn_graph
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.progress import progress
@@ -84,9 +84,14 @@ class UGACHConfig:
         one_of("negatives", self.negatives, ("generator", "uniform"))
         one_of("generator_start", self.generator_start, ("random", "discriminator"))
         one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
-        for name in ("hidden", "k_image", "k_text", "temperature", "pool", "draws", "positives", "d_steps", "lr_pretrain", "lr_d", "lr_g"):
+        for name in ("hidden", "k_image", "k_text", "draws", "positives", "d_steps"):
+            whole(name, getattr(self, name), 1)
+        for name in ("pretrain_steps", "rounds", "g_steps"):
+            whole(name, getattr(self, name), 0)
+        whole("pool", self.pool, 2)
+        for name in ("temperature", "lr_pretrain", "lr_d", "lr_g"):
             positive(name, getattr(self, name))
-        for name in ("pretrain_steps", "rounds", "g_steps", "weight_decay", "dropout"):
+        for name in ("weight_decay", "dropout"):
             positive(name, getattr(self, name), strict=False)
         check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
         check(self.draws >= 2 or self.baseline == "none", "draws: expected at least 2, since baseline='mean' compares draws, got 1")

@@ -372,6 +372,8 @@ def test_the_other_presets_run(preset):
         ({"reward": "tanh"}, "reward"),
         ({"rewards": "sigmoid"}, "did you mean 'reward'"),
         ({"draws": 1}, "draws"),
+        ({"rounds": 2.5}, "rounds"),
+        ({"pool": 1}, "pool"),
         ({"margin": -1}, "margin"),
         ({"margin": "K/0"}, "margin"),
         ({"margin": "eight"}, "margin"),
