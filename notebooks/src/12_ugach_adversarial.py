@@ -369,7 +369,7 @@ ax.legend(fontsize=10)
 nb.show(
     figure,
     alt="Three curves of error against the number of estimates, both axes "
-    "logarithmic. Two fall in straight lines, one levels off.",
+    "logarithmic. Two keep falling, one levels off.",
     caption="Over the pool the error keeps falling. Over the draws it levels off: what is left is bias.",
 )
 
@@ -572,7 +572,7 @@ told_apart("UGACH, the game", "UGACH, uniform negatives")
 # > - *log p.* The official code normalises over the two drawn items, the biased estimate above. Ours: `log_p`, "pool" or "draws".
 # > - *Weight decay.* The official code adds 0.01 times half the squared weights; the note does not mention it.
 #
-# All of these are options, and `ck.UGACH(bits=32, preset="official")` sets them as the official code has them, except for the choice of epoch.
+# `ck.UGACH(bits=32, preset="official")` sets the options of this list as the official code has them. The choice of epoch is no option.
 #
 # ## Quiz
 
