@@ -70,11 +70,13 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        left = ' style="text-align:left"'
         cells = "".join(
-            f"<tr><td><b>{row.status}</b></td><td>{html.escape(row.what)}</td><td>{html.escape(row.found)}</td><td>{html.escape(row.advice)}</td></tr>"
+            f"<tr><td{left}><b>{row.status}</b></td><td{left}>{html.escape(row.what)}</td>"
+            f"<td{left}>{html.escape(row.found)}</td><td{left}>{html.escape(row.advice)}</td></tr>"
             for row in self.rows
         )
-        head = "".join(f'<th scope="col">{name}</th>' for name in ("status", "looked at", "found", "what to do"))
+        head = "".join(f'<th scope="col"{left}>{name}</th>' for name in ("status", "looked at", "found", "what to do"))
         return f"<table><caption>{html.escape(self.summary)}</caption><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
 
 
@@ -102,8 +104,8 @@ def look_at_python() -> list[Row]:
     """Version and place of the interpreter, and the version of the kit."""
     from cmhkit import __version__
 
-    found = f"{platform.python_version()} ({sys.executable})"
-    rows = [Row(OK, "cmhkit", f"{__version__} ({Path(__file__).resolve().parent})")]
+    found = f"{platform.python_version()} ({short(sys.executable)})"
+    rows = [Row(OK, "cmhkit", f"{__version__} ({short(Path(__file__).resolve().parent)})")]
     if sys.version_info < OLDEST_PYTHON:
         return [*rows, Row(FAIL, "Python", found, "cmhkit needs Python 3.11 or newer: make clean, then make lab PYTHON=python3.12")]
     return [*rows, Row(OK, "Python", found)]
@@ -182,7 +184,7 @@ def look_at_cache() -> list[Row]:
             file.write(b"cmhkit")
     except OSError as error:
         return [Row(FAIL, "cache folder", f"cannot be written: {error}", advice)]
-    rows = [Row(OK, "cache folder", str(folder))]
+    rows = [Row(OK, "cache folder", short(folder))]
     free = shutil.disk_usage(folder).free / GIGABYTE
     if free < NEEDED_DISK:
         rows.append(Row(WARN, "free disk", f"{free:.1f} GB", f"free {NEEDED_DISK:.0f} GB, or {advice}"))
@@ -227,6 +229,16 @@ def required_packages() -> list[str]:
     """Names of the packages that the kit itself needs, without its extras."""
     lines = importlib.metadata.requires("cmhkit") or []
     return [re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line]
+
+
+def short(path: str | Path) -> str:
+    """A path as a reader knows it: from the folder of the checkout or from the home folder, where it lies in one of them."""
+    path = Path(path)
+    checkout = Path(__file__).resolve().parent.parent
+    for base, name in ((checkout, "."), (Path.home(), "~")):
+        if path.is_relative_to(base):
+            return str(Path(name) / path.relative_to(base))
+    return str(path)
 
 
 def read_pins(path: Path) -> dict[str, str]:
