@@ -27,7 +27,7 @@ lab: setup-lab ## set up, check the machine and open JupyterLab on the first not
 	@options=(); \
 	if [ "$$(id -u)" = 0 ]; then options+=(--allow-root); fi; \
 	if [ "$$(uname)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}$${BROWSER:-}" ]; then options+=(--no-browser); fi; \
-	"$(BIN)/jupyter" labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true; \
+	grep -qs apputils-extension:announcements "$(VENV)/etc/jupyter/labconfig/page_config.json" || "$(BIN)/jupyter" labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true; \
 	"$(BIN)/jupyter" trust notebooks/[0-9]*.ipynb >/dev/null 2>&1 || true; \
 	page=/lab; if [ -f $(START) ]; then page=/lab/tree/$(START); fi; \
 	echo "JupyterLab starts; open the address it prints below. Stop it with Ctrl-C."; \

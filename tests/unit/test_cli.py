@@ -161,7 +161,7 @@ def test_the_report_shows_itself() -> None:
     report = doctor.Report((doctor.Row("OK", "a", "b<c"), doctor.Row("WARN", "long name", "x", "do y")))
     assert repr(report) == "OK    a          b<c\nWARN  long name  x\n                 -> do y\nReady, with 1 remark."
     page = report._repr_html_()
-    assert "b&lt;c" in page and '<th scope="col">status</th>' in page and "<caption>Ready, with 1 remark.</caption>" in page
+    assert "b&lt;c" in page and '<th scope="col" style="text-align:left">status</th>' in page and "<caption>Ready, with 1 remark.</caption>" in page
 
 
 def test_data_build(cache: Path) -> None:
