@@ -180,7 +180,7 @@ class GraphState(State):
         from matplotlib.figure import Figure
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        figure = Figure(figsize=(4.2, 4.2), dpi=90, facecolor="white")
+        figure = Figure(figsize=(4.2, 4.2), dpi=90, facecolor="white", layout="none")  # a lesson may have set another layout
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35))
         axes.axis("off")
