@@ -109,7 +109,7 @@ q3 = Question(
 )
 
 CHANCE_CASES = {
-    "two queries, three items": (np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1], [0, 1]])),
+    "two queries, three items": (np.array([[1, 0], [1, 1]]), np.array([[1, 1], [0, 1], [0, 1]])),
     "one common label, one rare": (np.array([[1, 0, 0], [1, 0, 1], [1, 1, 0]]), np.array([[1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]])),
 }
 

@@ -87,7 +87,7 @@ q2 = Question(
 )
 
 LISTS = np.array([[1, 2], [0, 2], [3, 1], [2, 0]])
-LIST_LABELS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
+LIST_LABELS = np.array([[1, 1, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
 FLOCK = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 AGREEMENT_CASES = {
     "four items, two neighbours each": (LISTS, LIST_LABELS),

@@ -304,8 +304,9 @@ parts = ((image_same, image_hits, "picture graph"), (text_same, text_hits, "text
 for panel, (same, hits, title) in zip(panels, parts, strict=True):
     below = np.array([same[:, :k].mean() for k in steps])
     above = np.array([hits[:, :k].mean() for k in steps])
-    panel.fill_between(steps, 0, below, color=nb.PALETTE[0], label="same drawing")
-    panel.fill_between(steps, below, above, color=nb.PALETTE[5], hatch="//", label="same concept only")
+    panel.fill_between(steps, 0, below, facecolor=nb.PALETTE[4], label="same drawing")
+    look = {"facecolor": nb.PALETTE[5], "edgecolor": "black", "hatch": "//", "linewidth": 0}
+    panel.fill_between(steps, below, above, **look, label="same concept only")
     panel.set(title=title, xlabel="k", xscale="log", ylim=(0, 1.05))
     panel.set_xticks(steps, steps, fontsize=10)
     panel.minorticks_off()
@@ -334,10 +335,10 @@ for graph, name in ((image_graph, "picture"), (text_graph, "text")):
         kin = "same concept" if (judge[item] & judge[j]).any() else "neither"
         said.append(f"{r}. " + ("same drawing" if (drawn[item] & drawn[j]).any() else kin))
     alts = ["The scene.", *(f"A neighbour by {name}, number {r}." for r in ranks)]
-    nb.gallery([train.images[j] for j in near], alts=alts, captions=said, caption=f"By {name}:", width=88)
+    nb.gallery([train.images[j] for j in near], alts=alts, captions=said, caption=f"Neighbours by {name}.", width=88)
 
 # %% [markdown]
-# Change `seed` at the top for another scene.
+# Change `seed` at the top for another scene. One scene proves little: the evidence is in the figure above.
 #
 # ## Who is listed by whom
 #
@@ -376,8 +377,8 @@ for (name, graph), line in zip(graphs.items(), nb.LINES, strict=False):
 axes.axhline(k + 1, color="black", linestyle=":", marker="", label="all alike")
 axes.set(xlabel="items, most listed first", ylabel="times listed, plus 1", yscale="log")
 axes.legend(fontsize=10)
-alt = "Times listed, sorted. Euclid's texts start very high and end at zero; the others stay nearly flat."
-nb.show(figure, alt=alt, caption="A flat line means that everyone is listed about equally often. A cliff means hubs.")
+alt = "Times listed, sorted. Euclid's texts start very high and soon end at never; others are flatter."
+nb.show(figure, alt=alt, caption="A flat line: everyone is listed about equally often. A cliff: hubs.")
 
 # %% [markdown]
 # The agreement of the Euclidean text graph pays for its hubs. For pictures no such thing happens: all their vectors have length 1.
