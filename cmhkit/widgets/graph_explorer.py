@@ -191,7 +191,7 @@ class GraphState(State):
             for second in rows:
                 if first != second and second in lists[first]:
                     (x1, y1), (x2, y2) = places[int(first)], places[int(second)]
-                    axes.plot([x1, x2], [y1, y2], color="#999999", linewidth=0.8, zorder=1)
+                    axes.plot([x1, x2], [y1, y2], color="#999999", linestyle="-", marker="", linewidth=0.8, zorder=1)
         for place, row in enumerate(rows):
             hit = agree is None or bool(agree[place])
             look = {"color": BLUE if hit else VERMILION, "linestyle": "-" if hit else (0, (4, 3)), "linewidth": 2.2}
