@@ -57,6 +57,7 @@ rng = nb.setup(seed)
 
 # %%
 data = ck.data.load("scenes", size=size)
+train_set, query_set = data.train, data.query
 print(data)
 
 # %% [markdown]
@@ -65,14 +66,13 @@ print(data)
 # Here are some pairs. Under each picture stand its tags, then its labels in brackets.
 
 # %%
-shown = rng.choice(len(data.train), size=5, replace=False)
-sample = data.train
+shown = rng.choice(len(train_set), size=5, replace=False)
 label_names = np.array(data.label_names)
-labels_of = [", ".join(label_names[row > 0]) for row in sample.labels]
+labels_of = [", ".join(label_names[row > 0]) for row in train_set.labels]
 nb.gallery(
-    [sample.images[i] for i in shown],
+    [train_set.images[i] for i in shown],
     alts=[f"A scene labelled {labels_of[i]}." for i in shown],
-    captions=[f"{sample.texts[i]} ({labels_of[i]})" for i in shown],
+    captions=[f"{train_set.texts[i]} ({labels_of[i]})" for i in shown],
     width=150,
 )
 
@@ -89,10 +89,10 @@ nb.gallery(
 # It serves to look inside: lesson 10 asks who shows the same drawing, and lesson 20 asks where a network looks.
 
 # %%
-three = int(np.flatnonzero((sample.truth.drawings >= 0).sum(axis=1) == 3)[0])
-masks = sample.truth.masks(three)
-names = [sample.truth.names[d] for d in sample.truth.drawings[three]]
-picture = np.array(sample.images[three])
+three = int(np.flatnonzero((train_set.truth.drawings >= 0).sum(axis=1) == 3)[0])
+masks = train_set.truth.masks(three)
+names = [train_set.truth.names[d] for d in train_set.truth.drawings[three]]
+picture = np.array(train_set.images[three])
 parts = [np.where(mask[:, :, None], picture, 255) for mask in masks]
 nb.gallery(
     [picture, *parts],
@@ -152,7 +152,7 @@ browser.small_multiples()
 # %%
 from collections import Counter
 
-texts_with = Counter(word for text in data.train.texts for word in set(text.split()))
+texts_with = Counter(word for text in train_set.texts for word in set(text.split()))
 ranked = sorted(texts_with, key=lambda word: (-texts_with[word], word))
 by_hand = tuple(ranked[: len(data.vocabulary)])
 assert by_hand == data.vocabulary.words
@@ -174,11 +174,11 @@ print("first columns:", ", ".join(by_hand[:8]))
 # How much does this cost? Count the words in the query texts that have no column.
 
 # %%
-query_words = [word for text in data.query.texts for word in text.split()]
+query_words = [word for text in query_set.texts for word in text.split()]
 lost = [word for word in query_words if word not in data.vocabulary]
 print(f"words in the query texts: {len(query_words)}, without a column: {len(lost)} ({len(lost) / len(query_words):.0%})")
-empty = sum(not row.any() for row in data.query.text_vectors)
-print(f"query texts of which nothing is left: {empty} of {len(data.query)}")
+empty = sum(not row.any() for row in query_set.text_vectors)
+print(f"query texts of which nothing is left: {empty} of {len(query_set)}")
 
 # %% [markdown]
 # Some words are lost, and we accept it: that is what happens to words of tomorrow.
@@ -204,7 +204,7 @@ typed = "cat tree zeppelinette"
 vector = data.vocabulary.bag_of_words([typed])[0]
 print("shape:", vector.shape, "· ones:", int(vector.sum()))
 print("unknown:", data.vocabulary.unknown(typed))
-assert (data.vocabulary.bag_of_words(data.texts) == data.text_vectors).all()
+assert (data.vocabulary.bag_of_words(query_set.texts) == query_set.text_vectors).all()
 
 # %% [markdown]
 # ## Who is relevant to whom: S
@@ -216,9 +216,9 @@ assert (data.vocabulary.bag_of_words(data.texts) == data.text_vectors).all()
 # The inner product $l_i^\top l_j$ counts the labels in common.
 
 # %%
-shared = data.query.labels.astype(int) @ data.retrieval.labels.astype(int).T
+shared = query_set.labels.astype(int) @ data.retrieval.labels.astype(int).T
 S = shared > 0
-assert (S == ck.graphs.label_similarity(data.query.labels, data.retrieval.labels)).all()
+assert (S == ck.graphs.label_similarity(query_set.labels, data.retrieval.labels)).all()
 print("S between queries and the searched pairs:", S.shape)
 for count in range(shared.max() + 1):
     print(f"{count} labels in common: {(shared == count).mean():.3f} of all (query, pair) combinations")
@@ -230,8 +230,8 @@ for count in range(shared.max() + 1):
 # Here is S among some scenes, sorted by their first label.
 
 # %%
-some = rng.choice(len(data.train), size=min(120, len(data.train)), replace=False)
-some_labels = data.train.labels[some]
+some = rng.choice(len(train_set), size=min(120, len(train_set)), replace=False)
+some_labels = train_set.labels[some]
 some_labels = some_labels[np.argsort(some_labels.argmax(axis=1), kind="stable")]
 figure, axes = plt.subplots(figsize=(4.2, 4.2))
 axes.imshow(ck.graphs.label_similarity(some_labels), interpolation="nearest")
@@ -385,7 +385,7 @@ q.q4.check(chance_level)
 
 # %%
 same, searched = (np.zeros((len(part), bits // 8), np.uint8) for part in (query, retrieval))
-no_idea = ck.metrics.evaluate(same, searched, data.query.labels, data.retrieval.labels)
+no_idea = ck.metrics.evaluate(same, searched, query_set.labels, data.retrieval.labels)
 chance = S.mean()
 print(f"share of relevant items       {chance:.3f}")
 print(f"MAP of one code for everything {no_idea.map:.3f}")
@@ -426,7 +426,7 @@ random_report
 # %% tags=["nbval-ignore-output"]
 cca = ck.CCA(bits=bits, seed=seed).fit(data, show_progress=False)
 correlation = {}
-for part in (data.train, data.query):
+for part in (train_set, query_set):
     ours, theirs = cca.values(images=part), cca.values(texts=part)
     correlation[part.name] = [np.corrcoef(ours[:, c], theirs[:, c])[0, 1] for c in range(bits)]
 print("shape of the real values:", ours.shape)
@@ -450,7 +450,7 @@ itq = ck.ITQ(bits=bits, seed=seed).fit(data, show_progress=False)
 print("share of bits in which a picture and its own text differ")
 for hasher in (random_hash, cca, itq):
     line = f"{type(hasher).__name__:10}"
-    for part in (data.train, data.query):
+    for part in (train_set, query_set):
         ours = ck.codes.unpack(hasher.encode(images=part))
         theirs = ck.codes.unpack(hasher.encode(texts=part))
         line += f"  {part.name}: {(ours != theirs).mean():.2f}"

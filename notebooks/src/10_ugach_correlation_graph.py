@@ -265,7 +265,7 @@ axes.axhline(chance, color="black", linestyle=":", marker="", label="chance")
 axes.set(xlabel="k, neighbours of each item", ylabel="agreement", xscale="log", ylim=(0, 1.05))
 axes.set_xticks(steps, steps)
 axes.minorticks_off()
-axes.legend(loc="lower left", fontsize=10)
+axes.legend(loc=(0.02, 0.25), fontsize=10)
 alt = "Agreement over k. Both graphs start far above chance and fall; pictures fall more steeply."
 nb.show(figure, alt=alt, caption="More neighbours, less agreement. The picture graph drops faster.")
 
@@ -335,7 +335,8 @@ for graph, name in ((image_graph, "picture"), (text_graph, "text")):
         kin = "same concept" if (judge[item] & judge[j]).any() else "neither"
         said.append(f"{r}. " + ("same drawing" if (drawn[item] & drawn[j]).any() else kin))
     alts = ["The scene.", *(f"A neighbour by {name}, number {r}." for r in ranks)]
-    nb.gallery([train.images[j] for j in near], alts=alts, captions=said, caption=f"Neighbours by {name}.", width=88)
+    pictures, caption = [train.images[j] for j in near], f"Neighbours by {name}."
+    nb.gallery(pictures, alts=alts, captions=said, caption=caption, width=88)
 
 # %% [markdown]
 # Change `seed` at the top for another scene. One scene proves little: the evidence is in the figure above.
