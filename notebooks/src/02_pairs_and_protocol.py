@@ -508,9 +508,9 @@ alt = "MAP over bits, two panels. RandomHash lies on the chance line, CCA and IT
 nb.show(figure, alt=alt, caption="Random codes stay at chance for every length. CCA and ITQ do not.")
 
 # %% [markdown]
-# See two things. More bits do not help random codes: there is nothing to be precise about. And CCA and ITQ level off: they find scenes with the *same
-# drawings*, and more bits make that finer. What MAP asks for as well, other drawings with the same label, no bit tells them: nothing in their training says that a duck and
-# an owl belong together.
+# See two things. More bits do not help random codes: there is nothing to be precise about. And CCA and ITQ level off. A likely
+# reason: what a pair tells is which *drawing* goes with which words, and more bits make that finer. MAP asks for other drawings with the same label as well, and few pairs say that
+# a duck and an owl belong together. (Lesson 10 measures how far neighbours show the same drawing.)
 #
 # Do not make much of the small gaps between CCA and ITQ. Change `seed` at the top, and RandomHash and ITQ move a bit (CCA has nothing random in it, as long as it finds enough directions).
 # A paper should give the mean of several seeds, and the spread.
