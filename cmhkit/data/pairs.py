@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,28 +39,58 @@ class SceneTruth:
         return replace(self, owner=self.owner[index], drawings=self.drawings[index])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """One part of a data set: query, retrieval or train.
 
-    index: the positions of its pairs in the whole set, int64, shape (n,). The other fields are those of `PairedData` at these positions.
+    index: the positions of its pairs in the whole set, int64, shape (n,). whole: the whole set. The properties are those of `PairedData` at
+    these positions. Each is copied out of the whole set when it is first asked for, so that a split that nobody looks at costs nothing.
     """
 
     name: str
     index: np.ndarray
-    ids: np.ndarray
-    images: np.ndarray
-    texts: list[str] | None
-    text_vectors: np.ndarray
-    labels: np.ndarray | None
-    truth: SceneTruth | None = None
-    vocabulary: Vocabulary | None = None
+    whole: PairedData = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __repr__(self) -> str:
         return f"Split({self.name}: {len(self):,} pairs)"
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """int64, shape (n,)."""
+        return self.whole.ids[self.index]
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """Pictures, uint8, shape (n, R, R, 3), or features, float32, shape (n, d)."""
+        return self.whole.images[self.index]
+
+    @cached_property
+    def texts(self) -> list[str] | None:
+        """The texts themselves, if they are known."""
+        return None if self.whole.texts is None else [self.whole.texts[i] for i in self.index]
+
+    @cached_property
+    def text_vectors(self) -> np.ndarray:
+        """float32, shape (n, t)."""
+        return self.whole.text_vectors[self.index]
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """uint8 0/1, shape (n, c), or None."""
+        return None if self.whole.labels is None else self.whole.labels[self.index]
+
+    @cached_property
+    def truth(self) -> SceneTruth | None:
+        """What is known of the making of these scenes, or None."""
+        return None if self.whole.truth is None else self.whole.truth.take(self.index)
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words of the bag of words, or None."""
+        return self.whole.vocabulary
 
 
 @dataclass(frozen=True)
@@ -171,17 +202,7 @@ class PairedData:
         index = index.astype(np.int64)
         outside = index[(index < 0) | (index >= len(self))]
         check(not outside.size, f"index: expected positions from 0 to {len(self) - 1}, got {outside[:1]}")
-        return Split(
-            name=name,
-            index=index,
-            ids=self.ids[index],
-            images=self.images[index],
-            texts=None if self.texts is None else [self.texts[i] for i in index],
-            text_vectors=self.text_vectors[index],
-            labels=None if self.labels is None else self.labels[index],
-            truth=None if self.truth is None else self.truth.take(index),
-            vocabulary=self.vocabulary,
-        )
+        return Split(name, index, self)
 
     def without_labels(self) -> PairedData:
         """The same pairs with the labels removed: what an unsupervised method may see."""
