@@ -99,7 +99,7 @@ def status(output) -> str:
 def wait_status(output, pattern: str) -> str:
     """The status line, once it matches."""
     line = output.locator("[role=status]").filter(has_text=re.compile(pattern))
-    line.wait_for(timeout=10_000)
+    line.wait_for(timeout=30_000)
     return line.inner_text()
 
 
