@@ -10,8 +10,9 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("baselines", "codes", "data", "doctor", "graphs", "hasher", "index", "lessons", "metrics", "nn", "training", "ugach", "widgets")
+_MODULES = ("adah", "baselines", "codes", "data", "doctor", "graphs", "hasher", "index", "lessons", "metrics", "nn", "training", "ugach", "widgets")
 _NAMES = {
+    "ADAH": "adah",
     "CCA": "baselines",
     "ITQ": "baselines",
     "RandomHash": "baselines",

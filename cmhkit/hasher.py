@@ -22,7 +22,7 @@ from cmhkit.errors import InputError, check, whole
 from cmhkit.training import configured
 
 #: Where each method lives, for `load`.
-METHODS = {"RandomHash": "cmhkit.baselines", "CCA": "cmhkit.baselines", "ITQ": "cmhkit.baselines", "UGACH": "cmhkit.ugach"}
+METHODS = {"RandomHash": "cmhkit.baselines", "CCA": "cmhkit.baselines", "ITQ": "cmhkit.baselines", "UGACH": "cmhkit.ugach", "ADAH": "cmhkit.adah"}
 
 #: Called at the end of every epoch with the epoch's row of the history and the hasher, which can encode as it stands.
 Callback = Callable[[dict[str, Any], "CrossModalHasher"], None]
@@ -95,7 +95,7 @@ class CrossModalHasher:
         check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
         train = data.train if isinstance(data, PairedData) else data
         if data.images.ndim == 4 and show_progress:
-            print(f"{type(self).__name__}: pictures enter as cached SceneNet features ({self.image_kind}).")
+            print(f"{type(self).__name__}: {self._told_input()}")
         images = self._image_input(data.images, show_progress)
         if isinstance(data, PairedData):
             images = images[data.parts["train"]]
@@ -185,6 +185,10 @@ class CrossModalHasher:
         from cmhkit.nn.features import image_features
 
         return image_features(images, self.image_kind, show_progress=show_progress)
+
+    def _told_input(self) -> str:
+        """What `fit` says of how pictures enter."""
+        return f"pictures enter as cached SceneNet features ({self.image_kind})."
 
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):

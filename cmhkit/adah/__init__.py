@@ -1,0 +1,20 @@
+"""ADAH: attention-aware deep adversarial hashing (Zhang, Lai, Feng, ECCV 2018)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cmhkit.adah.training import ADAH, ADAHConfig
+
+__all__ = ["ADAH", "ADAHConfig", "losses", "model", "training"]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in ("ADAH", "ADAHConfig"):
+        return getattr(importlib.import_module("cmhkit.adah.training"), name)
+    if name in ("losses", "model", "training"):
+        return importlib.import_module(f"cmhkit.adah.{name}")
+    raise AttributeError(f"module 'cmhkit.adah' has no attribute {name!r}")

@@ -1,0 +1,323 @@
+"""ADAH's networks: features E, attention G and hashing D, one of each for pictures and for texts.
+
+Source: Zhang, Lai, Feng, "Attention-aware Deep Adversarial Hashing for Cross-Modal Retrieval", ECCV 2018; the note, section "Model".
+No code was published: what the note leaves open is an option of `cmhkit.adah.ADAHConfig`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cmhkit.errors import check
+from cmhkit.nn.backbones import CHANNELS, PLACES, VGG19, scenenet
+from cmhkit.nn.binarize import threshold_mask
+
+# Added to a sum of exponentials before its logarithm, for a mask that is all off.
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What the attention module says of a batch.
+
+    probability: P, shape (n, places), each row sums to 1. mask: Z, the same shape, 0 or 1. Places are H·W (row by row), or the entries of a
+    text feature.
+    """
+
+    probability: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Codes:
+    r"""The codes of a batch, from -1 to 1.
+
+    image, text: $H^I$, $H^T$, of attended features. image_unattended, text_unattended: $\hat H^I$, $\hat H^T$, or None without attention.
+    image_mask, text_mask: what they come from, or None without attention. Codes have the shape (n, bits).
+    """
+
+    image: Tensor
+    text: Tensor
+    image_unattended: Tensor | None = None
+    text_unattended: Tensor | None = None
+    image_mask: Mask | None = None
+    text_mask: Mask | None = None
+
+
+class ImageAttention(nn.Module):
+    r"""$G^I$: which places of a feature map are attended.
+
+    $$M = \operatorname{conv}_{1 \times 1}(f), \qquad P = \operatorname{softmax}_{H \cdot W}(M), \qquad Z = [P \ge \alpha]$$
+
+    channels: C. alpha: $\alpha$, or None for the note's $1 / (H \cdot W)$. generator: draws the weights.
+    The convolution has no bias: the softmax would not see it.
+    """
+
+    def __init__(self, channels: int, alpha: float | None, generator: torch.Generator, spread: float | None = None) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, 1, 1, bias=False)
+        nn.init.normal_(self.convolution.weight, std=channels**-0.5, generator=generator)
+        self.alpha, self.spread = alpha, spread
+
+    def scores(self, feature_map: Tensor) -> Tensor:
+        """M, shape (n, H·W). feature_map: f, shape (n, C, H, W). Errors: `InputError` for a map of another shape."""
+        channels = self.convolution.in_channels
+        check(
+            feature_map.ndim == 4 and feature_map.shape[1] == channels,
+            f"feature_map: expected a map (n, {channels}, H, W), got shape {tuple(feature_map.shape)}",
+        )
+        return self.convolution(feature_map).flatten(1)
+
+    def forward(self, feature_map: Tensor) -> Mask:
+        """The mask of each picture. feature_map: f, shape (n, C, H, W)."""
+        return _mask(self.scores(feature_map), self.alpha, self.spread)
+
+
+class TextAttention(nn.Module):
+    r"""$G^T$: which entries of a text feature are attended.
+
+    $$M = W f + b, \qquad P = \operatorname{softmax}_d(M), \qquad Z = [P \ge \alpha]$$
+
+    width: d. alpha: $\alpha$, or None for $1 / d$. generator: draws the weights.
+    """
+
+    def __init__(self, width: int, alpha: float | None, generator: torch.Generator, spread: float | None = None) -> None:
+        super().__init__()
+        self.layer = _linear(width, width, generator)
+        self.alpha, self.spread = alpha, spread
+
+    def scores(self, feature: Tensor) -> Tensor:
+        """M, shape (n, d). feature: f, shape (n, d)."""
+        return self.layer(feature)
+
+    def forward(self, feature: Tensor) -> Mask:
+        """The mask of each text. feature: f, shape (n, d)."""
+        return _mask(self.scores(feature), self.alpha, self.spread)
+
+
+@torch.no_grad()
+def spread_masks(attention: ImageAttention | TextAttention, features: Tensor, spread: float) -> None:
+    """Scale an attention layer's weights, so that the scores M of an item deviate by `spread` over its places, in the mean over the items.
+
+    Near-uniform probabilities all sit on the threshold, where rounding decides between masks that are all on and all off; this keeps off it.
+    At a spread of 1 about a third of the places are on. features: some items, as the layer reads them.
+    """
+    layer = attention.convolution if isinstance(attention, ImageAttention) else attention.layer
+    now = attention.scores(features).std(dim=1).mean()
+    check(bool(torch.isfinite(now)) and now.item() > 0, "features: expected features that differ over their places, got constant ones")
+    layer.weight.mul_(spread / now)
+
+
+class SceneFeatures(nn.Module):
+    """$E^I$ of the preset `lab`: SceneNet's map as it comes from the cache. The backbone is frozen, so there is nothing to train."""
+
+    channels, places = CHANNELS, PLACES * PLACES
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """feature_map: shape (n, 128, 8, 8), any float type. Returns it in float32."""
+        return feature_map.float()
+
+
+class SceneHead(nn.Module):
+    r"""$D^I$ of the preset `lab`: SceneNet's scoring layer at the places that a mask leaves on, pooled, then the tanh layer.
+
+    $$s_d(Z) = \log \sum_p Z_p\, e^{s_{dp}}$$
+
+    with $s_{dp}$ the score of drawing d at place p. This is the backbone's own pooling over the places of the mask, and it has a derivative
+    with respect to $Z_p$ whether p is on or off. The scoring layer is the backbone's last one, and frozen with it.
+    bits: code length. readout: the tanh layer reads the "scores" $s(Z)$, or the "posterior", the square root of their softmax, times
+    `scale`. hidden: units of a ReLU layer before the tanh layer, 0 for none. dropout: share of the readout left out in training.
+    """
+
+    def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: torch.Generator) -> None:
+        super().__init__()
+        scoring = scenenet().scoring
+        self.register_buffer("weight", scoring.weight.detach()[:, :, 0, 0].clone(), persistent=False)
+        self.register_buffer("bias", scoring.bias.detach().clone(), persistent=False)
+        self.readout = readout
+        self.dropout = Dropout(dropout, generator)
+        self.hidden = _linear(len(self.bias), hidden, generator) if hidden else None
+        self.hashing = _linear(hidden or len(self.bias), bits, generator)
+
+    @torch.no_grad()
+    def evidence(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
+        """$e^{s - t}$, shape (n, drawings, places), and the greatest score t of each picture, shape (n, 1)."""
+        scores = torch.baddbmm(self.bias[None, :, None], self.weight.expand(len(feature_map), -1, -1), feature_map.flatten(2))
+        top = scores.amax((1, 2), keepdim=True)
+        return scores.sub_(top).exp_(), top[:, :, 0]
+
+    def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
+        """The codes before tanh under each of some masks, shape (n, bits). feature_map: (n, 128, 8, 8). masks: shape (n, 64)."""
+        evidence, top = self.evidence(feature_map)
+        pooled = torch.log(evidence @ torch.stack(masks, dim=2) + _TINY)
+        return [self._hashed(pooled[:, :, i] + top) for i in range(len(masks))]
+
+    def _hashed(self, scores: Tensor) -> Tensor:
+        # A posterior has length 1; times the root of its width, its entries are of the order of 1, as the layer's weights expect.
+        x = torch.exp(0.5 * scores.log_softmax(1)) * scores.shape[1] ** 0.5 if self.readout == "posterior" else scores / 10
+        x = self.dropout(x)
+        return self.hashing(x if self.hidden is None else torch.relu(self.hidden(x)))
+
+
+class VGGFeatures(nn.Module):
+    """$E^I$ of the preset `paper`: VGG-19's last convolution map.
+
+    vgg: the network, whose convolutions are registered here; `VGGHead` registers its fully connected layers. after_pool5: which map.
+    trained: False freezes the convolutions.
+    """
+
+    def __init__(self, vgg: VGG19, after_pool5: bool, trained: bool) -> None:
+        super().__init__()
+        self.convolutions = vgg.features.requires_grad_(trained)
+        self.channels, self.places = vgg.channels, vgg.places(after_pool5)
+        self.after_pool5 = after_pool5
+        self._vgg = (vgg,)  # in a tuple, so that nothing is registered twice
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """f^I, shape (n, 512, H, W), float32. pictures: uint8, shape (n, R, R, 3)."""
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=pictures.is_cuda):
+            return self._vgg[0].feature_map(pictures, self.after_pool5).float()
+
+
+class VGGHead(nn.Module):
+    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer. vgg: see `VGGFeatures`. bits: code length."""
+
+    def __init__(self, vgg: VGG19, bits: int, generator: torch.Generator) -> None:
+        super().__init__()
+        layers = vgg.classifier
+        # Dropout's draws come from our own generator, as everything random does.
+        for i, layer in enumerate(layers):
+            if isinstance(layer, nn.Dropout):
+                layers[i] = Dropout(layer.p, generator)
+        self.fully_connected = layers
+        self.hashing = _linear(vgg.hidden, bits, generator)
+        self._vgg = (vgg,)
+
+    def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
+        """The codes before tanh under each of some masks, shape (n, bits). feature_map: f, (n, C, H, W). masks: shape (n, H·W)."""
+        shape = (len(feature_map), 1, *feature_map.shape[2:])
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=feature_map.is_cuda):
+            found = [self._vgg[0].fully_connected(feature_map * mask.view(shape)) for mask in masks]
+        return [self.hashing(x.float()) for x in found]
+
+
+class TextFeatures(nn.Module):
+    """$E^T$: a two-layer network, ReLU after each layer.
+
+    inputs: width of the text vectors. hidden: units of the first layer. width: d, of the second. dropout: share of the inputs left out in training.
+    """
+
+    def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout, generator)
+        self.first = _linear(inputs, hidden, generator)
+        self.second = _linear(hidden, width, generator)
+
+    def forward(self, texts: Tensor) -> Tensor:
+        """f^T, shape (n, width). texts: shape (n, inputs)."""
+        return torch.relu(self.second(torch.relu(self.first(self.dropout(texts)))))
+
+
+class TextHead(nn.Module):
+    """$D^T$: one tanh layer. width: d. bits: code length."""
+
+    def __init__(self, width: int, bits: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.hashing = _linear(width, bits, generator)
+
+    def logits(self, feature: Tensor, masks: list[Tensor]) -> list[Tensor]:
+        """The codes before tanh under each of some masks, shape (n, bits). feature: f, shape (n, d). masks: the same shape."""
+        return [self.hashing(feature * mask) for mask in masks]
+
+
+class Dropout(nn.Module):
+    """Dropout whose draws come from a generator of our own. share: what is left out in training."""
+
+    def __init__(self, share: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.share, self.generator = share, generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.share == 0:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator).to(x.device) >= self.share
+        return x * kept / (1 - self.share)
+
+
+class AttentionNetwork(nn.Module):
+    """All of ADAH: E, G and D of both modalities.
+
+    image_features, text_features: E. image_attention, text_attention: G, or None for no attention: then all is attended.
+    image_head, text_head: D.
+    """
+
+    def __init__(
+        self,
+        image_features: nn.Module,
+        text_features: nn.Module,
+        image_attention: ImageAttention | None,
+        text_attention: TextAttention | None,
+        image_head: nn.Module,
+        text_head: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.image_features, self.text_features = image_features, text_features
+        self.image_attention, self.text_attention = image_attention, text_attention
+        self.image_head, self.text_head = image_head, text_head
+
+    def attention_parameters(self) -> list[nn.Parameter]:
+        """The parameters of G."""
+        return [p for name, p in self.named_parameters() if "_attention." in name]
+
+    def other_parameters(self) -> list[nn.Parameter]:
+        """The parameters of E and D that are trained."""
+        return [p for name, p in self.named_parameters() if "_attention." not in name]
+
+    def forward(self, images: Tensor, texts: Tensor, *, through_masks: bool = True) -> Codes:
+        """The codes of a batch, attended and unattended.
+
+        images: as E^I reads them. texts: shape (n, t). through_masks: whether E receives a gradient through its part in the masks as well.
+        """
+        found: dict[str, Tensor | Mask] = {}
+        for name, x in (("image", images), ("text", texts)):
+            logits, mask = self._logits(name, x, through_masks)
+            found[name] = torch.tanh(logits[0])
+            if mask is not None:
+                found[f"{name}_unattended"], found[f"{name}_mask"] = torch.tanh(logits[1]), mask
+        return Codes(**found)
+
+    def values(self, name: str, x: Tensor) -> Tensor:
+        """The codes of attended features before tanh, shape (n, bits): their signs are the bits. name: "image" or "text"."""
+        return self._logits(name, x, False, attended_only=True)[0][0]
+
+    def mask(self, name: str, x: Tensor) -> Mask | None:
+        """What the attention module says of inputs. name: "image" or "text"."""
+        attention = getattr(self, f"{name}_attention")
+        return None if attention is None else attention(getattr(self, f"{name}_features")(x))
+
+    def _logits(self, name: str, x: Tensor, through_masks: bool, attended_only: bool = False) -> tuple[list[Tensor], Mask | None]:
+        features, attention, head = (getattr(self, f"{name}_{part}") for part in ("features", "attention", "head"))
+        f = features(x)
+        if attention is None:
+            places = f.flatten(2).shape[2] if f.ndim == 4 else f.shape[1]
+            return head.logits(f, [torch.ones(len(f), places, device=f.device)]), None
+        mask = attention(f if through_masks else f.detach())
+        return head.logits(f, [mask.mask] if attended_only else [mask.mask, 1 - mask.mask]), mask
+
+
+def _mask(scores: Tensor, alpha: float | None, spread: float | None) -> Mask:
+    if spread is not None:
+        scores = (scores - scores.mean(1, keepdim=True)) * (spread / (scores.std(1, keepdim=True) + 1e-6))
+    p = scores.softmax(dim=1)
+    return Mask(p, threshold_mask(p, 1 / scores.shape[1] if alpha is None else alpha))
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer that keeps the size of what passes a ReLU (He et al., 2015), its bias 0."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

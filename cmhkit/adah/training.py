@@ -1,0 +1,431 @@
+"""ADAH's schedule: batches on which E and D descend on all six terms, and after some of them G ascends on the two adversarial ones."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cmhkit.adah import losses
+from cmhkit.adah.model import (
+    AttentionNetwork,
+    Codes,
+    ImageAttention,
+    Mask,
+    SceneFeatures,
+    SceneHead,
+    TextAttention,
+    TextFeatures,
+    TextHead,
+    VGGFeatures,
+    VGGHead,
+    spread_masks,
+)
+from cmhkit.data.pairs import checked_images
+from cmhkit.errors import InputError, check, whole
+from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.nn.backbones import VGG19
+from cmhkit.nn.binarize import mask_entropy
+from cmhkit.progress import progress
+from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_device
+
+OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+# Items that are encoded at once.
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class ADAHConfig:
+    """Every choice of ADAH. docs/CHOICES.md tells where each default comes from.
+
+    Features. backbone: "scenenet" (frozen, from cached maps) or "vgg19". weights: path of VGG-19's, None starts it untrained.
+    image_map: "pool5" or "conv5", VGG-19's map after or before the pooling. train_backbone: whether VGG-19's convolutions are trained.
+    side: of VGG-19's pictures. text_hidden, text_width: units of E^T's two layers.
+    Attention. attention: "adversarial", "frozen" (as it starts, at random) or "none" (all is attended, no adversarial term).
+    alpha_image, alpha_text: thresholds, None for 1/(H·W) and 1/d. mask_spread: deviation of an item's scores M over its places at the start.
+    mask_scaling: "standard" keeps that deviation for every item throughout, "none" leaves M as the layer gives it.
+    Hashing, on SceneNet. readout: "posterior" or "scores". image_hidden: units of a layer before the tanh layer, 0 for none.
+    Loss. margin: a number, or a share of the bits, "K/2". distance: "norm" or "squared". reduction: "mean" or "sum" over triplets.
+    own: whether an item's own pair, and itself within a modality, counts as j.
+    Schedule. epochs: passes of E and D over the training set. batch: pairs. d_steps, g_steps: steps of E and D, then of G, in turn.
+    optimiser: "adam" or "sgd". lr: of E and D. lr_g, lr_g_text: of G^I and of G^T. lr_backbone: of VGG-19's layers.
+    lr_decay: "none", or "linear" to 0.
+    weight_decay: on the weights of E and D. dropout: share of the text vectors and of SceneNet's readout left out in training.
+    through_masks: whether E receives the gradient through its part in the masks too. game_query: in G's step the query's code is "given", a
+    constant as the note words it, or "free", so that G may also spoil the query.
+    """
+
+    backbone: str = "scenenet"
+    weights: str | None = None
+    image_map: str = "pool5"
+    train_backbone: bool = True
+    side: int = 224
+    text_hidden: int = 1024
+    text_width: int = 512
+    attention: str = "adversarial"
+    alpha_image: float | None = None
+    alpha_text: float | None = None
+    mask_spread: float = 1.0
+    mask_scaling: str = "standard"
+    readout: str = "posterior"
+    image_hidden: int = 512
+    margin: float | str = "K/2"
+    distance: str = "squared"
+    reduction: str = "mean"
+    own: bool = True
+    epochs: int = 25
+    batch: int = 128
+    d_steps: int = 1
+    g_steps: int = 1
+    optimiser: str = "adam"
+    lr: float = 2e-3
+    lr_g: float = 1e-2
+    lr_g_text: float = 1e-4
+    lr_backbone: float = 1e-4
+    lr_decay: str = "linear"
+    weight_decay: float = 0.0
+    dropout: float = 0.1
+    through_masks: bool = True
+    game_query: str = "given"
+
+    def __post_init__(self) -> None:
+        one_of("backbone", self.backbone, ("scenenet", "vgg19"))
+        one_of("image_map", self.image_map, ("pool5", "conv5"))
+        one_of("attention", self.attention, ("adversarial", "frozen", "none"))
+        one_of("mask_scaling", self.mask_scaling, ("none", "standard"))
+        one_of("game_query", self.game_query, ("given", "free"))
+        one_of("readout", self.readout, ("posterior", "scores"))
+        one_of("distance", self.distance, ("norm", "squared"))
+        one_of("reduction", self.reduction, ("mean", "sum"))
+        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        one_of("lr_decay", self.lr_decay, ("none", "linear"))
+        for name in ("train_backbone", "own", "through_masks"):
+            one_of(name, getattr(self, name), (True, False))
+        check(self.weights is None or isinstance(self.weights, str), f"weights: expected a path as text or None, got {self.weights!r}")
+        for name in ("alpha_image", "alpha_text"):
+            alpha = getattr(self, name)
+            if alpha is not None:
+                positive(name, alpha)
+                check(alpha < 1, f"{name}: expected a number between 0 and 1, the ends left out, got {alpha!r}")
+        for name in ("side", "text_hidden", "text_width", "epochs", "d_steps"):
+            whole(name, getattr(self, name), 1)
+        for name in ("image_hidden", "g_steps"):
+            whole(name, getattr(self, name), 0)
+        whole("batch", self.batch, 2)
+        for name in ("mask_spread", "lr", "lr_g", "lr_g_text", "lr_backbone"):
+            positive(name, getattr(self, name))
+        for name in ("weight_decay", "dropout"):
+            positive(name, getattr(self, name), strict=False)
+        check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
+        if not (isinstance(self.margin, str) and re.fullmatch(r"K/[1-9]\d*", self.margin)):
+            check(not isinstance(self.margin, str), f'margin: expected a number above 0 or a share of the bits such as "K/8", got {self.margin!r}')
+            positive("margin", self.margin)
+
+    def margin_for(self, bits: int) -> float:
+        """The margin ε as a number."""
+        return bits / int(self.margin[2:]) if isinstance(self.margin, str) else float(self.margin)
+
+
+LAB = ADAHConfig()
+#: What the note says, as it says it: the norm, the sum, VGG-19. What it leaves open is a guess for a GPU that nothing has measured yet.
+PAPER = replace(
+    LAB,
+    backbone="vgg19",
+    mask_scaling="none",
+    text_hidden=8192,
+    text_width=4096,
+    margin="K/8",
+    distance="norm",
+    reduction="sum",
+    epochs=50,
+    batch=64,
+    lr=1e-4,
+    lr_g=1e-3,
+    lr_backbone=1e-5,
+)
+
+
+class ADAH(CrossModalHasher):
+    """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from attended features only.
+
+    Options: `ADAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`.
+    """
+
+    presets: ClassVar[dict[str, Any]] = {"lab": LAB, "paper": PAPER}
+    image_kind: ClassVar[str] = "map"
+
+    def masks(self, images: Any = None, texts: Any = None) -> Mask:
+        """The attention masks of pictures or of texts, with their probabilities.
+
+        images, texts: as `encode` reads them; give one of both. Returns `Mask`, on the CPU: for pictures of shape (n, H·W), row by row.
+        Errors: `InputError` for a hasher without attention.
+        """
+        check((images is None) != (texts is None), "images, texts: expected exactly one of them")
+        check(self.fitted, "ADAH: expected a fitted hasher; call fit first")
+        check(self.config.attention != "none", "ADAH: expected a hasher with attention, got attention='none'")
+        name = "text" if images is None else "image"
+        x = self._text_input(texts) if images is None else self._image_input(getattr(images, "images", images), False)
+        found = self._by_chunks(x, lambda part: self.network_.mask(name, part))
+        return Mask(torch.cat([m.probability.cpu() for m in found]), torch.cat([m.mask.cpu() for m in found]))
+
+    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
+        if self.config.backbone == "scenenet":
+            return super()._image_input(images, show_progress)
+        images = checked_images(images)
+        check(images.ndim == 4, f"images: expected pictures (n, H, W, 3), since VGG-19 reads them, got shape {images.shape}")
+        return images
+
+    def _told_input(self) -> str:
+        return super()._told_input() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
+
+    def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
+        check(labels is not None, "data: expected labels, since ADAH is supervised, got none")
+        check(len(images) >= 2, f"data: expected at least 2 training pairs, got {len(images)}")
+        random = generator(self.seed)
+        self._device = resolve_device(self.device)
+        self.network_ = self._built(texts.shape[1], random, self.config.weights, warn=True).to(self._device)
+        Alternation(self, images, texts, labels, random).run(run)
+
+    def _built(self, text_width: int, random: torch.Generator, weights: str | None, *, warn: bool) -> AttentionNetwork:
+        c = self.config
+        image_features: nn.Module
+        image_head: nn.Module
+        if c.backbone == "scenenet":
+            image_features, image_head = SceneFeatures(), SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
+        else:
+            vgg = VGG19(side=c.side, generator=random)
+            if weights is not None or warn:
+                vgg.load_weights(weights)
+            image_features = VGGFeatures(vgg, c.image_map == "pool5", c.train_backbone)
+            image_head = VGGHead(vgg, self.bits, random)
+        attends = c.attention != "none"
+        spread = c.mask_spread if c.mask_scaling == "standard" else None
+        return AttentionNetwork(
+            image_features,
+            TextFeatures(text_width, c.text_hidden, c.text_width, c.dropout, random),
+            ImageAttention(image_features.channels, c.alpha_image, random, spread) if attends else None,
+            TextAttention(c.text_width, c.alpha_text, random, spread) if attends else None,
+            image_head,
+            TextHead(c.text_width, self.bits, random),
+        )
+
+    @torch.no_grad()
+    def _by_chunks(self, x: np.ndarray, what: Any) -> list[Any]:
+        self.network_.eval()
+        return [what(torch.from_numpy(np.array(x[i : i + _CHUNK])).to(self._device)) for i in range(0, len(x), _CHUNK)]
+
+    def _image_values(self, images: np.ndarray) -> np.ndarray:
+        return torch.cat(self._by_chunks(images, lambda part: self.network_.values("image", part))).cpu().numpy()
+
+    def _text_values(self, texts: np.ndarray) -> np.ndarray:
+        return torch.cat(self._by_chunks(texts, lambda part: self.network_.values("text", part))).cpu().numpy()
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {name: value.cpu().numpy() for name, value in self.network_.state_dict().items()}
+
+    def _set_state(self, state: dict[str, np.ndarray]) -> None:
+        self._device = resolve_device(self.device)
+        self.network_ = self._built(self.text_width_, generator(0), None, warn=False)
+        self.network_.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        self.network_.to(self._device)
+
+
+class Alternation:
+    """The two steps over one training set.
+
+    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes from it.
+    """
+
+    def __init__(self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
+        self.hasher, self.config, self.network, self.random = hasher, hasher.config, hasher.network_, random
+        # Maps stay in the 16 bits of their cache until a batch is drawn.
+        self.images = torch.from_numpy(images.astype(np.float16) if images.dtype == np.float32 else np.ascontiguousarray(images))
+        self.texts = torch.from_numpy(texts)
+        self.labels = torch.from_numpy(labels.astype(np.float32))
+        self.margin = self.config.margin_for(hasher.bits)
+        self.n = len(texts)
+        self.batch = min(self.config.batch, self.n)
+        self.options = {"distance": self.config.distance, "reduction": self.config.reduction, "own": self.config.own}
+        self.adversarial = self.config.attention != "none"
+        self._attention = set(self.network.attention_parameters())
+        self.optimisers = {"d": self._optimiser(self._other_groups())}
+        if self.adversarial:
+            pairs = ((self.network.image_attention, self.config.lr_g), (self.network.text_attention, self.config.lr_g_text))
+            self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate, "weight_decay": 0.0} for g, rate in pairs])
+            self._spread()
+
+    def run(self, run: Run) -> None:
+        """All epochs, with a checkpoint after each."""
+        config = self.config
+        key = {"method": "ADAH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
+        checkpoints = Checkpoints(run.checkpoint_dir, key)
+        done = self._resume(checkpoints.load())
+        batches = -(-self.n // self.batch)
+        with progress(batches * config.epochs, "ADAH", run.show_progress) as step:
+            step(batches * done)
+            for epoch in range(done + 1, config.epochs + 1):
+                row = self._epoch(epoch, step)
+                self._check_row(row)
+                run.epoch_done(row)
+                checkpoints.save(self._checkpoint(epoch))
+
+    def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
+        config = self.config
+        self._set_rates(epoch)
+        order = torch.randperm(self.n, generator=self.random)
+        rows: list[dict[str, float]] = []
+        game: list[dict[str, float]] = []
+        skipped = 0
+        for number, items in enumerate(order.split(self.batch)):
+            batch = self._taken(items)
+            step(1)
+            if not _has_triplets(batch[2], config.own):
+                skipped += 1
+                continue
+            rows.append(self._d_step(*batch))
+            if config.attention == "adversarial" and (number + 1) % config.d_steps == 0:
+                game += [self._g_step(*batch) for _ in range(config.g_steps)]
+        if not rows:
+            raise InputError(
+                f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does an item have both; "
+                "similar items share a label"
+            )
+        return {"epoch": epoch, **_means(rows), **_means(game), "skipped_batches": skipped}
+
+    def _d_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, float]:
+        """E and D descend on all six terms; G stays as it is."""
+        self._train_only(attention=False)
+        codes = self.network(images, texts, through_masks=self.config.through_masks)
+        retrieval = losses.retrieval_terms(codes.image, codes.text, similar, self.margin, **self.options)
+        adversarial = self._adversarial(codes, similar) if self.adversarial else []
+        loss = losses.total([*retrieval, *adversarial])
+        self._step("d", loss)
+        row = {"retrieval_loss": losses.total(retrieval).item(), "active": losses.active_share(retrieval)}
+        if adversarial:
+            row |= {"adversarial_loss": losses.total(adversarial).item(), "adversarial_active": losses.active_share(adversarial)}
+            for name in ("image", "text"):
+                mask = getattr(codes, f"{name}_mask")
+                row[f"{name}_mask_area"] = mask.mask.mean().item()
+                row[f"{name}_mask_entropy"] = mask_entropy(mask.probability.detach()).mean().item()
+        return row
+
+    def _g_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, float]:
+        """G ascends on the two adversarial terms; E and D stay as they are."""
+        self._train_only(attention=True)
+        codes = self.network(images, texts)
+        if self.config.game_query == "given":
+            codes = replace(codes, image=codes.image.detach(), text=codes.text.detach())
+        terms = self._adversarial(codes, similar)
+        loss = losses.total(terms)
+        self._step("g", -loss)
+        return {"game_loss": loss.item()}
+
+    def _adversarial(self, codes: Codes, similar: Tensor) -> list[Any]:
+        return losses.adversarial_terms(codes.image, codes.text, codes.image_unattended, codes.text_unattended, similar, self.margin, **self.options)
+
+    def _train_only(self, *, attention: bool) -> None:
+        """Let gradients reach one of the two players only. Dropout is part of E's and D's training, not of G's."""
+        self.network.train(not attention)
+        for p in self._trained:
+            p.requires_grad_((p in self._attention) == attention)
+
+    def _step(self, name: str, loss: Tensor) -> None:
+        optimiser = self.optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def _taken(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch: images, texts, and which items share a label, bool."""
+        device = self.hasher._device
+        images, labels = self.images[items].to(device), self.labels[items].to(device)
+        return images.float() if images.is_floating_point() else images, self.texts[items].to(device), labels @ labels.T > 0
+
+    @torch.no_grad()
+    def _spread(self) -> None:
+        items = torch.randperm(self.n, generator=self.random)[: 2 * self.batch]
+        self.network.eval()
+        images, texts, _ = self._taken(items)
+        for name, x in (("image", images), ("text", texts)):
+            features = getattr(self.network, f"{name}_features")(x)
+            spread_masks(getattr(self.network, f"{name}_attention"), features, self.config.mask_spread)
+
+    def _other_groups(self) -> list[dict[str, Any]]:
+        """E's and D's parameters by rate. Sets `_trained`, all parameters that any step trains."""
+        self._trained = [p for p in self.network.parameters() if p.requires_grad]
+        backbone = [p for m in self.network.modules() if isinstance(m, VGGFeatures) for p in m.convolutions.parameters()]
+        backbone += [p for m in self.network.modules() if isinstance(m, VGGHead) for p in m.fully_connected.parameters()]
+        slow = {p for p in backbone if p.requires_grad}
+        groups = []
+        for rate, those in ((self.config.lr, False), (self.config.lr_backbone, True)):
+            found = [p for p in self.network.other_parameters() if p.requires_grad and (p in slow) == those]
+            for decay, wide in ((self.config.weight_decay, True), (0.0, False)):
+                part = [p for p in found if (p.ndim > 1) == wide]
+                if part:
+                    groups.append({"params": part, "lr": rate, "weight_decay": decay})
+        return groups
+
+    def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        for group in groups:
+            group["start"] = group["lr"]
+        return OPTIMISERS[self.config.optimiser](groups, lr=self.config.lr)
+
+    def _set_rates(self, epoch: int) -> None:
+        share = 1 - (epoch - 1) / self.config.epochs if self.config.lr_decay == "linear" else 1.0
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = group["start"] * share
+
+    def _check_row(self, row: dict[str, Any]) -> None:
+        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
+        if bad:
+            raise InputError(f"ADAH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate")
+        if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":
+            warnings.warn(
+                f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the attention module learns "
+                "nothing; try a larger margin",
+                DeadHingeWarning,
+                stacklevel=2,
+            )
+
+    def _checkpoint(self, epochs: int) -> dict[str, Any]:
+        return {
+            "epochs": epochs,
+            "network": self.network.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "random": self.random.get_state(),
+            "history": self.hasher.history_,
+        }
+
+    def _resume(self, state: dict[str, Any] | None) -> int:
+        """How many epochs are done."""
+        if state is None:
+            return 0
+        self.network.load_state_dict(state["network"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.random.set_state(state["random"])
+        self.hasher.history_ = state["history"]
+        return state["epochs"]
+
+
+class DeadHingeWarning(UserWarning):
+    """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
+
+
+def _has_triplets(similar: Tensor, own: bool) -> bool:
+    """Whether some item of a batch has both a similar and a dissimilar one."""
+    near, far = similar.clone(), ~similar
+    if not own:
+        for x in (near, far):
+            x.fill_diagonal_(False)
+    return bool((near.any(1) & far.any(1)).any())
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
