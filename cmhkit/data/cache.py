@@ -21,7 +21,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cmhkit.progress import Step, progress
+
 MANIFEST = "manifest.json"
+_CHUNK = 2**20
+# Megabytes that take longer than about a second to check.
+_SLOW_TO_CHECK = 1000
 # Whose temporary files may be judged by their process number: several machines can share a home folder.
 _NODE = re.sub(r"\W", "", platform.node())
 _LONGEST_BUILD = 24 * 3600
@@ -79,19 +84,26 @@ def damage(path: Path) -> str | None:
         return "no readable manifest"
     if not isinstance(files, dict) or not files or found - files.keys():
         return "the manifest does not list its files"
-    for file, digest in files.items():
-        try:
-            if sha256(path / file) != digest:
-                return f"{file} does not match its checksum"
-        except OSError:
-            return f"{file} cannot be read"
+    megabytes = sum((path / file).stat().st_size for file in files if (path / file).is_file()) // _CHUNK
+    with progress(megabytes, "Checking the data, MB", show=megabytes > _SLOW_TO_CHECK) as step:
+        for file, digest in files.items():
+            try:
+                if sha256(path / file, step) != digest:
+                    return f"{file} does not match its checksum"
+            except OSError:
+                return f"{file} cannot be read"
     return None
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, hexadecimal."""
+def sha256(path: Path, step: Step | None = None) -> str:
+    """The SHA-256 of a file, hexadecimal. step: called after every megabyte."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            if step is not None and len(chunk) == _CHUNK:
+                step()
+    return digest.hexdigest()
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
