@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from cmhkit.data.pairs import PairedData, Split, checked_vectors
 from cmhkit.data.text import Vocabulary
 from cmhkit.errors import InputError, check, whole
 from cmhkit.training import configured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Where each method lives, for `load`.
 METHODS = {"RandomHash": "cmhkit.baselines", "CCA": "cmhkit.baselines", "ITQ": "cmhkit.baselines", "UGACH": "cmhkit.ugach", "ADAH": "cmhkit.adah"}
@@ -156,8 +159,8 @@ class CrossModalHasher:
             data=data.name,
             image_to_text=both[0],
             text_to_image=both[1],
-            image_codes=codes.diagnostics(found["image_retrieval"]),
-            text_codes=codes.diagnostics(found["text_retrieval"]),
+            image_codes=codes.diagnostics(found["image_retrieval"], warn=True),
+            text_codes=codes.diagnostics(found["text_retrieval"], warn=True),
         )
 
     def save(self, path: str | Path) -> Path:
@@ -288,7 +291,25 @@ class Report:
                 f"{self.image_codes.distinct} of {self.image_codes.items}",
             )
         )
+        searched = (self.text_codes, self.image_codes)
+        rows.append(("share of ones in a bit", *(f"{c.balance.min():.2f} to {c.balance.max():.2f}" for c in searched)))
+        rows.append(("mean correlation of two bits", *(f"{c.mean_correlation:.2f}" for c in searched)))
         return rows
+
+    def figure(self) -> Figure:
+        """Precision against recall, both ways, as a matplotlib figure: a curve by rank, and a mark for each Hamming radius."""
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
+        for ax, found, way in zip(axes, (self.image_to_text, self.text_to_image), ("image → text", "text → image"), strict=True):
+            ax.plot(found.recall_by_rank, found.precision_by_rank, marker="", linestyle="-", label="by rank")
+            ax.plot(found.recall_by_radius, found.precision_by_radius, marker="o", linestyle="", markersize=4, label="by Hamming radius")
+            ax.set(title=way, xlabel="recall", xlim=(0, 1), ylim=(0, 1))
+        axes[0].set_ylabel("precision")
+        axes[1].legend()
+        figure.suptitle(f"{self.method}, {self.bits} bits, on {self.data}")
+        figure.tight_layout()
+        return figure
 
     def __repr__(self) -> str:
         rows = [("", "image → text", "text → image"), *self.rows()]

@@ -181,6 +181,24 @@ def test_a_report_reads_the_same_every_time(fitted, vectors) -> None:
     assert "0x" not in repr(first) + page
 
 
+def test_a_report_draws_both_precision_recall_curves(fitted, vectors) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    report = fitted.evaluate(vectors)
+    for ax, found in zip(report.figure().axes, (report.image_to_text, report.text_to_image), strict=True):
+        by_rank, by_radius = ax.lines
+        np.testing.assert_array_equal(by_rank.get_xydata(), np.column_stack([found.recall_by_rank, found.precision_by_rank]))
+        np.testing.assert_array_equal(by_radius.get_xydata(), np.column_stack([found.recall_by_radius, found.precision_by_radius]))
+
+
+def test_collapsed_codes_are_reported(fitted, vectors, monkeypatch) -> None:
+    monkeypatch.setattr(type(fitted), "values", lambda self, images=None, texts=None: np.ones((len(images or texts), 16)))
+    with pytest.warns(codes.CollapseWarning):
+        report = fitted.evaluate(vectors)
+    assert report.image_codes.collapsed and ("different codes searched", "1 of 100", "1 of 100") in report.rows()
+
+
 def test_a_name_cannot_break_the_page(fitted, vectors) -> None:
     named = PairedData("<b>&", vectors.images, vectors.text_vectors, vectors.parts, labels=vectors.labels)
     assert "<caption>CCA, 16 bits, on &lt;b&gt;&amp;</caption>" in fitted.evaluate(named)._repr_html_()
