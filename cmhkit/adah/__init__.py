@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cmhkit.adah.training import ADAH, ADAHConfig
 
-__all__ = ["ADAH", "ADAHConfig", "losses", "model", "training"]
+__all__ = ["ADAH", "ADAHConfig", "losses", "masks", "model", "training"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,6 +15,6 @@ def __getattr__(name: str) -> Any:
 
     if name in ("ADAH", "ADAHConfig"):
         return getattr(importlib.import_module("cmhkit.adah.training"), name)
-    if name in ("losses", "model", "training"):
+    if name in ("losses", "masks", "model", "training"):
         return importlib.import_module(f"cmhkit.adah.{name}")
     raise AttributeError(f"module 'cmhkit.adah' has no attribute {name!r}")

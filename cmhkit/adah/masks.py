@@ -11,7 +11,10 @@ from cmhkit.errors import check
 
 @dataclass(frozen=True)
 class MaskQuality:
-    """Means over pictures, from 0 to 1. iou: places in both over places in either. precision: of the attended places. recall: of the drawings' places."""
+    """Means over pictures, from 0 to 1.
+
+    iou: places in both over places in either. precision: of the attended places. recall: of the drawings' places.
+    """
 
     iou: float
     precision: float
