@@ -10,7 +10,7 @@ from bench.quality import WIKIPEDIA_FILE
 
 def main() -> int:
     """Run them; the first that fails ends it."""
-    commands = [["bench.quality", "scenes"]]
+    commands = [["bench.quality", "scenes"], ["bench.attention"]]
     if WIKIPEDIA_FILE.exists():
         commands.append(["bench.quality", "wikipedia"])
     else:
