@@ -15,6 +15,8 @@ Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: 
         h_query (K,) or (q, K); h_pool (n, K); scores f_phi (n,) or (q, n);  inputs: query, temperature, pool, draws, seed, reward
     CodeWatcher(history, map_by_epoch=None, *, epochs=None, epoch=None, max_items=64)
         history (epochs, n, K): relaxed or ±1 codes;  inputs: epoch (a position in the history, 0 .. epochs - 1)
+    MaskReplay(masks, pictures=None, truth=None, *, captions=None, epochs=None, epoch=None, max_items=12)
+        masks (epochs, n, H, W): 0 or 1; truth (n, H, W);  inputs: epoch (a position in the history, 0 .. epochs - 1)
 
 Importing this package is cheap: ipywidgets, Pillow and the rest are imported by the widget that is asked for.
 """
@@ -33,6 +35,7 @@ _NAMES = {
     "CodeWatcher": "code_watcher",
     "DataBrowser": "data_browser",
     "GraphExplorer": "graph_explorer",
+    "MaskReplay": "mask_replay",
     "RetrievalExplorer": "retrieval_explorer",
     "SamplingViewer": "sampling_viewer",
 }
