@@ -17,6 +17,8 @@ Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: 
         history (epochs, n, K): relaxed or ±1 codes;  inputs: epoch (a position in the history, 0 .. epochs - 1)
     MaskReplay(masks, pictures=None, truth=None, *, captions=None, epochs=None, epoch=None, max_items=12)
         masks (epochs, n, H, W): 0 or 1; truth (n, H, W);  inputs: epoch (a position in the history, 0 .. epochs - 1)
+    TripletViewer(distance, similar, *, codes=None, kind="norm", names=None, anchor=0, margin=1.0, own=True)
+        distance (n, m) or (m,), or codes=((n, K), (m, K)) in its place; similar: bool, as distance;  inputs: anchor, margin, own
 
 Importing this package is cheap: ipywidgets, Pillow and the rest are imported by the widget that is asked for.
 """
@@ -38,6 +40,7 @@ _NAMES = {
     "MaskReplay": "mask_replay",
     "RetrievalExplorer": "retrieval_explorer",
     "SamplingViewer": "sampling_viewer",
+    "TripletViewer": "triplet_viewer",
 }
 
 __all__ = list(_NAMES)
