@@ -164,7 +164,10 @@ class TripletState(State):
         if hinge.size > values.size:
             told += f"; the hardest {values.size} of {hinge.size}, farthest similar and nearest dissimilar items"
         corner = "<td></td>"
-        return f'<div class="cmh-scroll"><table><caption class="cmh-dim">{told}</caption><tr>{corner}{heads}</tr>{body}</table></div>'
+        table = f'<table style="white-space:nowrap"><tr>{corner}{heads}</tr>{body}</table>'
+        # A width of 0 that fills its place: the table scrolls and does not widen the page.
+        box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="hinges"'
+        return f'<p class="cmh-dim">{told}</p><div {box}>{table}</div>'
 
     def _name(self, item: int) -> str:
         return f"item {item}" + (f": {escape(str(self.names[item]))}" if self.names is not None else "")
