@@ -19,6 +19,9 @@ Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: 
         masks (epochs, n, H, W): 0 or 1; truth (n, H, W);  inputs: epoch (a position in the history, 0 .. epochs - 1)
     TripletViewer(distance, similar, *, codes=None, kind="norm", names=None, anchor=0, margin=1.0, own=True)
         distance (n, m) or (m,), or codes=((n, K), (m, K)) in its place; similar: bool, as distance;  inputs: anchor, margin, own
+    MaskExplorer(p, *, pictures=None, truth=None, captions=None, words=None, word_p=None, word_places=None, level=1.0, show_truth=False)
+        p: P (n, H, W); truth bool (n, H, W); words n lists, word_p their P;  inputs: mode ("picture" | "words"), item, level (α in units of
+        1/places), show_truth
 
 Importing this package is cheap: ipywidgets, Pillow and the rest are imported by the widget that is asked for.
 """
@@ -37,6 +40,7 @@ _NAMES = {
     "CodeWatcher": "code_watcher",
     "DataBrowser": "data_browser",
     "GraphExplorer": "graph_explorer",
+    "MaskExplorer": "mask_explorer",
     "MaskReplay": "mask_replay",
     "RetrievalExplorer": "retrieval_explorer",
     "SamplingViewer": "sampling_viewer",
