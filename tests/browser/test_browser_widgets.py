@@ -58,6 +58,20 @@ CELLS = {
         "walk = np.cumsum(rng.normal(size=(8, 40, 32)) * np.linspace(1, 0.1, 8)[:, None, None], axis=0)\n"
         "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8))"
     ),
+    "MaskExplorer": (
+        "from cmhkit.adah.masks import truth_places\n"
+        "places = truth_places(train.truth.owner[:12])\n"
+        "p = np.exp(places * 2.0 + rng.normal(size=places.shape))\n"
+        "p /= p.sum(axis=(1, 2), keepdims=True)\n"
+        "widgets.MaskExplorer(p, pictures=train.images[:12], truth=places)"
+    ),
+    "TripletViewer": (
+        "distance = rng.random((12, 12)) * 4\nwidgets.TripletViewer(distance, ck.graphs.label_similarity(train.labels[:12], train.labels[:12]))"
+    ),
+    "MaskReplay": (
+        "steps = np.stack([(places * t + rng.normal(size=places.shape)) > 0.8 for t in range(5)])\n"
+        "widgets.MaskReplay(steps, train.images[:12], places)"
+    ),
 }
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
 
@@ -79,7 +93,7 @@ def page(browser, lab: str, lab_root: Path) -> Iterator[object]:
     tab.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget && window.jupyterapp.shell.currentWidget.context")
     tab.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
     tab.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= 6", timeout=90_000)
+    tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= " + str(len(CELLS)), timeout=90_000)
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output h4').length >= 3")
     yield tab
     context.close()
@@ -210,6 +224,39 @@ def test_sampling_by_keyboard(page) -> None:
     page.keyboard.press("Enter")
     wait_status(output, "seed 0 → 1")
     assert output.locator("table tr").count() == 11
+
+
+def test_masks_by_keyboard(page) -> None:
+    output = cell(page, "MaskExplorer")
+    before = status(output)
+    truth = output.get_by_label("show the truth")
+    truth.focus()
+    page.keyboard.press("Space")
+    wait_status(output, "truth off → on")
+    item = output.get_by_label("item", exact=True)
+    item.focus()
+    item.press("Control+a")
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    assert wait_status(output, "item 0 → 3") != before
+    assert all(picture.get_attribute("alt") for picture in output.locator("img").all())
+
+
+def test_triplets_by_keyboard(page) -> None:
+    output = cell(page, "TripletViewer")
+    anchor = output.get_by_label("anchor", exact=True)
+    anchor.focus()
+    anchor.press("Control+a")
+    page.keyboard.type("5")
+    page.keyboard.press("Enter")
+    wait_status(output, "anchor 0 → 5")
+
+
+def test_replay_by_keyboard(page) -> None:
+    output = cell(page, "MaskReplay")
+    output.get_by_role("button", name="step back").focus()
+    page.keyboard.press("Enter")
+    wait_status(output, "step 4 → 3")
 
 
 def test_watcher_by_keyboard(page) -> None:

@@ -77,6 +77,9 @@ def every_widget() -> list[base.Widget]:
         widgets.GraphExplorer(data, flat, data.train.text_vectors, k=3, max_k=8),
         widgets.SamplingViewer(rng.random((2, 8)), rng.random((20, 8)), rng.normal(size=(2, 20)), pictures=data.train.images[:20], top=5),
         widgets.CodeWatcher(np.tanh(rng.normal(size=(4, 10, 8))), [0.2, 0.3, 0.4, 0.5]),
+        widgets.MaskExplorer(rng.dirichlet(np.ones(64), size=6).reshape(6, 8, 8), pictures=data.train.images[:6]),
+        widgets.TripletViewer(rng.random((6, 6)), rng.random((6, 6)) < 0.5),
+        widgets.MaskReplay(rng.random((3, 6, 8, 8)) < 0.4, data.train.images[:6]),
     ]
 
 
