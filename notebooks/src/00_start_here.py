@@ -69,9 +69,11 @@ rng = nb.setup(seed)
 # | [10 UGACH: correlation graph](10_ugach_correlation_graph.ipynb) | find out without labels what belongs together | graph explorer |
 # | [11 UGACH: two models](11_ugach_two_models.ipynb) | build the generator and the discriminator | sampling viewer |
 # | [12 UGACH: adversarial](12_ugach_adversarial.ipynb) | let them play against each other, and measure | code watcher |
+# | [20 ADAH: attention masks](20_adah_attention_masks.ipynb) | let a network choose where to look | mask explorer |
+# | [21 ADAH: losses](21_adah_losses.ipynb) | rank all triplets of a batch, exactly | triplet viewer |
 #
-# Take 00, 01 and 02 first. Then 10, 11 and 12 walk through one paper, UGACH, which learns without labels. Lessons on two more papers, ADAH and SSAH,
-# come later. Every notebook also works alone.
+# Take 00, 01 and 02 first. Then 10 to 12 walk through one paper, UGACH, which learns without labels, and 20 and 21 begin another, ADAH, which learns
+# from labels. The rest of ADAH, and a third paper, SSAH, come later. Every notebook also works alone.
 
 # %% [markdown]
 # ## Is this machine ready?

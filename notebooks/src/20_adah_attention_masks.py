@@ -23,7 +23,7 @@
 # 2. compute the straight-through gradient of the threshold, and check it by finite differences of the function whose gradient it is;
 # 3. say how well a mask meets what is drawn, beside what chance does.
 #
-# Reading takes 40 minutes, running takes about half a minute. The losses come in notebook 21, the game in notebook 22.
+# Reading takes 40 minutes, running takes about half a minute. The losses come in notebook 21.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
