@@ -182,11 +182,13 @@ def test_a_report_reads_the_same_every_time(fitted, vectors) -> None:
 
 
 def test_a_report_draws_both_precision_recall_curves(fitted, vectors) -> None:
-    import matplotlib
+    import matplotlib.pyplot
 
     matplotlib.use("Agg")
     report = fitted.evaluate(vectors)
-    for ax, found in zip(report.figure().axes, (report.image_to_text, report.text_to_image), strict=True):
+    figure = report.figure()
+    matplotlib.pyplot.close(figure)
+    for ax, found in zip(figure.axes, (report.image_to_text, report.text_to_image), strict=True):
         by_rank, by_radius = ax.lines
         np.testing.assert_array_equal(by_rank.get_xydata(), np.column_stack([found.recall_by_rank, found.precision_by_rank]))
         np.testing.assert_array_equal(by_radius.get_xydata(), np.column_stack([found.recall_by_radius, found.precision_by_radius]))
