@@ -16,7 +16,7 @@ import numpy as np
 
 from cmhkit import codes, metrics
 from cmhkit.data.cache import write_atomically
-from cmhkit.data.pairs import PairedData, Split, checked_vectors
+from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
 from cmhkit.errors import InputError, check, whole
 from cmhkit.training import configured
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Where each method lives, for `load`.
 METHODS = {"RandomHash": "cmhkit.baselines", "CCA": "cmhkit.baselines", "ITQ": "cmhkit.baselines", "UGACH": "cmhkit.ugach", "ADAH": "cmhkit.adah"}
+
+# Pictures that are encoded at once: their features and layers are the memory of a search.
+_AT_ONCE = 512
 
 #: Called at the end of every epoch with the epoch's row of the history and the hasher, which can encode as it stands.
 Callback = Callable[[dict[str, Any], "CrossModalHasher"], None]
@@ -99,9 +102,8 @@ class CrossModalHasher:
         train = data.train if isinstance(data, PairedData) else data
         if data.images.ndim == 4 and show_progress:
             print(f"{type(self).__name__}: {self._told_input()}")
-        images = self._image_input(data.images, show_progress)
-        if isinstance(data, PairedData):
-            images = images[data.parts["train"]]
+        self._remember_images(data.images, show_progress)
+        images = self._image_input(train.images, show_progress)
         self.vocabulary_: Vocabulary | None = data.vocabulary
         self.history_ = []
         self._fit(
@@ -125,15 +127,20 @@ class CrossModalHasher:
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         check(self.fitted, f"{type(self).__name__}: expected a fitted hasher; call fit first")
         if images is not None:
-            features = self._image_input(images.images if isinstance(images, Split) else images, False)
-            check(
-                features.shape[1] == self.image_width_,
-                f"images: expected features of width {self.image_width_}, as in training, got {features.shape[1]}",
-            )
-            return self._image_values(features)
+            pictures = checked_images(images.images if isinstance(images, Split) else images)
+            self._remember_images(pictures, False)
+            return np.concatenate([self._values_of_pictures(pictures[i : i + _AT_ONCE]) for i in range(0, max(len(pictures), 1), _AT_ONCE)])
         vectors = self._text_input(texts)
         check(vectors.shape[1] == self.text_width_, f"texts: expected vectors of width {self.text_width_}, as in training, got {vectors.shape[1]}")
         return self._text_values(vectors)
+
+    def _values_of_pictures(self, images: np.ndarray) -> np.ndarray:
+        features = self._image_input(images, False)
+        check(
+            features.shape[1] == self.image_width_,
+            f"images: expected features of width {self.image_width_}, as in training, got {features.shape[1]}",
+        )
+        return self._image_values(features)
 
     def evaluate(self, data: PairedData, **options: Any) -> Report:
         """Search with every query, both ways, and measure the rankings.
@@ -183,6 +190,13 @@ class CrossModalHasher:
         path = Path(path)
         write_atomically(path, lambda p: save_file(state, p, metadata={"cmhkit": json.dumps(described)}))
         return path
+
+    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
+        """Compute what the pictures of a whole set enter as, once, before parts of it are asked for."""
+        if images.ndim == 4:
+            from cmhkit.nn.features import remember
+
+            remember(images, show_progress=show_progress)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
         from cmhkit.nn.features import image_features

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,21 @@ def positive(name: str, value: Any, least: float = 0, *, strict: bool = True) ->
     """Check a finite number against its lower limit."""
     good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and (value > least if strict else value >= least)
     check(good, f"{name}: expected a number {'above' if strict else 'of at least'} {least}, got {value!r}")
+
+
+def checked_margin(margin: float | str) -> None:
+    """Check a hinge's margin: a number above 0, or a share of the bits such as "K/8"."""
+    if isinstance(margin, str):
+        check(
+            re.fullmatch(r"K/[1-9]\d*", margin) is not None, f'margin: expected a number above 0 or a share of the bits such as "K/8", got {margin!r}'
+        )
+    else:
+        positive("margin", margin)
+
+
+def margin_for(margin: float | str, bits: int) -> float:
+    """The margin of codes of that many bits, as a number."""
+    return bits / int(margin[2:]) if isinstance(margin, str) else float(margin)
 
 
 class Checkpoints:

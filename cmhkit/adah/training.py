@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
@@ -32,7 +31,7 @@ from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.progress import progress
-from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_device
+from cmhkit.training import Checkpoints, checked_margin, generator, margin_for, one_of, positive, resolve_device
 
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 # Items that are encoded at once.
@@ -122,13 +121,11 @@ class ADAHConfig:
         for name in ("weight_decay", "dropout"):
             positive(name, getattr(self, name), strict=False)
         check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
-        if not (isinstance(self.margin, str) and re.fullmatch(r"K/[1-9]\d*", self.margin)):
-            check(not isinstance(self.margin, str), f'margin: expected a number above 0 or a share of the bits such as "K/8", got {self.margin!r}')
-            positive("margin", self.margin)
+        checked_margin(self.margin)
 
     def margin_for(self, bits: int) -> float:
         """The margin ε as a number."""
-        return bits / int(self.margin[2:]) if isinstance(self.margin, str) else float(self.margin)
+        return margin_for(self.margin, bits)
 
 
 LAB = ADAHConfig()
@@ -179,6 +176,10 @@ class ADAH(CrossModalHasher):
         images = checked_images(images)
         check(images.ndim == 4, f"images: expected pictures (n, H, W, 3), since VGG-19 reads them, got shape {images.shape}")
         return images
+
+    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
+        if self.config.backbone == "scenenet":
+            super()._remember_images(images, show_progress)
 
     def _told_input(self) -> str:
         return super()._told_input() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
@@ -243,8 +244,7 @@ class Alternation:
 
     def __init__(self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
         self.hasher, self.config, self.network, self.random = hasher, hasher.config, hasher.network_, random
-        # Maps stay in the 16 bits of their cache until a batch is drawn.
-        self.images = torch.from_numpy(images.astype(np.float16) if images.dtype == np.float32 else np.ascontiguousarray(images))
+        self.images = torch.from_numpy(np.ascontiguousarray(images))  # maps of 16 bits until a batch is drawn
         self.texts = torch.from_numpy(texts)
         self.labels = torch.from_numpy(labels.astype(np.float32))
         self.margin = self.config.margin_for(hasher.bits)

@@ -36,7 +36,7 @@ def image_features(images: np.ndarray, kind: str = "posterior", *, show_progress
     """SceneNet's features of pictures; image features that are vectors already come back as they are.
 
     images: pictures, uint8, shape (n, H, W, 3), any side (they are resized to 64), or features, shape (n, d).
-    kind: one of `KINDS`. Returns float32, shape (n, ...).
+    kind: one of `KINDS`. Returns float32, shape (n, ...); a map comes in the 16 bits in which it is kept, which is half the memory.
     Errors: `InputError` for another shape, or a map of features that have no map.
     """
     check(kind in KINDS, f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
@@ -44,21 +44,30 @@ def image_features(images: np.ndarray, kind: str = "posterior", *, show_progress
     if images.ndim == 2:
         check(kind != "map", "images: expected pictures (n, H, W, 3), since a feature map is asked for, got feature vectors")
         return images
-    check(len(images) > 0, "images: expected at least one picture, got none")
-    names = _names(images)
-    if not all(name in _known for name in names) and len(images) >= _WORTH_CACHING:
-        _remember(images, names, show_progress)
+    names = remember(images, show_progress=show_progress)
     missing = [i for i, name in enumerate(names) if name not in _known]
     new = _compute(images[missing], show_progress=False) if missing else None
     place = {names[i]: (new, row) for row, i in enumerate(missing)}
     found = [_known.get(name) or place[name] for name in names]
     if kind == "map":
-        return np.stack([stored.maps[row] for stored, row in found]).astype(np.float32)
+        return np.stack([stored.maps[row] for stored, row in found])
     if kind == "pooled":
-        maps = np.stack([stored.maps[row] for stored, row in found]).astype(np.float32)
-        return np.concatenate([maps.max(axis=(2, 3)), maps.mean(axis=(2, 3))], axis=1)
+        maps = (stored.maps[row].astype(np.float32) for stored, row in found)
+        return np.stack([np.concatenate([one.max(axis=(1, 2)), one.mean(axis=(1, 2))]) for one in maps])
     scores = np.stack([stored.scores[row] for stored, row in found])
     return scores if kind == "scores" else posterior(scores)
+
+
+def remember(images: np.ndarray, *, show_progress: bool = True) -> list[bytes]:
+    """Compute and cache the features of a set of pictures, unless each is known, so that any part of the set is looked up from now on.
+
+    images: pictures, uint8, shape (n, H, W, 3). Returns the names of the pictures, which tell their content. Fewer than 64 are not cached.
+    """
+    check(len(images) > 0, "images: expected at least one picture, got none")
+    names = _names(images)
+    if not all(name in _known for name in names) and len(images) >= _WORTH_CACHING:
+        _remember(images, names, show_progress)
+    return names
 
 
 def posterior(scores: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ network embeds a pool once a step. While one network is frozen its codes of the 
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -18,7 +17,7 @@ from cmhkit.errors import InputError, check, whole
 from cmhkit.graphs import knn_graph
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.progress import progress
-from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_device
+from cmhkit.training import Checkpoints, checked_margin, generator, margin_for, one_of, positive, resolve_device
 from cmhkit.ugach import losses
 from cmhkit.ugach.model import CrossModalNetwork
 
@@ -95,13 +94,11 @@ class UGACHConfig:
             positive(name, getattr(self, name), strict=False)
         check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
         check(self.draws >= 2 or self.baseline == "none", "draws: expected at least 2, since baseline='mean' compares draws, got 1")
-        if not (isinstance(self.margin, str) and re.fullmatch(r"K/[1-9]\d*", self.margin)):
-            check(not isinstance(self.margin, str), f'margin: expected a number above 0 or a share of the bits such as "K/8", got {self.margin!r}')
-            positive("margin", self.margin)
+        checked_margin(self.margin)
 
     def margin_for(self, bits: int) -> float:
         """The margin m as a number."""
-        return bits / int(self.margin[2:]) if isinstance(self.margin, str) else float(self.margin)
+        return margin_for(self.margin, bits)
 
 
 LAB = UGACHConfig()

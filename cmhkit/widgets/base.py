@@ -246,6 +246,19 @@ class Widget:
         )
         return self.bind(control, name)
 
+    def stepper(self, name: str, last: int, tooltip: str) -> ipw.HBox:
+        """A position from 0 to `last`: play, step back, step on, and a number to type. name: the input of the state."""
+
+        def step(by: int) -> None:
+            self._from_control(**{name: min(max(getattr(self._state, name) + by, 0), last)})
+
+        play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip=tooltip)
+        self.bind(play, name, read=lambda v: min(int(v), last))
+        back, on = (ipw.Button(description=said, layout=ipw.Layout(width="auto")) for said in ("◀ step back", "step on ▶"))
+        back.on_click(lambda _: step(-1))
+        on.on_click(lambda _: step(1))
+        return self.row(play, back, on, self.number(name, "step", 0, max(1, last)))
+
     @staticmethod
     def row(*controls: ipw.Widget) -> ipw.HBox:
         """Controls side by side; they wrap on a narrow page."""
@@ -321,6 +334,27 @@ def cards(items: Sequence[str], label: str) -> str:
 def mark(relevant: bool | None) -> str:
     """'✓ relevant', '✗ not relevant', or nothing."""
     return "" if relevant is None else "✓ relevant" if relevant else "✗ not relevant"
+
+
+def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:
+    """Small upright bars, as HTML.
+
+    heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too. half: draw a line at one half.
+    now: fill this bar only.
+    """
+    columns = []
+    for i, (height, words) in enumerate(zip(heights, said, strict=True)):
+        fill = "#0072B2" if now is None or i == now else "transparent"
+        bar = f"width:72%;height:{40 * float(np.clip(height, 0, 1)):.1f}px;background:{fill};"
+        bar += "border:1px solid currentColor;box-sizing:border-box;margin:0 auto"
+        columns.append(
+            f'<span title="{escape(words)}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end"><span style="{bar}"></span></span>'
+        )
+    line = '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>' if half else ""
+    return (
+        f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(said))}" '
+        f'style="position:relative;display:flex;height:40px;border-bottom:1px solid currentColor">{line}{"".join(columns)}</div>'
+    )
 
 
 # reading PairedData and Split

@@ -10,7 +10,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, img, whole
+from cmhkit.widgets.base import Result, State, Widget, bars, img, whole
 
 _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
 
@@ -79,8 +79,8 @@ class WatchState(State):
             f"<p class='cmh-dim'>Rows: {rows}. Columns: {bits} bits. Dark: +1; pale: -1; a dot: flipped since the step before. "
             f"Mean size of the outputs: {firm:.2f}.</p>"
             f'<div style="max-width:{_width(bits)}px">{picture}'
-            f"{_bars('Share of +1 for each bit (the line: half)', balance, [f'bit {i}: {b:.2f}' for i, b in enumerate(balance)], half=True)}"
-            f"{_bars(f'Flips for each bit (full height: {most})', flips / most, [f'bit {i}: {f}' for i, f in enumerate(flips)])}"
+            f"{bars('Share of +1 for each bit (the line: half)', balance, [f'bit {i}: {b:.2f}' for i, b in enumerate(balance)], half=True)}"
+            f"{bars(f'Flips for each bit (full height: {most})', flips / most, [f'bit {i}: {f}' for i, f in enumerate(flips)])}"
             f"{self._curve()}</div>"
         )
         return WatchResult(summary, html, codes, flips, balance, score)
@@ -103,27 +103,12 @@ class WatchState(State):
         scores = np.asarray(self.map_by_epoch, float)
         top = max(float(np.nanmax(scores)), 1e-9)
         said = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
-        return _bars(f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch)
+        return bars(f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch)
 
 
 def _width(bits: int) -> int:
     """Pixels across all bits, a multiple of their number where they fit: 12 to 24 for each, at most 640."""
     return bits * max(1, min(24, 640 // bits)) if bits <= 640 else 640
-
-
-def _bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:
-    """Small upright bars. heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too."""
-    columns = []
-    for i, (height, words) in enumerate(zip(heights, said, strict=True)):
-        fill = "#0072B2" if now is None or i == now else "transparent"
-        bar = f"width:72%;height:{40 * float(np.clip(height, 0, 1)):.1f}px;background:{fill};"
-        bar += "border:1px solid currentColor;box-sizing:border-box;margin:0 auto"
-        columns.append(f'<span title="{words}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end"><span style="{bar}"></span></span>')
-    line = '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>' if half else ""
-    return (
-        f'<h4>{title}</h4><div role="img" aria-label="{title}. {"; ".join(said)}" '
-        f'style="position:relative;display:flex;height:40px;border-bottom:1px solid currentColor">{line}{"".join(columns)}</div>'
-    )
 
 
 class CodeWatcher(Widget):
@@ -145,11 +130,4 @@ class CodeWatcher(Widget):
         return [{"epoch": e} for e in sorted({0, last // 2, last})]
 
     def _controls(self) -> list[ipw.Widget]:
-        last = len(self._state.history) - 1
-        play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip="play through the epochs")
-        self.bind(play, "epoch", read=lambda v: min(int(v), last))
-        back = ipw.Button(description="◀ step back", layout=ipw.Layout(width="auto"))
-        on = ipw.Button(description="step on ▶", layout=ipw.Layout(width="auto"))
-        back.on_click(lambda _: self._from_control(epoch=max(0, self._state.epoch - 1)))
-        on.on_click(lambda _: self._from_control(epoch=min(last, self._state.epoch + 1)))
-        return [self.row(play, back, on, self.number("epoch", "step", 0, max(1, last)))]
+        return [self.stepper("epoch", len(self._state.history) - 1, "play through the epochs")]

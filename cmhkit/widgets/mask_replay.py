@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, ClassVar
 
 import ipywidgets as ipw
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, card, cards, img, whole
+from cmhkit.widgets.base import Result, State, Widget, bars, card, cards, img, whole
 
 CELL = 14  # pixels of a place
 _MASK, _TRUE = (0, 114, 178), (213, 94, 0)
@@ -110,17 +109,8 @@ class ReplayState(State):
         values = self.masks.mean(axis=(1, 2, 3)) if self.truth is None else iou(self.masks, self.truth).mean(axis=1)
         top = max(float(values.max()), 1e-9)
         said = [f"epoch {self.number(e)}: {value:.3f}" for e, value in enumerate(values)]
-        bars = []
-        for e, (value, words) in enumerate(zip(values, said, strict=True)):
-            fill = "#0072B2" if e == self.epoch else "transparent"
-            style = f"height:{40 * value / top:.1f}px;background:{fill};border:1px solid currentColor;box-sizing:border-box;width:72%;margin:0 auto"
-            outer = "flex:1 1 0;max-width:40px;min-width:0;display:flex;align-items:flex-end"
-            bars.append(f'<span title="{words}" style="{outer}"><span style="{style}"></span></span>')
         title = f"{what} by epoch (full height: {top:.3f}; the present epoch is filled)"
-        return (
-            f'<h4>{title}</h4><div role="img" aria-label="{escape(title)}. {"; ".join(said)}" '
-            f'style="display:flex;height:40px;border-bottom:1px solid currentColor">{"".join(bars)}</div>'
-        )
+        return f'<div style="max-width:640px">{bars(title, values / top, said, now=self.epoch)}</div>'
 
 
 def drawn(mask: np.ndarray, picture: np.ndarray | None = None, truth: np.ndarray | None = None) -> np.ndarray:
@@ -193,11 +183,4 @@ class MaskReplay(Widget):
         return [{"epoch": e} for e in sorted({0, last // 2, last})]
 
     def _controls(self) -> list[ipw.Widget]:
-        last = len(self._state.masks) - 1
-        play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip="play through the epochs")
-        self.bind(play, "epoch", read=lambda v: min(int(v), last))
-        back = ipw.Button(description="◀ step back", layout=ipw.Layout(width="auto"))
-        on = ipw.Button(description="step on ▶", layout=ipw.Layout(width="auto"))
-        back.on_click(lambda _: self._from_control(epoch=max(0, self._state.epoch - 1)))
-        on.on_click(lambda _: self._from_control(epoch=min(last, self._state.epoch + 1)))
-        return [self.row(play, back, on, self.number("epoch", "step", 0, max(1, last)))]
+        return [self.stepper("epoch", len(self._state.masks) - 1, "play through the epochs")]

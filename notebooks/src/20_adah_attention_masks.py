@@ -66,7 +66,7 @@ from cmhkit.nn.features import image_features
 data = ck.data.load("scenes", size=size)
 train = data.train
 some = min(256, len(train))
-f = torch.from_numpy(image_features(data.images, "map", show_progress=False)[train.index[:some]])
+f = torch.from_numpy(image_features(data.images, "map", show_progress=False)[train.index[:some]]).float()
 n, C, H, W = f.shape
 places = H * W
 print(f"{n} maps of {C} channels on a grid of {H} by {W}: {places} places")

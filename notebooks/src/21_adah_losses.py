@@ -164,7 +164,7 @@ from cmhkit.nn.features import image_features
 data = ck.data.load("scenes", size=size)
 train = data.train
 items = rng.choice(len(train), min(128, len(train)), replace=False)
-maps = torch.from_numpy(image_features(train.images[items], "map", show_progress=False))
+maps = torch.from_numpy(image_features(train.images[items], "map", show_progress=False)).float()
 words = torch.from_numpy(train.text_vectors[items]).float()
 label = torch.from_numpy(train.labels[items]).float()
 similar = label @ label.T > 0
@@ -527,7 +527,7 @@ viewer.small_multiples({"margin": bits / 8}, {"margin": 1.5 * bits})
 single = train.labels.sum(1) == 1
 common = np.argsort(-train.labels[single].sum(0), kind="stable")[:2]
 chosen = np.concatenate([np.flatnonzero(single & (train.labels[:, kind] > 0))[:24] for kind in common])
-two_maps = torch.from_numpy(image_features(train.images[chosen], "map", show_progress=False))
+two_maps = torch.from_numpy(image_features(train.images[chosen], "map", show_progress=False)).float()
 two_words = torch.from_numpy(train.text_vectors[chosen]).float()
 two_labels = torch.from_numpy(train.labels[chosen]).float()
 two_similar = two_labels @ two_labels.T > 0

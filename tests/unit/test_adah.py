@@ -134,7 +134,7 @@ def test_masks_are_neither_all_on_nor_all_off_at_the_start(tiny):
 
 
 def test_all_on_is_the_backbones_own_pooling_and_all_off_stays_finite(tiny):
-    maps = torch.from_numpy(ck.nn.features.image_features(tiny.images[:5], "map"))
+    maps = torch.from_numpy(ck.nn.features.image_features(tiny.images[:5], "map")).float()
     head = SceneHead(8, "posterior", 0, 0.0, generator(0)).eval()
     on, off = head.logits(maps, [torch.ones(5, 64), torch.zeros(5, 64)])
     x = scenenet().scores(maps).softmax(1).sqrt() * len(head.bias) ** 0.5
@@ -144,7 +144,7 @@ def test_all_on_is_the_backbones_own_pooling_and_all_off_stays_finite(tiny):
 
 def test_the_head_reads_the_attended_places_only(tiny):
     """What stands at the other places does not matter; and a mask that is off has a derivative too."""
-    maps = torch.from_numpy(ck.nn.features.image_features(tiny.images[:4], "map"))
+    maps = torch.from_numpy(ck.nn.features.image_features(tiny.images[:4], "map")).float()
     head = SceneHead(8, "scores", 8, 0.0, generator(0)).eval()
     z = (torch.rand(4, 64, generator=generator(1)) < 0.3).float().requires_grad_()
     other = torch.where(z.view(4, 1, 8, 8) == 1, maps, maps.flip(0))

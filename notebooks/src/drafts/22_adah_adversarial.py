@@ -97,7 +97,7 @@ data = ck.data.load("scenes", size=size)
 image_features(data.images, "scores", show_progress=False)  # SceneNet looks at every picture once, here
 train = data.train
 few = data.take(train.index[: config.batch])
-maps = torch.from_numpy(image_features(few.images, "map", show_progress=False)).half()
+maps = torch.from_numpy(image_features(few.images, "map", show_progress=False))
 texts = torch.from_numpy(few.text_vectors)
 labels = torch.from_numpy(few.labels.astype(np.float32))
 
