@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from typing import Any
 
 from cmhkit.data.cache import cache_dir
 from cmhkit.data.pairs import PairedData, SceneTruth, Split
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError
+from cmhkit.errors import InputError, check
 
 __all__ = ["PairedData", "SceneTruth", "Split", "Vocabulary", "cache_dir", "load"]
 
+#: Data sets that come with the kit, by name.
+BUILT_IN = {"scenes": "cmhkit.data.scenes:load_scenes", "drawings": "cmhkit.data.scenes:load_drawings"}
+#: What reads a path, as in `load("mirflickr:PATH")`. The reader's first argument is the path.
+READERS = {
+    "mirflickr": "cmhkit.data.benchmarks:load_mirflickr",
+    "nuswide-tc10": "cmhkit.data.benchmarks:load_nuswide_tc10",
+    "nuswide-tc21": "cmhkit.data.benchmarks:load_nuswide_tc21",
+    "coco": "cmhkit.data.benchmarks:load_coco",
+    "iapr": "cmhkit.data.benchmarks:load_iapr",
+    "wikipedia": "cmhkit.data.benchmarks:load_wikipedia",
+    "mat": "cmhkit.data.matfiles:load_mat",
+}
+
 
 def load(name: str, **options: Any) -> PairedData:
-    """Load a data set by name.
+    """Load a data set by name, or by a reader and a path.
 
     name: "scenes", real drawings composed into pictures with tags (options: `cmhkit.data.scenes.load_scenes`), or
     "drawings", the same material uncomposed (options: `cmhkit.data.scenes.load_drawings`).
+    Or a reader and a path with a colon between, such as "mirflickr:PATH". The readers of a benchmark (mirflickr, nuswide-tc10, nuswide-tc21,
+    coco, iapr, wikipedia) take its makers' folder or a file in circulation; "mat:PATH" finds out by itself which file in circulation it has.
+    Options: those of the functions that `READERS` names.
     """
-    from cmhkit.data import scenes
-
-    loaders = {"scenes": scenes.load_scenes, "drawings": scenes.load_drawings}
-    if not isinstance(name, str) or name not in loaders:
-        raise InputError(f"name: expected one of {', '.join(loaders)}, got {name!r}")
-    import inspect
-
-    known = inspect.signature(loaders[name]).parameters
+    reader, colon, path = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if colon and reader in READERS:
+        check(path, f"name: expected a path after {reader + ':'!r}, got none")
+        place, leading = READERS[reader], [path]
+    elif isinstance(name, str) and name in BUILT_IN:
+        place, leading = BUILT_IN[name], []
+    else:
+        raise InputError(
+            f"name: expected one of {', '.join(BUILT_IN)}, got {name!r}; or a reader and a path such as 'mirflickr:PATH', one of {', '.join(READERS)}"
+        )
+    module, _, function = place.partition(":")
+    loader = getattr(importlib.import_module(module), function)
+    known = list(inspect.signature(loader).parameters)[len(leading) :]
     for option in options:
         if option not in known:
-            raise InputError(f"{option}: not an option of {name!r}; expected one of {', '.join(known)}")
-    return loaders[name](**options)
+            raise InputError(f"{option}: not an option of {reader or name!r}; expected one of {', '.join(known)}")
+    return loader(*leading, **options)
