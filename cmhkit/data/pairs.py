@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data.large import LargePictures, rows_of
 from cmhkit.data.text import Vocabulary, checked_texts
 from cmhkit.errors import InputError, check
 
@@ -63,9 +64,9 @@ class Split:
         return self.whole.ids[self.index]
 
     @cached_property
-    def images(self) -> np.ndarray:
-        """Pictures, uint8, shape (n, R, R, 3), or features, float32, shape (n, d)."""
-        return self.whole.images[self.index]
+    def images(self) -> np.ndarray | LargePictures:
+        """Pictures, uint8, shape (n, R, R, 3), or features, float32, shape (n, d). `LargePictures` stay unread."""
+        return rows_of(self.whole.images, self.index)
 
     @cached_property
     def texts(self) -> list[str] | None:
@@ -97,7 +98,7 @@ class Split:
 class PairedData:
     """Pictures paired with texts.
 
-    images: pictures, uint8, shape (n, R, R, 3), or image features, float32, shape (n, d).
+    images: pictures, uint8, shape (n, R, R, 3), or image features, float32, shape (n, d). `LargePictures` stay in their file.
     text_vectors: float32, shape (n, t), a bag of words or other text features. texts: the texts themselves, if they are known.
     labels: uint8 0/1, shape (n, c), or None. ids: int64, shape (n,), all different.
     parts: positions of the pairs of "query", "retrieval" and "train"; train lies inside retrieval, and no training pair is a query.
@@ -106,7 +107,7 @@ class PairedData:
     """
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | LargePictures
     text_vectors: np.ndarray
     parts: dict[str, np.ndarray]
     labels: np.ndarray | None = None
@@ -217,8 +218,10 @@ def as_array(values: Any, argument: str) -> np.ndarray:
         raise InputError(f"{argument}: expected an array, got what NumPy makes none of ({error})") from error
 
 
-def checked_images(images: np.ndarray) -> np.ndarray:
-    """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`."""
+def checked_images(images: np.ndarray | LargePictures) -> np.ndarray | LargePictures:
+    """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`. `LargePictures` come back unread."""
+    if isinstance(images, LargePictures):
+        return images
     images = as_array(images, "images")
     if images.ndim == 4 and images.shape[-1] == 3:
         check(images.dtype == np.uint8, f"images: expected pictures as uint8 from 0 to 255, got {images.dtype}")

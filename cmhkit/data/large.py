@@ -1,0 +1,309 @@
+"""Pictures that are too many for memory: they stay in their file and are read when they are asked for.
+
+`LargePictures` stands where an array of pictures stands in `PairedData`. What is cut out of it (`images[5]`, `images[10:20]`, `images[rows]`)
+is a plain NumPy array; `part` cuts without reading. `resized_pictures` turns picture files into such a set, one picture at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cmhkit.data import cache
+from cmhkit.errors import InputError, check, whole
+from cmhkit.progress import progress
+
+# Bytes that are read at once.
+BLOCK = 2**25
+# Rows that are read and thrown away rather than starting a second read.
+_GAP = 4
+# Of the cache's files.
+_FORMAT = 1
+_GB = 1e9
+
+
+class Pictures(Protocol):
+    """Where pictures come from. shape: (n, H, W, 3). `read` gives the pictures from start to before stop, uint8, shape (stop - start, H, W, 3)."""
+
+    shape: tuple[int, int, int, int]
+
+    def read(self, start: int, stop: int) -> np.ndarray: ...
+
+
+class HDF5Pictures:
+    """Pictures in a data set of an HDF5 file.
+
+    axes: as in `numpy.transpose`, what makes (n, H, W, 3) of the data set; axes[0] is its axis of items. The file is opened at the first read.
+    Numbers of another type than uint8 are taken if they are whole and from 0 to 255.
+    """
+
+    def __init__(self, path: str | Path, key: str, axes: Sequence[int]) -> None:
+        self.path, self.key, self.axes = Path(path), key, tuple(axes)
+        self._file: Any = None
+        shape = self._dataset().shape
+        self.shape = tuple(shape[axis] for axis in self.axes)
+
+    def _dataset(self) -> Any:
+        import h5py
+
+        if self._file is None:
+            self._file = h5py.File(self.path, "r", rdcc_nbytes=2 * BLOCK)
+        return self._file[self.key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_file": None}  # another process opens the file itself
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        dataset = self._dataset()
+        place: list[slice] = [slice(None)] * 4
+        place[self.axes[0]] = slice(start, stop)
+        try:
+            block = dataset[tuple(place)]
+        except OSError as error:
+            raise InputError(f"path: expected a whole HDF5 file, got {self.path}, where {self.key} cannot be read ({error})") from error
+        return as_bytes(block.transpose(self.axes), f"{self.key} in {self.path}")
+
+
+class NpyPictures:
+    """Pictures in a `.npy` file, uint8, shape (n, H, W, 3). Read, not mapped: a mapped file counts as memory of the process."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with self.path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            self.shape, _, _ = np.lib.format.read_array_header_1_0(file)
+            self._start = file.tell()
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        each = int(np.prod(self.shape[1:]))
+        flat = np.fromfile(self.path, np.uint8, count=(stop - start) * each, offset=self._start + start * each)
+        return flat.reshape(stop - start, *self.shape[1:])
+
+
+class JoinedPictures:
+    """Several sources, one after another. They have pictures of one size."""
+
+    def __init__(self, sources: Sequence[Pictures]) -> None:
+        self.sources = list(sources)
+        self._starts = np.cumsum([0] + [source.shape[0] for source in self.sources])
+        self.shape = (int(self._starts[-1]), *self.sources[0].shape[1:])
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        blocks = []
+        for source, first in zip(self.sources, self._starts, strict=False):
+            a, b = max(start - first, 0), min(stop - first, source.shape[0])
+            if a < b:
+                blocks.append(source.read(int(a), int(b)))
+        return np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
+
+
+class LargePictures:
+    """Pictures in a file, uint8, shape (n, H, W, 3).
+
+    `images[i]`, `images[a:b]` and `images[rows]` (positions or a bool mask) read what they name; `part(rows)` chooses without reading.
+    `numpy.asarray(images)` reads everything.
+    """
+
+    ndim = 4
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, source: Pictures, rows: np.ndarray | None = None) -> None:
+        self.source, self._rows = source, rows
+        self.shape: tuple[int, int, int, int] = (source.shape[0] if rows is None else len(rows), *source.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"LargePictures({self.shape}, read when asked for)"
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        each = self._per_block()
+        for start in range(0, len(self), each):
+            yield from self[start : start + each]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        if isinstance(key, tuple):
+            first, rest = (key[0], key[1:]) if key else (slice(None), ())
+            found = self[first]
+            return found[rest] if found.ndim == 3 else found[(slice(None), *rest)]
+        if isinstance(key, slice):
+            return self._read(np.arange(*key.indices(len(self))))
+        rows = np.asarray(key)
+        if rows.ndim == 0 and rows.dtype.kind in "iu":
+            return self._read(self._positions(rows[None]))[0]
+        return self._read(self._positions(rows))
+
+    def part(self, rows: np.ndarray) -> LargePictures:
+        """The pictures at these positions, in this order, still unread."""
+        rows = self._positions(np.asarray(rows))
+        return LargePictures(self.source, rows if self._rows is None else self._rows[rows])
+
+    def _positions(self, rows: np.ndarray) -> np.ndarray:
+        if rows.dtype == bool and rows.shape == (len(self),):
+            return np.flatnonzero(rows)
+        if rows.size == 0:
+            return np.zeros(0, dtype=np.int64)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise IndexError(f"expected positions, 1-D integers, got {rows.dtype} with shape {rows.shape}")
+        rows = rows.astype(np.int64)
+        rows = np.where(rows < 0, rows + len(self), rows)
+        if rows.min() < 0 or rows.max() >= len(self):
+            raise IndexError(f"expected positions below {len(self)}, got {rows.min()} to {rows.max()}")
+        return rows
+
+    def _per_block(self) -> int:
+        return max(1, BLOCK // int(np.prod(self.shape[1:])))
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        rows = rows if self._rows is None else self._rows[rows]
+        out = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
+        order = np.argsort(rows, kind="stable")
+        wanted, each = rows[order], self._per_block()
+        begin = 0
+        while begin < len(wanted):
+            end = begin + 1
+            while end < len(wanted) and wanted[end] - wanted[end - 1] <= _GAP and wanted[end] - wanted[begin] < each:
+                end += 1
+            first, last = int(wanted[begin]), int(wanted[end - 1])
+            out[order[begin:end]] = self.source.read(first, last + 1)[wanted[begin:end] - first]
+            begin = end
+        return out
+
+
+def rows_of(images: np.ndarray | LargePictures, rows: np.ndarray) -> np.ndarray | LargePictures:
+    """Some pictures of a set: copied out of an array, or still unread out of `LargePictures`."""
+    return images.part(rows) if isinstance(images, LargePictures) else images[rows]
+
+
+def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
+    """Pictures as uint8. Errors: `InputError` for numbers that are not whole or not from 0 to 255. where: what the message says."""
+    if pictures.dtype == np.uint8:
+        return pictures
+    good = pictures.dtype.kind in "biuf" and np.isfinite(pictures).all() and (pictures == np.floor(pictures)).all()
+    if not good or (pictures.size and (pictures.min() < 0 or pictures.max() > 255)):
+        found = f"{pictures.dtype} from {pictures.min()} to {pictures.max()}" if pictures.dtype.kind in "biuf" else str(pictures.dtype)
+        raise InputError(f"path: expected pictures as whole numbers from 0 to 255, got {found} for {where}")
+    return pictures.astype(np.uint8)
+
+
+@contextmanager
+def picture_file(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write pictures of a known number into a `.npy` file, block after block. Yields the function that takes the next block."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)})
+
+        def write(block: np.ndarray) -> None:
+            file.write(np.ascontiguousarray(block).data)
+
+        yield write
+
+
+def rearranged(path: Path, key: str, axes: Sequence[int], show_progress: bool = True) -> LargePictures:
+    """Pictures of an HDF5 data set whose items do not come first, written once into the cache folder with the items first.
+
+    path, key, axes: as for `HDF5Pictures`. A picture alone would be scattered over the whole file. Memory: about 0.3 GB.
+    """
+    path = path.resolve()
+    state = path.stat()
+    made_from = {"what": "pictures", "format": _FORMAT, "file": str(path), "bytes": state.st_size, "changed": state.st_mtime_ns}
+
+    def build(folder: Path) -> None:
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            dataset, items = file[key], axes[0]
+            n, size = dataset.shape[items], int(np.prod([dataset.shape[axis] for axis in axes[1:]]))
+            room(n * size)
+            each = max(1, 4 * BLOCK // (size * dataset.dtype.itemsize))
+            if dataset.chunks and each > dataset.chunks[items]:
+                each -= each % dataset.chunks[items]  # no chunk is read twice
+            source = HDF5Pictures(path, key, axes)
+            with progress(n, "Rearranging pictures", show_progress) as step, picture_file(folder / "images.npy", source.shape) as write:
+                for start in range(0, n, each):
+                    stop = min(start + each, n)
+                    write(source.read(start, stop))
+                    step(stop - start)
+
+    folder = cache.checked_folder(f"pictures-{path.stem}", {**made_from, "key": key, "axes": list(axes)}, build)
+    return LargePictures(NpyPictures(folder / "images.npy"))
+
+
+def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_progress: bool = True) -> LargePictures:
+    """Picture files as pictures of one size, written once into the cache folder, one picture at a time.
+
+    name: a readable beginning of the folder's name. files: anything that Pillow reads, in the order of the pairs. resolution: the side R in pixels.
+    A picture is turned as its EXIF data say, made RGB (what is transparent becomes white) and squashed to R×R, as the field's files have them.
+    Errors: `InputError` for a resolution outside 16 to 1,024, a disk that is too full, and the first file that cannot be read.
+    """
+    import PIL
+
+    whole("resolution", resolution, 16, 1024)
+    room_for = len(files) * resolution * resolution * 3
+    key = {
+        "what": "resized pictures",
+        "format": _FORMAT,
+        "resolution": int(resolution),
+        "pillow": PIL.__version__,
+        "pictures": len(files),
+        "files": _digest_of_files(files),
+    }
+
+    def build(folder: Path) -> None:
+        room(room_for)
+        shape = (len(files), resolution, resolution, 3)
+        with progress(len(files), "Resizing pictures", show_progress) as step, picture_file(folder / "images.npy", shape) as write:
+            for file in files:
+                write(read_picture(file, resolution))
+                step()
+
+    folder = cache.checked_folder(f"pictures-{name}", key, build)
+    return LargePictures(NpyPictures(folder / "images.npy"))
+
+
+def read_picture(file: Path, resolution: int) -> np.ndarray:
+    """One picture file as uint8, shape (R, R, 3). Errors: `InputError` if it cannot be read."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as opened:
+            opened.draft("RGB", (2 * resolution, 2 * resolution))  # a large JPEG is decoded at a fraction of its size
+            image = ImageOps.exif_transpose(opened)
+            if image.has_transparency_data:
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image.convert("RGBA"))
+            small = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"path: expected a picture, got {file}, which cannot be read ({type(error).__name__}: {error})") from error
+    return np.asarray(small)
+
+
+def room(needed: int) -> None:
+    """Errors: `InputError` if the disk of the cache folder has less than `needed` bytes free."""
+    free = shutil.disk_usage(cache.cache_dir()).free
+    check(
+        needed < free,
+        f"CMHKIT_CACHE: expected {needed / _GB:.1f} GB free in {cache.cache_dir()} for the pictures, got {free / _GB:.1f} GB; "
+        "choose a smaller resolution or another folder",
+    )
+
+
+def _digest_of_files(files: Iterable[Path]) -> str:
+    """A checksum of names, sizes and times of change: content is not read for it."""
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            state = file.stat()
+        except OSError as error:
+            raise InputError(f"path: expected the picture {file}, which is not there ({error})") from error
+        digest.update(f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
