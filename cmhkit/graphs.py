@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import slices, to_words
-from cmhkit.errors import check
+from cmhkit.errors import check, whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -124,11 +124,11 @@ def knn_graph(
     """
     check(metric in METRICS, f"metric: expected one of {METRICS}, got {metric!r}")
     check(symmetric in SYMMETRIES, f"symmetric: expected one of {SYMMETRIES}, got {symmetric!r}")
-    check(isinstance(chunk, int | np.integer) and chunk > 0, f"chunk: expected a positive whole number, got {chunk!r}")
+    whole("chunk", chunk, 1)
     x = _check_vectors(x)
     items = x.shape[0]
     most = items if include_self else items - 1
-    check(isinstance(k, int | np.integer) and 1 <= k <= most, f"k: expected 1 to {most} for {items} items, got {k!r}")
+    whole("k", k, 1, most)
     others = k - 1 if include_self else k
     neighbours, distances = np.empty((items, k), dtype=np.int64), np.zeros((items, k), dtype=np.float32)
     neighbours[:, 0] = np.arange(items)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.errors import check
+from cmhkit.errors import check, whole
 
 ENGINES = ("auto", "numpy", "faiss")
 _TILE_ITEMS = 16384
@@ -61,7 +61,7 @@ class HammingIndex:
         """
         query = check_packed(query, "query")
         check_same_bits(query, self._database, "query", "database")
-        check(isinstance(k, int | np.integer) and 1 <= k <= len(self), f"k: expected 1 to {len(self)} (the database's size), got {k!r}")
+        whole("k", k, 1, len(self))
         places, distances = (self._search_faiss if self.engine == "faiss" else self._search_numpy)(query, int(k))
         return Hits(self.ids[places], distances)
 

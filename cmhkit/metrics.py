@@ -26,21 +26,29 @@ with $H$ the harmonic numbers: place s + i holds a relevant item with probabilit
 
 `empty` says what becomes of a query without any relevant item: "skip" (left out of every mean), "zero" (0 in every mean), "nan" (every mean
 becomes NaN), "error". They are counted in `Metrics.empty_queries`. Relevant: shares at least one label, or as `relevant` says.
+
+Codes may be NumPy arrays, or torch tensors: then the counts are made on the tensors' device, and the result is the same (`nn.histograms`).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.errors import check
+from cmhkit.errors import check, whole
 from cmhkit.graphs import check_labels, label_words
+
+if TYPE_CHECKING:
+    import torch
+
+    from cmhkit.nn.histograms import TensorPairs
 
 TIES = ("expected", "optimistic", "pessimistic", "stable")
 DIVISORS = ("hits", "relevant", "hits_capped")
@@ -124,7 +132,7 @@ def evaluate(
 ) -> Metrics:
     r"""Rank the database for every query by Hamming distance, and score the rankings.
 
-    query: packed, shape (n, K // 8). database: packed, shape (m, K // 8).
+    query: packed, shape (n, K // 8). database: packed, shape (m, K // 8). Both arrays, or both uint8 tensors of one device, which then does the work.
     query_labels: 0/1, shape (n, c). database_labels: 0/1, shape (m, c). Or, in place of both, relevant: bool, shape (n, m).
     ties, divisor, empty: see the module. r: the R of MAP@R and NDCG@R, or None for neither; beyond m it is the whole ranking.
     precision_at: the N of precision@N. grades: the gain of NDCG, $2^g - 1$ with g = 1 for a relevant item ("binary") or the number
@@ -134,14 +142,14 @@ def evaluate(
     Source: McSherry and Najork, ECIR 2008; Järvelin and Kekäläinen, TOIS 2002, for NDCG.
     """
     _check_options(ties=(ties, TIES), divisor=(divisor, DIVISORS), empty=(empty, EMPTY), grades=(grades, GRADES))
-    check(r is None or (_is_whole(r) and r > 0), f"r: expected a positive whole number or None, got {r!r}")
-    check(
-        isinstance(precision_at, Sequence) and all(_is_whole(n) and n > 0 for n in precision_at),
-        f"precision_at: expected positive whole numbers, got {precision_at!r}",
-    )
+    if r is not None:
+        whole("r", r, 1)
+    check(isinstance(precision_at, Sequence), f"precision_at: expected a sequence of whole numbers, got {precision_at!r}")
+    for n in precision_at:
+        whole("precision_at", n, 1)
     pairs = _pairs(query, database, query_labels, database_labels, relevant, grades)
     sums = _Sums(pairs, r, divisor)
-    for rows in slices(pairs.queries, _CHUNK_QUERIES):
+    for rows in slices(pairs.queries, pairs.chunk):
         counts = pairs.histogram(rows)
         sums.add_radius(counts)
         for part, groups in _ranked_groups(pairs, rows, counts, ties):
@@ -157,7 +165,8 @@ def average_precision(distance: ArrayLike, relevant: ArrayLike, *, ties: str = "
     Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the ties.
     """
     _check_options(ties=(ties, TIES), divisor=(divisor, DIVISORS))
-    check(r is None or (_is_whole(r) and r > 0), f"r: expected a positive whole number or None, got {r!r}")
+    if r is not None:
+        whole("r", r, 1)
     distance, relevant = np.asarray(distance), np.asarray(relevant)
     check(distance.ndim == 1 and len(distance) > 0, f"distance: expected shape (items,), got {distance.shape}")
     check(distance.dtype.kind in "iuf" and not np.isnan(distance).any(), "distance: expected real numbers without NaN")
@@ -254,10 +263,6 @@ def ndcg(
     return scores.ndcg if scores.ndcg_at_r is None else scores.ndcg_at_r
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def _check_options(**options: tuple[str, tuple[str, ...]]) -> None:
     for name, (value, known) in options.items():
         check(value in known, f"{name}: expected one of {known}, got {value!r}")
@@ -282,6 +287,11 @@ class _Pairs:
     @property
     def items(self) -> int:
         return self.database_words.shape[1]
+
+    @property
+    def chunk(self) -> int:
+        """Queries at a time."""
+        return _CHUNK_QUERIES
 
     def grade(self, rows: slice, columns: slice) -> NDArray:
         """Grades (rows, columns), a small unsigned type or bool."""
@@ -321,32 +331,66 @@ class _Pairs:
         return self.grade(only, every)[0][np.argsort(self.distance(only, every)[0], kind="stable")]
 
 
-def _pairs(query: ArrayLike, database: ArrayLike, query_labels: Any, database_labels: Any, relevant: Any, grades: str) -> _Pairs:
-    query, database = check_packed(query, "query"), check_packed(database, "database")
+def _pairs(query: Any, database: Any, query_labels: Any, database_labels: Any, relevant: Any, grades: str) -> _Pairs | TensorPairs:
+    """Check what `evaluate` was given. Codes and labels are checked in NumPy, a few bytes an item; what is (n, m) stays where it is."""
+    device = _device(query, database)
+    query, database = check_packed(_array(query), "query"), check_packed(_array(database), "database")
     check_same_bits(query, database, "query", "database")
-    check(len(query) > 0 and len(database) > 0, f"query, database: expected at least one code each, got {len(query)} and {len(database)}")
     shape = len(query), len(database)
-    words = 8 * query.shape[1], to_words(query), to_words(database)
-    if relevant is not None:
+    check(min(shape) > 0, f"query, database: expected at least one code each, got {shape[0]} and {shape[1]}")
+    if relevant is None:
+        labels, number = _label_pair(query_labels, database_labels, shape, grades)
+    else:
         check(query_labels is None and database_labels is None, "relevant: expected either relevant or the two label matrices, got both")
         check(grades == "binary", "grades: 'shared' needs query_labels and database_labels, got relevant")
-        relevant = check_labels(relevant, "relevant")
-        check(relevant.shape == shape, f"relevant: expected shape {shape} (queries, items), got {relevant.shape}")
-        return _Pairs(*words, None, None, relevant, 2)
+        on_device = device is not None and _is_tensor(relevant) and relevant.dtype == sys.modules["torch"].bool
+        relevant = relevant if on_device else check_labels(_array(relevant), "relevant")
+        check(tuple(relevant.shape) == shape, f"relevant: expected shape {shape} (queries, items), got {tuple(relevant.shape)}")
+        labels, number = None, 2
+    if device is not None:
+        from cmhkit.nn.histograms import tensor_pairs
+
+        return tensor_pairs(device, query, database, labels, relevant, number)
+    words = (None, None) if labels is None else (label_words(labels[0]), label_words(labels[1]))
+    return _Pairs(8 * query.shape[1], to_words(query), to_words(database), *words, relevant, number)
+
+
+def _label_pair(query_labels: Any, database_labels: Any, shape: tuple[int, int], grades: str) -> tuple[tuple[NDArray, NDArray], int]:
+    """The two label matrices, bool, and the number of grades."""
     check(
         query_labels is not None and database_labels is not None,
         "query_labels, database_labels: expected both (or relevant in place of them), got None",
     )
-    a, b = check_labels(query_labels, "query_labels"), check_labels(database_labels, "database_labels")
+    a, b = check_labels(_array(query_labels), "query_labels"), check_labels(_array(database_labels), "database_labels")
     check(len(a) == shape[0], f"query_labels: expected one row for each of the {shape[0]} queries, got {len(a)}")
     check(len(b) == shape[1], f"database_labels: expected one row for each of the {shape[1]} items, got {len(b)}")
     check(a.shape[1] == b.shape[1], f"query_labels, database_labels: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}")
     most = min(int(a.sum(axis=1).max()), int(b.sum(axis=1).max())) if grades == "shared" else 1
     check(most <= 1000, f"grades: 'shared' works up to 1000 labels an item (its gain is 2^shared - 1), got {most}")
-    return _Pairs(*words, label_words(a), label_words(b), None, max(most, 1) + 1 if grades == "shared" else 2)
+    return (a, b), max(most, 1) + 1
 
 
-def _ranked_groups(pairs: _Pairs, rows: slice, counts: NDArray, ties: str) -> Iterator[tuple[slice, _Groups]]:
+def _is_tensor(x: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def _array(x: Any) -> Any:
+    """A tensor of any device as a NumPy array; anything else as it is."""
+    return x.detach().cpu().numpy() if _is_tensor(x) else x
+
+
+def _device(query: Any, database: Any) -> torch.device | None:
+    """The device of codes that are tensors, None for arrays."""
+    kinds = [x.device if _is_tensor(x) else None for x in (query, database)]
+    check(
+        kinds[0] == kinds[1],
+        f"query, database: expected both as arrays, or both as tensors of one device, got {' and '.join(str(kind or 'an array') for kind in kinds)}",
+    )
+    return kinds[0]
+
+
+def _ranked_groups(pairs: _Pairs | TensorPairs, rows: slice, counts: NDArray, ties: str) -> Iterator[tuple[slice, _Groups]]:
     if ties != "stable":
         yield rows, _Groups(_order_ties(counts, ties))
         return
@@ -536,7 +580,7 @@ def _at_most(n: int, hits: int, limit: int) -> NDArray[np.float64]:
 class _Sums:
     """Running sums over queries. A query without a relevant item adds nothing; `metrics` applies the rule for it."""
 
-    def __init__(self, pairs: _Pairs, r: int | None, divisor: str) -> None:
+    def __init__(self, pairs: _Pairs | TensorPairs, r: int | None, divisor: str) -> None:
         self.pairs, self.r, self.divisor = pairs, r, divisor
         self.tables = _Tables(pairs.items)
         self.precision_by_radius, self.recall_by_radius = np.zeros((2, pairs.bits + 1))

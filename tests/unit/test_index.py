@@ -83,7 +83,7 @@ def test_what_an_index_refuses(change, word):
 
 
 @pytest.mark.parametrize(
-    ("width", "k", "word"), [(1, 4, "k: expected 1 to 3"), (1, 0, "k: expected"), (1, 1.5, "k: expected"), (2, 1, "16 and 8 bits")]
+    ("width", "k", "word"), [(1, 4, "k: expected a whole number from 1 to 3, got 4"), (1, 0, "k: expected"), (1, 1.5, "k: expected"), (2, 1, "16 and 8 bits")]
 )
 def test_what_search_refuses(width, k, word):
     with pytest.raises(InputError, match=word):

@@ -4,13 +4,15 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from cmhkit import metrics
-from cmhkit.codes import hamming
+from cmhkit.codes import hamming, slices
 from cmhkit.errors import InputError
+from cmhkit.graphs import label_similarity
 from cmhkit.metrics import average_precision, evaluate
 
 
@@ -356,3 +358,87 @@ def test_memory_does_not_grow_with_queries_times_items(ties):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 400 * 20_000 * 2
+
+
+# --- codes as tensors ---
+
+
+def devices():
+    return ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+
+
+def same_metrics(got, expected):
+    """Every field equal; the means over queries but for the order of their sums."""
+    np.testing.assert_array_equal(got.average_precision, expected.average_precision)
+    for name, value in vars(expected).items():
+        if isinstance(value, float | np.ndarray):
+            np.testing.assert_allclose(getattr(got, name), value, rtol=1e-12, atol=1e-15, err_msg=name)
+        elif isinstance(value, dict):
+            assert getattr(got, name) == pytest.approx(value, rel=1e-12, nan_ok=True), name
+        else:
+            assert getattr(got, name) == value, name
+
+
+@pytest.mark.parametrize("device", devices())
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(metrics.TIES),
+    st.sampled_from(metrics.GRADES),
+    st.sampled_from([8, 24, 64, 136]),
+    st.booleans(),
+)
+@settings(max_examples=30, deadline=None)
+def test_tensors_give_the_same_metrics(device, seed, ties, grades, bits, labels_too):
+    case = a_case(seed, bits=bits, labels=9)
+    tensors = [torch.as_tensor(x, device=device) for x in case]
+    given = tensors if labels_too else [*tensors[:2], *case[2:]]
+    same_metrics(evaluate(*given, ties=ties, grades=grades, r=7), evaluate(*case, ties=ties, grades=grades, r=7))
+
+
+@pytest.mark.parametrize("device", devices())
+@pytest.mark.parametrize("ties", metrics.TIES)
+def test_tensors_through_tiles_and_with_relevance(device, ties, monkeypatch):
+    from cmhkit.nn import histograms
+
+    case = a_case(9, queries=37, items=300, bits=16)
+    relevant = label_similarity(case[2], case[3])
+    expected = evaluate(*case[:2], relevant=relevant, ties=ties)
+    query, database = (torch.as_tensor(x, device=device) for x in case[:2])
+    monkeypatch.setattr(histograms, "_CELLS", {"cpu": 500, "cuda": 500})
+    monkeypatch.setattr(histograms.TensorPairs, "chunk", 10)
+    for form in (relevant, relevant.astype(float), torch.as_tensor(relevant, device=device), torch.as_tensor(relevant).float()):
+        same_metrics(evaluate(query, database, relevant=form, ties=ties), expected)
+
+
+def test_labels_as_tensors_beside_codes_as_arrays():
+    case = a_case(10)
+    same_metrics(evaluate(*case[:2], *(torch.as_tensor(x) for x in case[2:])), evaluate(*case))
+
+
+def test_a_thousand_bits_and_many_shared_labels_stay_exact():
+    """Cells beyond what float32 holds: the count must be made in whole numbers."""
+    rng = np.random.default_rng(11)
+    query, database = (rng.integers(0, 256, (size, 128), dtype=np.uint8) for size in (40, 50))
+    labels = [rng.random((size, 900)) < 0.9 for size in (40, 50)]
+    pairs = [metrics._pairs(*(torch.as_tensor(x) if tensors else x for x in (query, database)), *labels, None, "shared") for tensors in (True, False)]
+    assert pairs[0].grades > 600 and pairs[0]._bins * pairs[0].chunk > 2**23
+    for rows in slices(40, pairs[0].chunk):
+        np.testing.assert_array_equal(pairs[0].histogram(rows), pairs[1].histogram(rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"database": packed(3)}, "query, database: expected both as arrays, or both as tensors of one device, got cpu and an array"),
+        ({"database": torch.zeros(3, 1, dtype=torch.uint8, device="meta")}, "query, database: .* got cpu and meta"),
+        ({"query": torch.zeros(2, 8)}, "query: expected packed codes"),
+        ({"query_labels": torch.tensor([[1, -1], [1, 1]])}, "query_labels: .*-1/1"),
+        ({"query_labels": None, "database_labels": None, "relevant": torch.ones(3, 2, dtype=torch.bool)}, r"relevant: expected shape \(2, 3\)"),
+    ],
+)
+def test_what_evaluate_refuses_of_tensors(change, word):
+    codes = {"query": torch.zeros(2, 1, dtype=torch.uint8), "database": torch.zeros(3, 1, dtype=torch.uint8)}
+    proper = codes | {"query_labels": np.ones((2, 2)), "database_labels": np.ones((3, 2))}
+    evaluate(**proper)
+    with pytest.raises(InputError, match=word):
+        evaluate(**proper | change)
