@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
+import re
+import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmhkit.data import Vocabulary
 from cmhkit.data.text import tokens
@@ -15,6 +20,81 @@ from cmhkit.errors import InputError
 def test_words_are_lower_case_and_keep_their_order() -> None:
     assert tokens("Dog, park; SUNNY-dog 3") == ["dog", "park", "sunny", "dog", "3"]
     assert tokens(" ,;") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Straße STRASSE", ["strasse", "strasse"]),
+        ("ＦＵＬＬ　ｗｉｄｔｈ ﬁne", ["full", "width", "fine"]),
+        ("cafe\u0301 caf\u00e9", ["caf\u00e9", "caf\u00e9"]),
+        ("co\u00adop می\u200cخواهم", ["coop", "میخواهم"]),  # a soft hyphen, a joiner
+        ("हिन्दी में लिखा", ["हिन्दी", "में", "लिखा"]),  # vowel signs stay with their letters
+        ("한국어 고양이", ["한국어", "고양이"]),
+        ("Ελλάς ΕΛΛΆΣ", ["ελλάσ", "ελλάσ"]),
+        ("❤\ufe0f dog", ["dog"]),
+        ("大熊猫", ["大", "大熊", "熊", "熊猫", "猫"]),
+        ("3只猫 and DOG", ["3", "只", "只猫", "猫", "and", "dog"]),
+        ("猫，狗。", ["猫", "狗"]),  # no pair across a comma
+        ("猫 狗", ["猫", "狗"]),
+        ("ｶﾞ食べる", ["ガ", "ガ食", "食", "食べ", "べ", "べる", "る"]),
+        ("กินปลา", ["กิ", "กิน", "น", "นป", "ป", "ปล", "ล", "ลา", "า"]),  # marks stay with their letters
+        ("𠀀𠀁", ["𠀀", "𠀀𠀁", "𠀁"]),  # beyond the first plane
+        ("人々", ["人", "人々", "々"]),
+    ],
+)
+def test_words_of_other_scripts(text: str, words: list[str]) -> None:
+    assert tokens(text) == words
+
+
+HAN = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=12)
+LATIN = st.text(st.characters(categories=["Ll", "Lu", "Nd", "Zs", "Po"], max_codepoint=0x17F), max_size=20)
+
+
+@given(HAN)
+def test_characters_and_neighbours_of_a_run(text: str) -> None:
+    found = tokens(text)
+    assert [w for w in found if len(w) == 1] == list(text)
+    assert [w for w in found if len(w) == 2] == [a + b for a, b in itertools.pairwise(text)]
+    assert len(found) == max(2 * len(text) - 1, 0)
+
+
+@given(HAN, HAN)
+def test_a_part_of_a_chinese_text_has_no_other_words(a: str, b: str) -> None:
+    assert set(tokens(a)) <= set(tokens(b + a + b))
+
+
+@given(LATIN, HAN)
+def test_scripts_do_not_mix_in_a_word(latin: str, han: str) -> None:
+    assert tokens(latin + han) == tokens(latin) + tokens(han)
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_plain_text_has_the_words_that_a_regular_expression_finds(text: str) -> None:
+    assert tokens(text) == re.findall(r"\w+", text.lower())
+    assert tokens("é " + text)[1:] == tokens(text), "the short way and the long way agree"
+
+
+@given(st.text())
+def test_a_text_in_another_form_has_the_same_words(text: str) -> None:
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert tokens(unicodedata.normalize(form, text)) == tokens(text)
+    assert tokens(text.casefold()) == tokens(text)
+
+
+@given(st.text())
+def test_words_are_folded_already(text: str) -> None:
+    for word in tokens(text):
+        assert word and unicodedata.normalize("NFKC", word) == word and word.casefold() == word
+        assert word in tokens(word)
+
+
+def test_a_vocabulary_of_chinese_captions() -> None:
+    vocabulary = Vocabulary.build(["一只大熊猫在吃竹子", "熊猫宝宝", "一只猫在睡觉"])
+    bag = vocabulary.bag_of_words(["熊猫", "猫"])
+    assert {w for w, x in zip(vocabulary.words, bag[0], strict=True) if x} == {"熊", "熊猫", "猫"}
+    assert {w for w, x in zip(vocabulary.words, bag[1], strict=True) if x} == {"猫"}
+    assert vocabulary.unknown("大狗") == ["大狗", "狗"]
 
 
 def test_the_commonest_words_come_first_and_ties_by_alphabet() -> None:
