@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 
 import numpy as np
@@ -14,6 +15,8 @@ from cmhkit.errors import check, whole
 ENGINES = ("auto", "numpy", "faiss")
 _TILE_ITEMS = 16384
 _FAISS_RESULTS = 4_000_000
+_FAISS_MOST = 1000  # faiss keeps its k best in a heap: beyond this, counting is faster (bench/RESULTS.md)
+_SORT_SHARE = 8  # where k is more than an eighth of the database, one sort is faster than counting
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class HammingIndex:
     """Packed codes that can be searched for the k nearest, exactly; equal distances stand by id, the lower first.
 
     database: packed, shape (m, K // 8). ids: m different whole numbers, or None for 0 to m - 1.
-    engine: "numpy", "faiss" (`IndexBinaryFlat`, Douze et al. 2024), or "auto": faiss where it is installed. Both give the same answer.
+    engine: "numpy", "faiss" (`IndexBinaryFlat`, Douze et al. 2024), or "auto": faiss where it is installed, for k up to 1,000, where it is the
+    faster. Both give the same answer.
     faiss leaves open which of several equally far items it returns at the place where k cuts; those are asked for again with a range search.
     Raises InputError for codes or ids of another kind, and for engine="faiss" without faiss.
     """
@@ -40,12 +44,12 @@ class HammingIndex:
         has_faiss = engine != "numpy" and find_spec("faiss") is not None
         check(engine != "faiss" or has_faiss, "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'")
         self.engine = "faiss" if has_faiss else "numpy"
+        self._ids_are_places = ids is None
         self.ids, order = _check_ids(ids, len(database))
         self._database = database if order is None else database[order]
+        self._faiss_most = _FAISS_MOST if engine == "auto" else len(self)
         if self.engine == "faiss":
             self._faiss = _faiss_index(self._database)
-        else:
-            self._words = to_words(self._database)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,8 +66,13 @@ class HammingIndex:
         query = check_packed(query, "query")
         check_same_bits(query, self._database, "query", "database")
         whole("k", k, 1, len(self))
-        places, distances = (self._search_faiss if self.engine == "faiss" else self._search_numpy)(query, int(k))
-        return Hits(self.ids[places], distances)
+        by_faiss = self.engine == "faiss" and k <= self._faiss_most
+        places, distances = (self._search_faiss if by_faiss else self._search_numpy)(query, int(k))
+        return Hits(places if self._ids_are_places else self.ids[places], distances)
+
+    @cached_property
+    def _words(self) -> NDArray[np.unsignedinteger]:
+        return to_words(self._database)
 
     def _search_numpy(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray, NDArray]:
         places, distances = np.empty((len(query), k), dtype=np.int64), np.empty((len(query), k), dtype=np.uint16)
@@ -98,6 +107,9 @@ class HammingIndex:
 
 def _smallest(row: NDArray, k: int, bits: int) -> tuple[NDArray, NDArray]:
     """The k smallest of a row of small whole numbers, ties by place: find the k-th value by counting, then read off its places."""
+    if k * _SORT_SHARE > len(row):
+        places = np.argsort(row, kind="stable")[:k]
+        return places, row[places]
     low, high = int(row.min()), bits
     while low < high:
         middle = (low + high) // 2

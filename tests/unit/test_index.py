@@ -41,6 +41,17 @@ def test_the_same_as_sorting_by_distance_and_id(engine, seed, items, width, valu
     assert (got.ids == expected_ids).all()
 
 
+@pytest.mark.parametrize("share", [1, 10**9])
+def test_counting_and_sorting_find_the_same(share, monkeypatch):
+    monkeypatch.setattr(module, "_SORT_SHARE", share)
+    rng = np.random.default_rng(1)
+    database, query = rng.integers(0, 256, (300, 40), dtype=np.uint8), rng.integers(0, 256, (3, 40), dtype=np.uint8)
+    for k in (1, 30, 37, 38, 299, 300):
+        got = HammingIndex(database, engine="numpy").search(query, k)
+        ids, distances = by_sorting(query, database, np.arange(300), k)
+        assert (got.ids == ids).all() and (got.distances == distances).all()
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_many_ties_across_tiles(engine, monkeypatch):
     monkeypatch.setattr(module, "_TILE_ITEMS", 700)
@@ -61,9 +72,18 @@ def test_auto_takes_numpy_without_faiss(monkeypatch):
 
 
 @pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed")
-def test_auto_takes_faiss():
+def test_auto_takes_faiss_for_a_small_k(monkeypatch):
+    monkeypatch.setattr(module, "_FAISS_MOST", 2)
     index = HammingIndex(np.zeros((3, 1), dtype=np.uint8))
     assert index.engine == "faiss" and len(index) == 3 and "3 codes, 8 bits" in repr(index)
+    asked = []
+    for name in ("_search_faiss", "_search_numpy"):
+        search = getattr(index, name)
+        monkeypatch.setattr(index, name, lambda query, k, name=name, search=search: asked.append((name, k)) or search(query, k))
+    for k in (1, 2, 3):
+        assert index.search(np.zeros((1, 1), dtype=np.uint8), k).ids.tolist() == [list(range(k))]
+    assert asked == [("_search_faiss", 1), ("_search_faiss", 2), ("_search_numpy", 3)]
+    assert HammingIndex(np.zeros((3, 1), dtype=np.uint8), engine="faiss")._faiss_most == 3
 
 
 @pytest.mark.parametrize(
@@ -83,7 +103,8 @@ def test_what_an_index_refuses(change, word):
 
 
 @pytest.mark.parametrize(
-    ("width", "k", "word"), [(1, 4, "k: expected a whole number from 1 to 3, got 4"), (1, 0, "k: expected"), (1, 1.5, "k: expected"), (2, 1, "16 and 8 bits")]
+    ("width", "k", "word"),
+    [(1, 4, "k: expected .* from 1 to 3, got 4"), (1, 0, "k: expected"), (1, 1.5, "k: expected"), (2, 1, "16 and 8 bits")],
 )
 def test_what_search_refuses(width, k, word):
     with pytest.raises(InputError, match=word):
