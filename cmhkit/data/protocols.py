@@ -1,0 +1,131 @@
+"""Each benchmark's protocol, and splits that are drawn once and kept.
+
+A split is drawn from the ids of the pairs and a seed. It is kept in the cache folder under a key that holds the checksum of the ids, so that every
+method and every later run sees the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmhkit.data import cache
+from cmhkit.errors import InputError, check, whole
+
+_FORMAT = 1
+_STREAM = 7
+
+
+@dataclass(frozen=True)
+class BenchmarkProtocol:
+    """How a benchmark is split and known.
+
+    labels: how many there are. query, train: how many pairs, or which share of all; train None is the whole retrieval set.
+    pairs: how many the published set has. text: the width of the published bag of words, if there is one. source: whose protocol it is.
+    """
+
+    title: str
+    labels: int
+    query: int | float
+    train: int | float | None
+    pairs: int
+    text: int | None
+    source: str
+
+
+#: By the name of the reader. MIRFlickr's other protocol is `MIRFLICKR_ALL`.
+PROTOCOLS = {
+    "mirflickr": BenchmarkProtocol("MIRFlickr-25K", 24, 2000, 10000, 20015, 1386, "Jiang and Li, CVPR 2017"),
+    "nuswide-tc10": BenchmarkProtocol("NUS-WIDE, 10 concepts", 10, 0.01, None, 186577, 1000, "Zhang et al., AAAI 2018"),
+    "nuswide-tc21": BenchmarkProtocol("NUS-WIDE, 21 concepts", 21, 2100, 10500, 195834, 1000, "Jiang and Li, CVPR 2017; Li et al., CVPR 2018"),
+    "coco": BenchmarkProtocol("MS COCO 2014", 80, 5000, 10000, 122218, None, "Li et al., CVPR 2018"),
+    "iapr": BenchmarkProtocol("IAPR TC-12", 255, 2000, 10000, 20000, 2912, "Zhang, Lai and Feng, ECCV 2018"),
+    "wikipedia": BenchmarkProtocol("Wikipedia", 10, 693, None, 2866, 10, "Rasiwasia et al., ACM MM 2010"),
+}
+MIRFLICKR_ALL = BenchmarkProtocol("MIRFlickr-25K, all pictures", 24, 0.05, None, 25000, 1386, "Zhang et al., AAAI 2018")
+#: For a file that is none of the known benchmarks.
+UNKNOWN_QUERY, UNKNOWN_TRAIN = 0.1, None
+
+
+def recognised_protocol(items: int, labels: int) -> str | None:
+    """The name of the benchmark that has this many labels and is large enough for its protocol, or None."""
+    for name, protocol in PROTOCOLS.items():
+        if labels == protocol.labels and items > share(protocol.query, items, "query") + share(protocol.train or 0, items, "train"):
+            return name
+    return None
+
+
+def share(value: int | float, of: int, argument: str) -> int:
+    """A number of pairs, given as a whole number or as a share between 0 and 1 of `of`. Errors: `InputError` for anything else."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        whole(argument, value, 0)
+        return int(value)
+    good = isinstance(value, Real) and not isinstance(value, bool) and 0 < value < 1
+    check(good, f"{argument}: expected a whole number of pairs or a share between 0 and 1, got {value!r}")
+    return max(1, round(float(value) * of))
+
+
+def fixed_split(
+    name: str,
+    ids: np.ndarray,
+    *,
+    query: int | float,
+    train: int | float | None,
+    seed: int = 0,
+    query_from: np.ndarray | None = None,
+    own_pair: bool = False,
+) -> dict[str, np.ndarray]:
+    """The query, retrieval and training part of a set: positions, sorted. Drawn once, then read from the cache folder.
+
+    name: a readable beginning of the folder's name. ids: of all pairs, shape (n,). query, train: how many, or which share of all; train None takes
+    the whole retrieval set. query_from: bool, shape (n,), the pairs that queries are drawn from; None for all.
+    own_pair: True leaves the queries in the retrieval set. Train and query never overlap.
+    Errors: `InputError` if there are too few pairs.
+    """
+    whole("seed", seed, 0)
+    n = len(ids)
+    queries = share(query, n, "query")
+    rest = n - queries
+    training = rest if train is None else share(train, n, "train")
+    allowed = np.ones(n, dtype=bool) if query_from is None else np.asarray(query_from, dtype=bool)
+    check(1 <= queries <= int(allowed.sum()), f"query: expected from 1 to {int(allowed.sum())} of the {n} pairs, got {queries}; pass query=")
+    check(1 <= training <= rest, f"train: expected from 1 to {rest} pairs, since {queries} of {n} are queries, got {training}; pass train=")
+    key: dict[str, Any] = {
+        "what": "split",
+        "format": _FORMAT,
+        "data": name,
+        "ids": _checksum(np.asarray(ids, dtype=np.int64)),
+        "query_from": _checksum(allowed),
+        "query": queries,
+        "train": training,
+        "seed": int(seed),
+    }
+
+    def draw(folder: Path) -> None:
+        order = np.random.default_rng([seed, _STREAM]).permutation(n)
+        chosen = order[allowed[order]][:queries]
+        others = order[~np.isin(order, chosen)]
+        for part, rows in {"query": chosen, "retrieval": others, "train": others[:training]}.items():
+            np.save(folder / f"{part}.npy", np.sort(rows).astype(np.int64))
+
+    folder = cache.checked_folder(f"split-{name}", key, draw)
+    parts = {part: np.load(folder / f"{part}.npy") for part in ("query", "retrieval", "train")}
+    if own_pair:
+        parts["retrieval"] = np.arange(n)
+    return parts
+
+
+def expect_protocol(name: str) -> BenchmarkProtocol:
+    """The protocol of a benchmark by name. Errors: `InputError` for an unknown name."""
+    if name not in PROTOCOLS:
+        raise InputError(f"name: expected one of {', '.join(PROTOCOLS)}, got {name!r}")
+    return PROTOCOLS[name]
+
+
+def _checksum(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
