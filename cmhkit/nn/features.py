@@ -25,8 +25,13 @@ _WORTH_CACHING = 64
 
 @dataclass(frozen=True)
 class _Stored:
-    maps: np.ndarray
+    """Features of some pictures. maps: an array, or the file that holds it, so that maps nobody asks for take no memory."""
+
+    maps: np.ndarray | Path
     scores: np.ndarray
+
+    def opened(self) -> np.ndarray:
+        return np.load(self.maps, mmap_mode="r") if isinstance(self.maps, Path) else self.maps
 
 
 _known: dict[bytes, tuple[_Stored, int]] = {}
@@ -49,13 +54,23 @@ def image_features(images: np.ndarray, kind: str = "posterior", *, show_progress
     new = _compute(images[missing], show_progress=False) if missing else None
     place = {names[i]: (new, row) for row, i in enumerate(missing)}
     found = [_known.get(name) or place[name] for name in names]
-    if kind == "map":
-        return np.stack([stored.maps[row] for stored, row in found])
-    if kind == "pooled":
-        maps = (stored.maps[row].astype(np.float32) for stored, row in found)
-        return np.stack([np.concatenate([one.max(axis=(1, 2)), one.mean(axis=(1, 2))]) for one in maps])
+    if kind in ("map", "pooled"):
+        out = np.empty((len(found), 256), np.float32) if kind == "pooled" else np.empty((len(found), 128, 8, 8), np.float16)
+        for i in range(0, len(found), _BATCH):
+            out[i : i + _BATCH] = _read(found[i : i + _BATCH], kind == "pooled")
+        return out
     scores = np.stack([stored.scores[row] for stored, row in found])
     return scores if kind == "scores" else posterior(scores)
+
+
+def _read(places: list[tuple[_Stored, int]], pooled: bool) -> np.ndarray:
+    """Maps at these places, or their maximum and mean. The files are closed again, so that what was read of them leaves the memory."""
+    opened = {id(stored): stored.opened() for stored, _ in places}
+    maps = np.stack([opened[id(stored)][row] for stored, row in places])
+    if not pooled:
+        return maps
+    maps = maps.astype(np.float32)
+    return np.concatenate([maps.max(axis=(2, 3)), maps.mean(axis=(2, 3))], axis=1)
 
 
 def remember(images: np.ndarray, *, show_progress: bool = True) -> list[bytes]:
@@ -98,7 +113,7 @@ def _remember(images: np.ndarray, names: list[bytes], show_progress: bool) -> No
         np.save(folder / "scores.npy", stored.scores)
 
     folder = cache.checked_folder("features", key, build)
-    stored = _Stored(np.load(folder / "maps.npy", mmap_mode="r"), np.load(folder / "scores.npy"))
+    stored = _Stored(folder / "maps.npy", np.load(folder / "scores.npy"))
     _known.update({name: (stored, row) for row, name in enumerate(names)})
 
 

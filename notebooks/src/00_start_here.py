@@ -71,9 +71,10 @@ rng = nb.setup(seed)
 # | [12 UGACH: adversarial](12_ugach_adversarial.ipynb) | let them play against each other, and measure | code watcher |
 # | [20 ADAH: attention masks](20_adah_attention_masks.ipynb) | let a network choose where to look | mask explorer |
 # | [21 ADAH: losses](21_adah_losses.ipynb) | rank all triplets of a batch, exactly | triplet viewer |
+# | [22 ADAH: adversarial](22_adah_adversarial.ipynb) | hide what helps, and watch the masks move | mask replay |
 #
-# Take 00, 01 and 02 first. Then 10 to 12 walk through one paper, UGACH, which learns without labels, and 20 and 21 begin another, ADAH, which learns
-# from labels. The rest of ADAH, and a third paper, SSAH, come later. Every notebook also works alone.
+# Take 00, 01 and 02 first. Then 10 to 12 walk through one paper, UGACH, which learns without labels, and 20 to 22 through another, ADAH, which learns
+# from labels. A third paper, SSAH, comes later. Every notebook also works alone.
 
 # %% [markdown]
 # ## Is this machine ready?

@@ -28,6 +28,7 @@ EXPECTED: dict[str, set[str]] = {
     "12": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
     "20": {"codes", "equal_to_library", "untrained_iou"},
     "21": {"codes", "equal_to_library", "losses"},
+    "22": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
 }
 
 
