@@ -10,12 +10,29 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("adah", "baselines", "codes", "data", "doctor", "graphs", "hasher", "index", "lessons", "metrics", "nn", "training", "ugach", "widgets")
+_MODULES = (
+    "adah",
+    "baselines",
+    "codes",
+    "data",
+    "doctor",
+    "graphs",
+    "hasher",
+    "index",
+    "lessons",
+    "metrics",
+    "nn",
+    "ssah",
+    "training",
+    "ugach",
+    "widgets",
+)
 _NAMES = {
     "ADAH": "adah",
     "CCA": "baselines",
     "ITQ": "baselines",
     "RandomHash": "baselines",
+    "SSAH": "ssah",
     "UGACH": "ugach",
     "CrossModalHasher": "hasher",
     "load": "hasher",

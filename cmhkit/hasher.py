@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Where each method lives, for `load`.
-METHODS = {"RandomHash": "cmhkit.baselines", "CCA": "cmhkit.baselines", "ITQ": "cmhkit.baselines", "UGACH": "cmhkit.ugach", "ADAH": "cmhkit.adah"}
+METHODS = {
+    "RandomHash": "cmhkit.baselines",
+    "CCA": "cmhkit.baselines",
+    "ITQ": "cmhkit.baselines",
+    "UGACH": "cmhkit.ugach",
+    "ADAH": "cmhkit.adah",
+    "SSAH": "cmhkit.ssah",
+}
 
 # Pictures that are encoded at once: their features and layers are the memory of a search.
 _AT_ONCE = 512

@@ -1,0 +1,28 @@
+"""Small layers whose random draws come from a generator of our own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Dropout whose draws come from a generator of our own. share: what is left out in training."""
+
+    def __init__(self, share: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.share, self.generator = share, generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.share == 0:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator).to(x.device) >= self.share
+        return x * kept / (1 - self.share)
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer that keeps the size of what passes a ReLU (He et al., 2015), its bias 0."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,132 @@
+r"""Sums over all pairs of items, exact, without a matrix of pairs.
+
+The pairwise likelihood of n items against m items is a sum over $n \cdot m$ pairs. Its gradient is a sum over pairs too. Both are added up over
+blocks of rows in one pass, and S is made from the labels a block at a time. So memory grows with n + m, and not with $n \cdot m$.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from cmhkit.errors import check
+from cmhkit.training import one_of
+
+KINDS = ("likelihood", "squared")
+# Pairs in one block: 4 MB a buffer in float32, and a handful of buffers.
+_PAIRS = 1 << 20
+
+
+@dataclass(frozen=True)
+class LabelSimilarity:
+    """S between two sets of items, made a block of rows at a time.
+
+    labels_a: 0/1, floating point, shape (n, c). labels_b: the same, shape (m, c). value: what S is where two items share a label; else it is 0.
+    """
+
+    labels_a: Tensor
+    labels_b: Tensor
+    value: float = 1.0
+
+    def __post_init__(self) -> None:
+        a, b = self.labels_a, self.labels_b
+        check(
+            a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
+            f"labels_a, labels_b: expected shapes (n, c) and (m, c), got {tuple(a.shape)} and {tuple(b.shape)}",
+        )
+        check(a.is_floating_point() and b.is_floating_point(), f"labels_a, labels_b: expected floating point, got {a.dtype} and {b.dtype}")
+
+    def share(self) -> float:
+        """The share of similar pairs, from 0 to 1."""
+        n, m = self.shape
+        step = max(1, _PAIRS // m)
+        return sum(int((self.rows(i, i + step) > 0).sum()) for i in range(0, n, step)) / (n * m)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, m)."""
+        return len(self.labels_a), len(self.labels_b)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """S of the items from start to stop, the end left out; floating point, shape (stop - start, m)."""
+        return (self.labels_a[start:stop] @ self.labels_b.T > 0).to(self.labels_a.dtype) * self.value
+
+
+def pairwise_loss(
+    a: Tensor,
+    b: Tensor,
+    similar: Tensor | LabelSimilarity,
+    *,
+    kind: str = "likelihood",
+    reduction: str = "sum",
+    weights: tuple[float, float] = (1.0, 1.0),
+    block: int | None = None,
+) -> Tensor:
+    r"""The negative log likelihood of S over all pairs of a row of a and a row of b.
+
+    $$-\sum_{i=1}^{n} \sum_{j=1}^{m} \big(S_{ij}\,\Theta_{ij} - \log(1 + e^{\Theta_{ij}})\big), \qquad \Theta = \tfrac12\, a\, b^\top$$
+
+    a: shape (n, d). b: shape (m, d). similar: S, a matrix (n, m) from 0 to 1, or a `LabelSimilarity`, which needs no matrix.
+    kind: "likelihood" as above, or "squared" for $\tfrac12 \sum (S_{ij} \Theta_{ij} - \log(1 + e^{\Theta_{ij}}))^2$.
+    reduction: "sum", or "mean" over the pairs. weights: what a similar pair ($S_{ij} > 0$) and a dissimilar one count.
+    block: rows of a at once; None keeps a block near a million pairs.
+    Returns a scalar that can be differentiated once, with respect to a and b. The logarithm is a softplus, so any finite $\Theta$ is fine.
+    Errors: `InputError` for another shape or type.
+    """
+    one_of("kind", kind, KINDS)
+    one_of("reduction", reduction, ("mean", "sum"))
+    check(
+        a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1] and len(a) > 0 and len(b) > 0,
+        f"a, b: expected shapes (n, d) and (m, d), got {tuple(a.shape)} and {tuple(b.shape)}",
+    )
+    n, m = len(a), len(b)
+    check(tuple(similar.shape) == (n, m), f"similar: expected one entry a pair, shape {(n, m)}, got {tuple(similar.shape)}")
+    check(block is None or block >= 1, f"block: expected at least 1 row, got {block}")
+    rows = max(1, _PAIRS // m) if block is None else block
+    loss = _PairwiseLoss.apply(a, b, similar, kind == "squared", weights, rows)
+    return loss / (n * m) if reduction == "mean" else loss
+
+
+class _PairwiseLoss(torch.autograd.Function):
+    """The sum, and with it both gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, similar: Tensor | LabelSimilarity, squared: bool, weights: tuple[float, float], rows: int) -> Tensor:
+        need_a, need_b = ctx.needs_input_grad[:2]
+        # MPS has no float64.
+        total = torch.zeros((), dtype=a.dtype if a.device.type == "mps" else torch.float64, device=a.device)
+        gradient_a = torch.empty_like(a) if need_a else None
+        gradient_b = torch.zeros_like(b) if need_b else None
+        for start in range(0, len(a), rows):
+            stop = min(start + rows, len(a))
+            part = a[start:stop]
+            theta = (part @ b.T).mul_(0.5)
+            s = similar.rows(start, stop) if isinstance(similar, LabelSimilarity) else similar[start:stop].to(a.dtype)
+            value = F.softplus(theta).addcmul_(s, theta, value=-1)
+            counts = None if weights == (1.0, 1.0) else (s > 0).to(a.dtype).mul_(weights[0] - weights[1]).add_(weights[1])
+            terms = value.square().mul_(0.5) if squared else value
+            total += (terms if counts is None else terms * counts).sum(dtype=total.dtype)
+            if not (need_a or need_b):
+                continue
+            slope = theta.sigmoid_().sub_(s).mul_(0.5)
+            if squared:
+                slope.mul_(value)
+            if counts is not None:
+                slope.mul_(counts)
+            if gradient_a is not None:
+                torch.mm(slope, b, out=gradient_a[start:stop])
+            if gradient_b is not None:
+                gradient_b.addmm_(slope.T, part)
+        ctx.save_for_backward(gradient_a, gradient_b)
+        return total.to(a.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        gradient_a, gradient_b = ctx.saved_tensors
+        return None if gradient_a is None else gradient_a * gradient, None if gradient_b is None else gradient_b * gradient, None, None, None, None

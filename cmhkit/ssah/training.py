@@ -1,0 +1,596 @@
+"""SSAH's schedule: in every epoch LabNet, then the discriminators, then ImgNet, then TxtNet.
+
+A batch of one network meets a bank: LabNet's features and codes of the whole training set. LabNet's rows of the bank are renewed as its batches are
+seen. It stands still while ImgNet and TxtNet learn, so that their sums over a batch and the bank are their share of the whole sum.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cmhkit import codes
+from cmhkit.data.pairs import Split, checked_images, checked_labels
+from cmhkit.errors import InputError, check, whole
+from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.nn.backbones import CNNF, VGG19
+from cmhkit.nn.pairwise import KINDS, LabelSimilarity
+from cmhkit.progress import progress
+from cmhkit.ssah import losses
+from cmhkit.ssah.model import Discriminator, Fc7, MultiScaleFusion, Outputs, SemanticNetwork, SSAHNetwork
+from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_device
+
+OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
+# Items that are encoded at once: vectors, pictures.
+_CHUNK, _PICTURES = 1024, 64
+
+
+@dataclass(frozen=True)
+class SSAHConfig:
+    """Every choice of SSAH. docs/CHOICES.md tells where each default comes from.
+
+    Networks. backbone: "scenenet" (frozen; vectors pass as they are), "features" (vectors only), "cnn-f" or "vgg19". weights: path of the
+    backbone's, None starts it untrained. train_backbone: whether CNN-F or VGG-19 is trained. side: of their pictures. input_scaling: "none", or
+    "length", every picture's and text's vector scaled to the length √(its width). image_hidden, text_hidden, label_hidden: units of the layer
+    before the semantic features, 0 for none. width: of the semantic features, s. local_response_norm: after that layer. pools: the windows of
+    the multi-scale fusion, () for none. pool_scale: "positive", or the code's "relu", which can die.
+    Losses. similarity: S of a pair that shares a label. pair_loss: "likelihood", or the code's "squared". pair_weights: "equal",
+    or "balanced": similar pairs and dissimilar ones have half of the weight each. reduction: "sum", or "mean" over pairs,
+    entries and items. alpha, gamma, eta, beta: of J1, J2, J3, J4. binary: B in J3, "shared" or each network's "own" sign. supervision: "labnet", or
+    "each-other": no LabNet, ImgNet and TxtNet each meet the other's features and codes.
+    Game. adversarial: "flows" (the gradient reaches the networks), "detached" (the code's way: it reaches none, and teaches the discriminators
+    flipped labels) or "none". adversarial_weight. adversarial_loss: "squared" or "cross-entropy". adversarial_target: "minus" or "flipped".
+    adversarial_labnet: whether LabNet plays too. discriminator_hidden: units of the layers.
+    Schedule. epochs. label_passes, d_passes: passes of LabNet and of the discriminators in an epoch. batch: pairs. optimiser: "adam" or "sgd".
+    lr_label, lr_image, lr_text, lr_discriminator, lr_backbone: rates. lr_decay: "none", "linear" to 0, or "geometric", each epoch's rates `decay`
+    times the last one's. weight_decay: on the networks' weights. dropout: share of the inputs and of the hidden units left out in training.
+    unlabelled: "keep" or "drop" the training pairs without any label.
+    """
+
+    backbone: str = "scenenet"
+    weights: str | None = None
+    train_backbone: bool = True
+    side: int = 224
+    input_scaling: str = "none"
+    image_hidden: int = 512
+    text_hidden: int = 512
+    label_hidden: int = 512
+    width: int = 256
+    local_response_norm: bool = False
+    pools: tuple[int, ...] = (5, 10, 15, 30, 50)
+    pool_scale: str = "positive"
+    similarity: float = 1.0
+    pair_loss: str = "likelihood"
+    pair_weights: str = "balanced"
+    reduction: str = "mean"
+    alpha: float = 1.0
+    gamma: float = 1.0
+    eta: float = 0.1
+    beta: float = 10.0
+    binary: str = "shared"
+    supervision: str = "labnet"
+    adversarial: str = "flows"
+    adversarial_weight: float = 0.1
+    adversarial_loss: str = "squared"
+    adversarial_target: str = "minus"
+    adversarial_labnet: bool = False
+    discriminator_hidden: tuple[int, ...] = (256, 128)
+    label_passes: int = 3
+    d_passes: int = 1
+    epochs: int = 15
+    batch: int = 128
+    optimiser: str = "adam"
+    lr_label: float = 3e-3
+    lr_image: float = 3e-3
+    lr_text: float = 3e-3
+    lr_discriminator: float = 1e-3
+    lr_backbone: float = 1e-5
+    lr_decay: str = "linear"
+    decay: float = 0.1**0.5
+    weight_decay: float = 0.0
+    dropout: float = 0.2
+    unlabelled: str = "keep"
+
+    def __post_init__(self) -> None:
+        one_of("backbone", self.backbone, ("scenenet", "features", *BACKBONES))
+        one_of("input_scaling", self.input_scaling, ("none", "length"))
+        one_of("pool_scale", self.pool_scale, ("positive", "relu"))
+        one_of("pair_loss", self.pair_loss, KINDS)
+        one_of("pair_weights", self.pair_weights, ("equal", "balanced"))
+        one_of("reduction", self.reduction, ("mean", "sum"))
+        one_of("binary", self.binary, ("shared", "own"))
+        one_of("supervision", self.supervision, ("labnet", "each-other"))
+        one_of("adversarial", self.adversarial, ("flows", "detached", "none"))
+        one_of("adversarial_loss", self.adversarial_loss, ("squared", "cross-entropy"))
+        one_of("adversarial_target", self.adversarial_target, ("minus", "flipped"))
+        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        one_of("lr_decay", self.lr_decay, ("none", "linear", "geometric"))
+        one_of("unlabelled", self.unlabelled, ("keep", "drop"))
+        for name in ("train_backbone", "local_response_norm", "adversarial_labnet"):
+            one_of(name, getattr(self, name), (True, False))
+        check(self.weights is None or isinstance(self.weights, str), f"weights: expected a path as text or None, got {self.weights!r}")
+        for name in ("pools", "discriminator_hidden"):
+            given = getattr(self, name)
+            check(isinstance(given, (tuple, list)), f"{name}: expected a tuple of whole numbers, got {given!r}")
+            for number in given:
+                whole(name, number, 1)
+            object.__setattr__(self, name, tuple(int(number) for number in given))
+        for name in ("side", "width", "epochs", "batch", "label_passes", "d_passes"):
+            whole(name, getattr(self, name), 1)
+        for name in ("image_hidden", "text_hidden", "label_hidden"):
+            whole(name, getattr(self, name), 0)
+        for name in ("similarity", "lr_label", "lr_image", "lr_text", "lr_discriminator", "lr_backbone", "decay"):
+            positive(name, getattr(self, name))
+        for name in ("alpha", "gamma", "eta", "beta", "adversarial_weight", "weight_decay", "dropout"):
+            positive(name, getattr(self, name), strict=False)
+        for name in ("similarity", "decay"):
+            check(getattr(self, name) <= 1, f"{name}: expected a number of at most 1, got {getattr(self, name)}")
+        check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
+        check(
+            self.supervision == "labnet" or self.adversarial == "none",
+            f"adversarial: expected 'none' with supervision='each-other', since without LabNet there is nothing to match, got {self.adversarial!r}",
+        )
+
+
+LAB = SSAHConfig()
+#: What the published code shares with the note.
+_PUBLISHED = replace(
+    LAB,
+    backbone="cnn-f",
+    image_hidden=0,
+    text_hidden=4096,
+    label_hidden=4096,
+    width=512,
+    local_response_norm=True,
+    pair_weights="equal",
+    reduction="sum",
+    adversarial_weight=1.0,
+    lr_discriminator=1e-3,
+    lr_text=10**-3.5,
+    lr_image=10**-4.5,
+    lr_backbone=10**-4.5,
+    dropout=0.0,
+)
+PAPER = replace(_PUBLISHED, eta=1e-4, beta=1e-4, adversarial_labnet=True, discriminator_hidden=(4096, 4096), epochs=30, lr_label=1e-3)
+OFFICIAL = replace(
+    _PUBLISHED,
+    pool_scale="relu",
+    similarity=0.999,
+    pair_loss="squared",
+    eta=1.0,
+    beta=1.0,
+    binary="own",
+    adversarial="detached",
+    adversarial_loss="cross-entropy",
+    adversarial_target="flipped",
+    discriminator_hidden=(512, 256),
+    epochs=20,
+    lr_label=1e-2,
+    lr_decay="geometric",
+)
+
+
+class UnlabelledWarning(UserWarning):
+    """Some training pairs have no label: they are similar to nothing, not even to themselves."""
+
+
+class SSAH(CrossModalHasher):
+    """Self-supervised adversarial hashing. A network that reads the labels, LabNet, supervises one for pictures and one for texts.
+
+    Options: `SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`; `shared_code_`, B of the training pairs, packed, uint8, shape
+    (n, bits // 8), from the codes as each was last seen in training; `unlabelled_`, how many training pairs have no label.
+    """
+
+    presets: ClassVar[dict[str, Any]] = {"lab": LAB, "paper": PAPER, "official": OFFICIAL}
+
+    def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
+        """Packed codes, uint8, shape (n, bits // 8).
+
+        images, texts: as `CrossModalHasher.encode` reads them. labels: a matrix of 0/1, shape (n, c), or a `Split`: LabNet's codes, which no query
+        has in earnest, and which are the ceiling of the other two. Give one of the three.
+        """
+        return codes.pack(codes.sign(self.values(images=images, texts=texts, labels=labels)))
+
+    def values(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
+        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit. Arguments: as `encode`."""
+        return self._said(images, texts, labels, lambda found: found.logits)
+
+    def features(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
+        """The semantic features F, float32, at least 0, shape (n, width). Arguments: as `encode`."""
+        return self._said(images, texts, labels, lambda found: found.features)
+
+    def label_scores(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
+        """The label head's output, from 0 to 1, float32, shape (n, c). Arguments: as `encode`."""
+        return self._said(images, texts, labels, lambda found: found.labels)
+
+    def _said(self, images: Any, texts: Any, labels: Any, what: Any) -> np.ndarray:
+        given = [x is not None for x in (images, texts, labels)]
+        check(sum(given) == 1, f"images, texts, labels: expected exactly one of them, got {sum(given)}")
+        check(self.fitted, "SSAH: expected a fitted hasher; call fit first")
+        if images is not None:
+            name, x, width = "image", self._image_input(images.images if isinstance(images, Split) else images, False), self.image_width_
+            check(
+                x.ndim == 4 or x.shape[1] == width,
+                f"images: expected features of width {width}, as in training, got {x.shape[1]}",
+            )
+        elif texts is not None:
+            name, x, width = "text", self._text_input(texts), self.text_width_
+            check(x.shape[1] == width, f"texts: expected vectors of width {width}, as in training, got {x.shape[1]}")
+        else:
+            name, x = "label", self._label_input(labels)
+        return self._by_chunks(name, x, what)
+
+    def _label_input(self, labels: Any) -> np.ndarray:
+        check(self.network_.label is not None, "labels: expected a hasher with LabNet, got supervision='each-other'")
+        if isinstance(labels, Split):
+            check(labels.labels is not None, "labels: expected a split with labels, got none")
+            labels = labels.labels
+        x, width = checked_labels(labels), self.network_.label.labelling.out_features
+        check(x.shape[1] == width, f"labels: expected rows of {width} labels, as in training, got {x.shape[1]}")
+        return x.astype(np.float32)
+
+    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
+        kind = self.config.backbone
+        if kind == "scenenet":
+            return super()._image_input(images, show_progress)
+        images = checked_images(images)
+        if kind == "features":
+            check(images.ndim == 2, f"images: expected feature vectors (n, d), since backbone='features', got shape {images.shape}")
+        else:
+            check(
+                images.ndim == 4,
+                f"images: expected pictures (n, H, W, 3), since backbone={kind!r} reads them, got shape {images.shape}; "
+                "backbone='features' reads vectors",
+            )
+        return images
+
+    def _told_input(self) -> str:
+        return super()._told_input() if self.config.backbone == "scenenet" else f"pictures go through {self.config.backbone}."
+
+    def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
+        check(labels is not None, "data: expected labels, since SSAH is supervised, got none")
+        images, texts, labels = self._labelled(images, texts, labels)
+        random = generator(self.seed)
+        self._device = resolve_device(self.device)
+        width = images.shape[1] if images.ndim == 2 else None
+        self.network_ = self._built(width, texts.shape[1], labels.shape[1], random, self.config.weights, warn=True).to(self._device)
+        Schedule(self, images, texts, labels, random).run(run)
+
+    def _labelled(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The training pairs that are used. Sets `unlabelled_`."""
+        bare = ~labels.any(axis=1)
+        self.unlabelled_ = int(bare.sum())
+        drop = self.config.unlabelled == "drop"
+        if self.unlabelled_:
+            warnings.warn(
+                f"SSAH: {self.unlabelled_} of {len(bare)} training pairs have no label, the first at position {int(bare.argmax())}; "
+                + ("they are left out" if drop else "they are kept, and similar to nothing; unlabelled='drop' leaves them out"),
+                UnlabelledWarning,
+                stacklevel=4,
+            )
+            if drop:
+                images, texts, labels = images[~bare], texts[~bare], labels[~bare]
+        check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
+        different = np.unique(labels, axis=0).astype(np.float32)
+        shared = different @ different.T > 0
+        check(bool((~shared).any()), "data: expected similar and dissimilar pairs, but every two training pairs share a label")
+        check(bool(shared.any()), "data: expected similar and dissimilar pairs, but no training pair has a label")
+        return images, texts, labels
+
+    def _built(
+        self, image_width: int | None, text_width: int, labels: int, random: torch.Generator, weights: str | None, *, warn: bool
+    ) -> SSAHNetwork:
+        c = self.config
+        shared = {"normalise": c.local_response_norm, "dropout": c.dropout, "generator": random}
+        fusion = MultiScaleFusion(text_width, c.pools, c.pool_scale, random) if c.pools else None
+        front = None
+        if c.backbone in BACKBONES:
+            backbone = BACKBONES[c.backbone](side=c.side, generator=random)
+            if weights is not None or warn:
+                backbone.load_weights(weights)
+            front, image_width = Fc7(backbone, c.train_backbone, random), backbone.hidden
+        ends = (c.width, self.bits, labels)
+        label = SemanticNetwork(labels, c.label_hidden, *ends, **shared | {"dropout": 0.0}) if c.supervision == "labnet" else None
+        image = SemanticNetwork(image_width, c.image_hidden, *ends, **shared, front=front)
+        text = SemanticNetwork(fusion.width if fusion else text_width, c.text_hidden, *ends, **shared, front=fusion)
+        judges = [Discriminator(c.width, c.discriminator_hidden, random) if c.adversarial != "none" else None for _ in range(2)]
+        return SSAHNetwork(label, image, text, *judges)
+
+    def _read(self, x: np.ndarray) -> Tensor:
+        """A part of what a network reads, on the device: pictures as they are, vectors scaled."""
+        return torch.from_numpy(np.ascontiguousarray(x)).to(self._device)
+
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        if self.config.input_scaling == "none" or x.ndim == 4:
+            return x
+        length = np.linalg.norm(x, axis=1, keepdims=True)
+        return (x * (x.shape[1] ** 0.5 / np.where(length > 0, length, 1))).astype(np.float32)
+
+    @torch.no_grad()
+    def _by_chunks(self, name: str, x: np.ndarray, what: Any) -> np.ndarray:
+        self.network_.eval()
+        net: SemanticNetwork = getattr(self.network_, name)
+        found, step = [], _PICTURES if x.ndim == 4 else _CHUNK
+        for start in range(0, len(x), step):
+            part = x[start : start + step]
+            found.append(what(net(self._read(part if name == "label" else self._scaled(part)))).cpu())
+        return torch.cat(found).numpy()
+
+    def _image_values(self, images: np.ndarray) -> np.ndarray:
+        return self.values(images=images)
+
+    def _text_values(self, texts: np.ndarray) -> np.ndarray:
+        return self.values(texts=texts)
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {name: value.cpu().numpy() for name, value in self.network_.state_dict().items()} | {
+            "shared_code": self.shared_code_,
+            "unlabelled": np.array([self.unlabelled_]),
+        }
+
+    def _set_state(self, state: dict[str, np.ndarray]) -> None:
+        self._device = resolve_device(self.device)
+        self.shared_code_, self.unlabelled_ = state["shared_code"], int(state["unlabelled"][0])
+        weights = {name: torch.from_numpy(value) for name, value in state.items() if name not in ("shared_code", "unlabelled")}
+        labels = len(weights["image.labelling.bias"])
+        self.network_ = self._built(self.image_width_, self.text_width_, labels, generator(0), None, warn=False)
+        self.network_.load_state_dict(weights)
+        self.network_.to(self._device)
+
+
+class Schedule:
+    """The stages over one training set.
+
+    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes from it.
+    """
+
+    def __init__(self, hasher: SSAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
+        self.hasher, self.config, self.network, self.random = hasher, hasher.config, hasher.network_, random
+        self.device = hasher._device
+        self.inputs = {"label": labels.astype(np.float32), "image": hasher._scaled(images), "text": hasher._scaled(texts)}
+        self.labels = torch.from_numpy(self.inputs["label"]).to(self.device)
+        self.n = len(texts)
+        self.batch = min(self.config.batch, self.n)
+        alone = self.config.supervision == "each-other"
+        #: Whose features and codes supervise a network.
+        self.teacher = {"image": "text", "text": "image"} if alone else {"label": "label", "image": "label", "text": "label"}
+        share = LabelSimilarity(self.labels, self.labels).share()
+        self.weights = (0.5 / share, 0.5 / (1 - share)) if self.config.pair_weights == "balanced" else (1.0, 1.0)
+        self.judges = {"image": self.network.image_judge, "text": self.network.text_judge}
+        self.optimisers = {name: self._optimiser(self._groups(name)) for name in self.teacher}
+        for name, judge in self.judges.items():
+            if judge is not None:
+                self.optimisers[f"d_{name}"] = self._optimiser([{"params": list(judge.parameters()), "lr": self.config.lr_discriminator}])
+        self._fill_banks()
+
+    @torch.no_grad()
+    def _fill_banks(self) -> None:
+        """The teachers' features and codes before the first step; codes of networks that teach nothing are 0 until they are seen."""
+        self.codes = {name: torch.zeros(self.n, self.hasher.bits, device=self.device) for name in self.teacher}
+        self.features = {name: torch.zeros(self.n, self.config.width, device=self.device) for name in set(self.teacher.values())}
+        self.network.eval()
+        for name in self.features:
+            for items in torch.arange(self.n).split(_PICTURES if self.inputs[name].ndim == 4 else _CHUNK):
+                self._keep(name, items, getattr(self.network, name)(self._taken(name, items)))
+
+    def run(self, run: Run) -> None:
+        """All epochs, with a checkpoint after each."""
+        config = self.config
+        key = {"method": "SSAH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
+        checkpoints = Checkpoints(run.checkpoint_dir, key)
+        done = self._resume(checkpoints.load())
+        passes = 2 + (config.label_passes if "label" in self.teacher else 0) + (config.d_passes if config.adversarial != "none" else 0)
+        batches = -(-self.n // self.batch) * passes
+        with progress(batches * config.epochs, "SSAH", run.show_progress) as step:
+            step(batches * done)
+            for epoch in range(done + 1, config.epochs + 1):
+                row = self._epoch(epoch, step)
+                self._check_row(row)
+                self.hasher.shared_code_ = self.shared_code()
+                run.epoch_done(row)
+                checkpoints.save(self._checkpoint(epoch))
+        self.hasher.shared_code_ = self.shared_code()
+
+    def shared_code(self) -> np.ndarray:
+        """B of the training pairs, packed, from the codes as each was last seen."""
+        return codes.pack(losses.shared_code(*self.codes.values()).to(torch.int8).cpu().numpy())
+
+    def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
+        self._set_rates(epoch)
+        row: dict[str, Any] = {"epoch": epoch}
+        if "label" in self.teacher:
+            for _ in range(self.config.label_passes):
+                found = self._network_stage("label", step)
+            row |= found
+        if self.config.adversarial != "none":
+            row |= self._judges_stage(step)
+        for name in ("image", "text"):
+            row |= self._network_stage(name, step)
+        if isinstance(self.network.text.front, MultiScaleFusion):
+            front = self.network.text.front
+            row |= {f"text_scale_{p}": w for p, w in zip(front.pools, front.scales().tolist(), strict=True)}
+        return row
+
+    def _network_stage(self, name: str, step: Any) -> dict[str, float]:
+        """One pass of LabNet, ImgNet or TxtNet; the others and the discriminators stand still."""
+        self._train_only(name)
+        rows, alive = [], torch.zeros(self.config.width, dtype=torch.bool, device=self.device)
+        for items in torch.randperm(self.n, generator=self.random).split(self.batch):
+            row, features = self._network_step(name, items)
+            rows.append(row)
+            alive |= (features > 0).any(0)
+            step(1)
+        return {f"{name}_{what}": value for what, value in _means(rows).items()} | {f"{name}_dead": 1 - alive.float().mean().item()}
+
+    def _network_step(self, name: str, items: Tensor) -> tuple[dict[str, float], Tensor]:
+        """A step of one network. Returns its terms, and its features without a gradient."""
+        found = getattr(self.network, name)(self._taken(name, items))
+        self._keep(name, items, found)
+        terms = self.terms(name, items, found)
+        loss = self.weighted(terms)
+        self._step(name, loss)
+        if self.config.adversarial == "detached" and name in self.judges:
+            # What is fed through a placeholder: the network is not reached, and the discriminator descends on the flipped target.
+            fed = self._deceit(name, found.features.detach())
+            terms["adversarial"] = fed
+            self.judges[name].requires_grad_(True)
+            self._step(f"d_{name}", self.config.adversarial_weight * fed)
+            self.judges[name].requires_grad_(False)
+        return {what: term.item() for what, term in terms.items()} | {"loss": loss.item()}, found.features.detach()
+
+    def terms(self, name: str, items: Tensor, found: Outputs) -> dict[str, Tensor]:
+        """The terms of one network's loss on a batch, scalars by name: j1 to j4, and "adversarial" where it reaches the network.
+
+        name: "label", "image" or "text". items: positions of the batch in the training set, whose codes in the bank are those of `found`.
+        """
+        c, teacher = self.config, self.teacher[name]
+        here = items.to(self.device)
+        labels, h = self.labels[here], found.codes
+        similar = LabelSimilarity(labels, self.labels, c.similarity)
+        pairs = {"kind": c.pair_loss, "reduction": c.reduction, "weights": self.weights}
+        with torch.no_grad():
+            binary = losses.shared_code(*(bank[here] for bank in self.codes.values())) if c.binary == "shared" else losses.shared_code(h)
+        found_terms = {
+            "j1": losses.feature_likelihood(found.features, self.features[teacher], similar, **pairs),
+            "j2": losses.code_likelihood(h, self.codes[teacher], similar, **pairs),
+            "j3": losses.quantisation_loss(h, binary, reduction=c.reduction),
+            "j4": losses.label_loss(found.labels, labels, reduction=c.reduction),
+        }
+        if c.adversarial == "flows":
+            if name in self.judges:
+                found_terms["adversarial"] = self._deceit(name, found.features)
+            elif c.adversarial_labnet:
+                found_terms["adversarial"] = sum(self._deceit(judge, found.features, own=1.0) for judge in self.judges)
+        return found_terms
+
+    def weighted(self, terms: dict[str, Tensor]) -> Tensor:
+        """The loss that a network descends on."""
+        c = self.config
+        weights = {"j1": c.alpha, "j2": c.gamma, "j3": c.eta, "j4": c.beta, "adversarial": c.adversarial_weight}
+        return sum(weights[what] * term for what, term in terms.items())
+
+    def _deceit(self, judge: str, features: Tensor, own: float = 0.0) -> Tensor:
+        c = self.config
+        return losses.adversarial_term(
+            self.judges[judge](features), own=own, target=c.adversarial_target, kind=c.adversarial_loss, reduction=c.reduction
+        )
+
+    def _judges_stage(self, step: Any) -> dict[str, float]:
+        """The discriminators learn; the networks stand still."""
+        self._train_only(None)
+        rows = []
+        for _ in range(self.config.d_passes):
+            for items in torch.randperm(self.n, generator=self.random).split(self.batch):
+                rows.append(self._judges_step(items))
+                step(1)
+        return _means(rows)
+
+    def _judges_step(self, items: Tensor) -> dict[str, float]:
+        row = {}
+        teacher = self.features["label"][items.to(self.device)]
+        for name, judge in self.judges.items():
+            with torch.no_grad():
+                features = getattr(self.network, name).features(self._taken(name, items))
+            on_label, on_modality = judge(teacher), judge(features)
+            loss = losses.discriminator_loss(on_label, on_modality, kind=self.config.adversarial_loss, reduction=self.config.reduction)
+            self._step(f"d_{name}", loss)
+            row[f"d_{name}_loss"] = loss.item()
+            row[f"d_{name}_right_on_label"] = (on_label > 0).float().mean().item()
+            row[f"d_{name}_right_on_{name}"] = (on_modality <= 0).float().mean().item()
+        return row
+
+    @torch.no_grad()
+    def _keep(self, name: str, items: Tensor, found: Outputs) -> None:
+        """Renew a network's rows of the bank."""
+        here = items.to(self.device)
+        self.codes[name][here] = found.codes.detach()
+        if name in self.features:
+            self.features[name][here] = found.features.detach()
+
+    def _taken(self, name: str, items: Tensor) -> Tensor:
+        return self.hasher._read(self.inputs[name][items.numpy()])
+
+    def _train_only(self, name: str | None) -> None:
+        """Let gradients reach one network, or the discriminators where name is None."""
+        self.network.eval()
+        for part in ("label", "image", "text"):
+            net = getattr(self.network, part)
+            if net is not None:
+                net.requires_grad_(part == name)
+                if not self.config.train_backbone and isinstance(net.front, Fc7):
+                    net.front.requires_grad_(False)
+        for judge in self.judges.values():
+            if judge is not None:
+                judge.requires_grad_(name is None)
+        if name is not None:
+            getattr(self.network, name).train()
+
+    def _step(self, name: str, loss: Tensor) -> None:
+        optimiser = self.optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def _groups(self, name: str) -> list[dict[str, Any]]:
+        net: nn.Module = getattr(self.network, name)
+        backbone = set(net.front.parameters()) if isinstance(net.front, Fc7) else set()
+        groups = []
+        for rate, those in ((getattr(self.config, f"lr_{name}"), False), (self.config.lr_backbone, True)):
+            found = [p for p in net.parameters() if p.requires_grad and (p in backbone) == those]
+            for decay, wide in ((self.config.weight_decay, True), (0.0, False)):
+                part = [p for p in found if (p.ndim > 1) == wide]
+                if part:
+                    groups.append({"params": part, "lr": rate, "weight_decay": decay})
+        return groups
+
+    def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        for group in groups:
+            group["start"] = group["lr"]
+        return OPTIMISERS[self.config.optimiser](groups, lr=self.config.lr_label)
+
+    def _set_rates(self, epoch: int) -> None:
+        c = self.config
+        share = {"none": 1.0, "linear": 1 - (epoch - 1) / c.epochs, "geometric": c.decay ** (epoch - 1)}[c.lr_decay]
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = group["start"] * share
+
+    def _check_row(self, row: dict[str, Any]) -> None:
+        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
+        if bad:
+            raise InputError(f"SSAH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate")
+
+    def _checkpoint(self, epochs: int) -> dict[str, Any]:
+        return {
+            "epochs": epochs,
+            "network": self.network.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "codes": self.codes,
+            "features": self.features,
+            "random": self.random.get_state(),
+            "history": self.hasher.history_,
+        }
+
+    def _resume(self, state: dict[str, Any] | None) -> int:
+        """How many epochs are done."""
+        if state is None:
+            return 0
+        self.network.load_state_dict(state["network"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for bank, kept in ((self.codes, state["codes"]), (self.features, state["features"])):
+            for name, value in kept.items():
+                bank[name].copy_(value)
+        self.random.set_state(state["random"])
+        self.hasher.history_ = state["history"]
+        return state["epochs"]
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
