@@ -46,12 +46,14 @@ class CrossModalHasher:
 
     bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
     device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
-    Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`.
+    Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_` (what pictures go through,
+    as the training data said; pictures that are encoded later go through the same).
     """
 
     presets: ClassVar[dict[str, Any]] = {}
     #: The kind of SceneNet feature that the method reads; see `cmhkit.nn.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
+    backbone_: str | None = "scenenet"
 
     def __init__(self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any) -> None:
         check(isinstance(bits, Integral) and bits > 0 and bits % 8 == 0, f"bits: expected a multiple of 8 above 0, got {bits!r}")
@@ -107,6 +109,7 @@ class CrossModalHasher:
         """
         check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
         train = data.train if isinstance(data, PairedData) else data
+        self.backbone_ = data.backbone
         if data.images.ndim == 4 and show_progress:
             print(f"{type(self).__name__}: {self._told_input()}")
         self._remember_images(data.images, show_progress)
@@ -190,6 +193,7 @@ class CrossModalHasher:
             "config": dataclasses.asdict(self.config),
             "image_width": self.image_width_,
             "text_width": self.text_width_,
+            "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
             "history": self.history_,
         }
@@ -200,19 +204,29 @@ class CrossModalHasher:
 
     def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
         """Compute what the pictures of a whole set enter as, once, before parts of it are asked for."""
-        if images.ndim == 4:
-            from cmhkit.nn.features import remember
+        if images.ndim == 4 and self.backbone_ is not None:
+            from cmhkit.nn.features import check_backbone, remember
 
-            remember(images, show_progress=show_progress)
+            check_backbone(self.backbone_, self.image_kind)
+            remember(images, backbone=self.backbone_, show_progress=show_progress)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
         from cmhkit.nn.features import image_features
 
-        return image_features(images, self.image_kind, show_progress=show_progress)
+        images = checked_images(images)
+        check(
+            images.ndim == 2 or self.backbone_ is not None,
+            f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a data set with backbone None; "
+            "load it with features='efficientnet-lite0' or 'scenenet'",
+        )
+        return image_features(images, self.image_kind, backbone=self.backbone_ or "scenenet", show_progress=show_progress)
 
     def _told_input(self) -> str:
         """What `fit` says of how pictures enter."""
-        return f"pictures enter as cached SceneNet features ({self.image_kind})."
+        from cmhkit.nn.features import BACKBONES
+
+        kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
+        return f"pictures enter as cached {BACKBONES.get(self.backbone_ or '', 'unknown')} features{kind}."
 
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):
@@ -246,6 +260,7 @@ def load(path: str | Path) -> CrossModalHasher:
         hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **described["config"])
         hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
         hasher.history_ = described["history"]
+        hasher.backbone_ = described.get("backbone", "scenenet")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
         hasher._set_state(state)
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:

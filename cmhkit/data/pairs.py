@@ -93,6 +93,11 @@ class Split:
         """The words of the bag of words, or None."""
         return self.whole.vocabulary
 
+    @property
+    def backbone(self) -> str | None:
+        """What the pictures go through for methods that read features, or None."""
+        return self.whole.backbone
+
 
 @dataclass(frozen=True)
 class PairedData:
@@ -104,6 +109,8 @@ class PairedData:
     parts: positions of the pairs of "query", "retrieval" and "train"; train lies inside retrieval, and no training pair is a query.
     own_pair: True if the protocol leaves each query's own pair in the retrieval set.
     details: how the data were made, for caches and credits.
+    backbone: what the pictures go through for methods that read features, one of `cmhkit.nn.features.BACKBONES`, or None: such methods refuse them.
+    report: what the reader says of the files, if it says anything; it prints.
     """
 
     name: str
@@ -118,6 +125,8 @@ class PairedData:
     truth: SceneTruth | None = None
     own_pair: bool = False
     details: dict[str, Any] = field(default_factory=dict)
+    backbone: str | None = "scenenet"
+    report: Any = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", checked_images(self.images))

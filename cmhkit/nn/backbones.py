@@ -93,7 +93,7 @@ def _draw(net: nn.Module, generator: torch.Generator | None) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def _resized(x: Tensor, side: int) -> Tensor:
+def resized(x: Tensor, side: int) -> Tensor:
     """Pictures at another side. x: float, shape (n, 3, H, W). Returns shape (n, 3, side, side)."""
     if x.shape[2:] == (side, side):
         return x
@@ -144,7 +144,7 @@ class VGG19(nn.Module):
 
         pictures: uint8, shape (n, R, R, 3). Returns shape (n, 512, 7, 7), or (n, 512, 14, 14) before pool5, at least 0.
         """
-        x = _resized(pictures.permute(0, 3, 1, 2).float().div(255), self.side)
+        x = resized(pictures.permute(0, 3, 1, 2).float().div(255), self.side)
         mean, deviation = (torch.tensor(v, device=x.device)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_DEVIATION))
         x = ((x - mean) / deviation).contiguous(memory_format=torch.channels_last)
         return self.features(x) if after_pool5 else self.features[:-1](x)
@@ -284,7 +284,7 @@ class CNNF(nn.Module):
 
     def feature_map(self, pictures: Tensor) -> Tensor:
         """The map after pool5. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 256, 6, 6), at least 0."""
-        x = _resized(pictures.permute(0, 3, 1, 2).float(), self.side) - self.mean
+        x = resized(pictures.permute(0, 3, 1, 2).float(), self.side) - self.mean
         return self.features(x.contiguous(memory_format=torch.channels_last))
 
     def fully_connected(self, feature_map: Tensor) -> Tensor:
@@ -370,7 +370,7 @@ class CNNF(nn.Module):
             values = np.broadcast_to(values, (side, side, 3))
         right = values.ndim == 3 and values.shape[2] == 3
         check(right, f"weights: expected averageImage with shape (height, width, 3), got {values.shape} in {path}")
-        return _resized(torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None], side)[0]
+        return resized(torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None], side)[0]
 
 
 def _read_matconvnet(path: Path) -> tuple[list, object]:
