@@ -17,6 +17,8 @@ Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: 
         history (epochs, n, K): relaxed or ±1 codes;  inputs: epoch (a position in the history, 0 .. epochs - 1)
     MaskReplay(masks, pictures=None, truth=None, *, captions=None, epochs=None, epoch=None, max_items=12)
         masks (epochs, n, H, W): 0 or 1; truth (n, H, W);  inputs: epoch (a position in the history, 0 .. epochs - 1)
+    NetworkCodeWatcher(label, image, text, *, captions=None, epochs=None, epoch=None, item=0, max_items=16)
+        each (epochs, n, K): relaxed codes of LabNet, ImgNet, TxtNet, B is the sign of their sum;  inputs: epoch (a position), item
     TripletViewer(distance, similar, *, codes=None, kind="norm", names=None, anchor=0, margin=1.0, own=True)
         distance (n, m) or (m,), or codes=((n, K), (m, K)) in its place; similar: bool, as distance;  inputs: anchor, margin, own
     MaskExplorer(p, *, pictures=None, truth=None, captions=None, words=None, word_p=None, word_places=None, level=1.0, show_truth=False)
@@ -42,6 +44,7 @@ _NAMES = {
     "GraphExplorer": "graph_explorer",
     "MaskExplorer": "mask_explorer",
     "MaskReplay": "mask_replay",
+    "NetworkCodeWatcher": "network_code_watcher",
     "RetrievalExplorer": "retrieval_explorer",
     "SamplingViewer": "sampling_viewer",
     "TripletViewer": "triplet_viewer",

@@ -72,6 +72,10 @@ CELLS = {
         "steps = np.stack([(places * t + rng.normal(size=places.shape)) > 0.8 for t in range(5)])\n"
         "widgets.MaskReplay(steps, train.images[:12], places)"
     ),
+    "NetworkCodeWatcher": (
+        "common = rng.normal(size=(1, 1, 24, 32)) * np.linspace(0, 2, 5)[:, None, None]\n"
+        "widgets.NetworkCodeWatcher(*np.tanh(common + rng.normal(size=(3, 5, 24, 32))), captions=train.texts[:24])"
+    ),
 }
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
 
@@ -275,6 +279,22 @@ def test_watcher_by_keyboard(page) -> None:
     page.keyboard.press("Enter")
     wait_status(output, r"Epoch [23456]: ")
     assert re.search(r"MAP 0\.\d{3}", status(output))
+
+
+def test_networks_by_keyboard(page) -> None:
+    output = cell(page, "NetworkCodeWatcher")
+    assert status(output).startswith("Epoch 4: of the bits of 24 items, B is met by LabNet in ")
+    output.get_by_role("button", name="step back").focus()
+    page.keyboard.press("Enter")
+    wait_status(output, "step 4 → 3")
+    item = output.get_by_label("item", exact=True)
+    item.focus()
+    item.press("Control+a")
+    page.keyboard.type("20")
+    page.keyboard.press("Enter")
+    wait_status(output, "item 0 → 20")
+    assert "the arrow points at item 20" in output.inner_text()
+    assert output.locator("img").count() == 5 and all(picture.get_attribute("alt") for picture in output.locator("img").all())
 
 
 @pytest.mark.parametrize("width", [1280, 800])

@@ -80,6 +80,7 @@ def every_widget() -> list[base.Widget]:
         widgets.MaskExplorer(rng.dirichlet(np.ones(64), size=6).reshape(6, 8, 8), pictures=data.train.images[:6]),
         widgets.TripletViewer(rng.random((6, 6)), rng.random((6, 6)) < 0.5),
         widgets.MaskReplay(rng.random((3, 6, 8, 8)) < 0.4, data.train.images[:6]),
+        widgets.NetworkCodeWatcher(*np.tanh(rng.normal(size=(3, 4, 6, 8)))),
     ]
 
 
