@@ -27,6 +27,7 @@ from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_de
 
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
+TOLD = {"label": "LabNet", "image": "ImgNet", "text": "TxtNet"}
 # Items that are encoded at once: vectors, pictures.
 _CHUNK, _PICTURES = 1024, 64
 
@@ -46,7 +47,8 @@ class SSAHConfig:
     "each-other": no LabNet, ImgNet and TxtNet each meet the other's features and codes.
     Game. adversarial: "flows" (the gradient reaches the networks), "detached" (the code's way: it reaches none, and teaches the discriminators
     flipped labels) or "none". adversarial_weight. adversarial_loss: "squared" or "cross-entropy". adversarial_target: "minus" or "flipped".
-    adversarial_labnet: whether LabNet plays too. discriminator_hidden: units of the layers.
+    adversarial_labnet: whether LabNet plays too. discriminator_hidden: units of the layers. game: "stage" (the
+    discriminators have a stage of their own in every epoch) or "batch" (a discriminator takes a step before each step of its network).
     Schedule. epochs. label_passes, d_passes: passes of LabNet and of the discriminators in an epoch. batch: pairs. optimiser: "adam" or "sgd".
     lr_label, lr_image, lr_text, lr_discriminator, lr_backbone: rates. lr_decay: "none", "linear" to 0, or "geometric", each epoch's rates `decay`
     times the last one's. weight_decay: on the networks' weights. dropout: share of the inputs and of the hidden units left out in training.
@@ -82,6 +84,7 @@ class SSAHConfig:
     adversarial_labnet: bool = False
     discriminator_hidden: tuple[int, ...] = (256, 128)
     label_passes: int = 3
+    game: str = "stage"
     d_passes: int = 1
     epochs: int = 15
     batch: int = 128
@@ -109,6 +112,7 @@ class SSAHConfig:
         one_of("adversarial", self.adversarial, ("flows", "detached", "none"))
         one_of("adversarial_loss", self.adversarial_loss, ("squared", "cross-entropy"))
         one_of("adversarial_target", self.adversarial_target, ("minus", "flipped"))
+        one_of("game", self.game, ("stage", "batch"))
         one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
         one_of("lr_decay", self.lr_decay, ("none", "linear", "geometric"))
         one_of("unlabelled", self.unlabelled, ("keep", "drop"))
@@ -385,13 +389,14 @@ class Schedule:
         key = {"method": "SSAH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
         checkpoints = Checkpoints(run.checkpoint_dir, key)
         done = self._resume(checkpoints.load())
-        passes = 2 + (config.label_passes if "label" in self.teacher else 0) + (config.d_passes if config.adversarial != "none" else 0)
+        judged = config.adversarial != "none" and config.game == "stage"
+        passes = 2 + (config.label_passes if "label" in self.teacher else 0) + (config.d_passes if judged else 0)
         batches = -(-self.n // self.batch) * passes
         with progress(batches * config.epochs, "SSAH", run.show_progress) as step:
             step(batches * done)
             for epoch in range(done + 1, config.epochs + 1):
                 row = self._epoch(epoch, step)
-                self._check_row(row)
+                self._check_row(row, last=epoch == config.epochs)
                 self.hasher.shared_code_ = self.shared_code()
                 run.epoch_done(row)
                 checkpoints.save(self._checkpoint(epoch))
@@ -399,7 +404,11 @@ class Schedule:
 
     def shared_code(self) -> np.ndarray:
         """B of the training pairs, packed, from the codes as each was last seen."""
-        return codes.pack(losses.shared_code(*self.codes.values()).to(torch.int8).cpu().numpy())
+        return self._packed(*self.codes.values())
+
+    @staticmethod
+    def _packed(*relaxed: Tensor) -> np.ndarray:
+        return codes.pack(losses.shared_code(*relaxed).to(torch.int8).cpu().numpy())
 
     def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
         self._set_rates(epoch)
@@ -408,7 +417,7 @@ class Schedule:
             for _ in range(self.config.label_passes):
                 found = self._network_stage("label", step)
             row |= found
-        if self.config.adversarial != "none":
+        if self.config.adversarial != "none" and self.config.game == "stage":
             row |= self._judges_stage(step)
         for name in ("image", "text"):
             row |= self._network_stage(name, step)
@@ -426,23 +435,30 @@ class Schedule:
             rows.append(row)
             alive |= (features > 0).any(0)
             step(1)
-        return {f"{name}_{what}": value for what, value in _means(rows).items()} | {f"{name}_dead": 1 - alive.float().mean().item()}
+        distinct = len(np.unique(self._packed(self.codes[name]), axis=0))
+        return _means(rows) | {f"{name}_dead": 1 - alive.float().mean().item(), f"{name}_distinct": float(distinct)}
 
     def _network_step(self, name: str, items: Tensor) -> tuple[dict[str, float], Tensor]:
         """A step of one network. Returns its terms, and its features without a gradient."""
         found = getattr(self.network, name)(self._taken(name, items))
         self._keep(name, items, found)
+        judged: dict[str, float] = {}
+        if name in self.judges and self.config.adversarial != "none" and self.config.game == "batch":
+            self.judges[name].requires_grad_(True)
+            judged = self._judge_step(name, items, found.features.detach())
+            self.judges[name].requires_grad_(False)
         terms = self.terms(name, items, found)
         loss = self.weighted(terms)
         self._step(name, loss)
         if self.config.adversarial == "detached" and name in self.judges:
             # What is fed through a placeholder: the network is not reached, and the discriminator descends on the flipped target.
+            self.judges[name].requires_grad_(True)
             fed = self._deceit(name, found.features.detach())
             terms["adversarial"] = fed
-            self.judges[name].requires_grad_(True)
             self._step(f"d_{name}", self.config.adversarial_weight * fed)
             self.judges[name].requires_grad_(False)
-        return {what: term.item() for what, term in terms.items()} | {"loss": loss.item()}, found.features.detach()
+        told = {f"{name}_{what}": term.item() for what, term in (terms | {"loss": loss}).items()}
+        return told | judged, found.features.detach()
 
     def terms(self, name: str, items: Tensor, found: Outputs) -> dict[str, Tensor]:
         """The terms of one network's loss on a batch, scalars by name: j1 to j4, and "adversarial" where it reaches the network.
@@ -493,17 +509,23 @@ class Schedule:
 
     def _judges_step(self, items: Tensor) -> dict[str, float]:
         row = {}
-        teacher = self.features["label"][items.to(self.device)]
-        for name, judge in self.judges.items():
+        for name in self.judges:
             with torch.no_grad():
                 features = getattr(self.network, name).features(self._taken(name, items))
-            on_label, on_modality = judge(teacher), judge(features)
-            loss = losses.discriminator_loss(on_label, on_modality, kind=self.config.adversarial_loss, reduction=self.config.reduction)
-            self._step(f"d_{name}", loss)
-            row[f"d_{name}_loss"] = loss.item()
-            row[f"d_{name}_right_on_label"] = (on_label > 0).float().mean().item()
-            row[f"d_{name}_right_on_{name}"] = (on_modality <= 0).float().mean().item()
+            row |= self._judge_step(name, items, features)
         return row
+
+    def _judge_step(self, name: str, items: Tensor, features: Tensor) -> dict[str, float]:
+        """A step of one discriminator: LabNet's features of the items against given ones, which have no gradient."""
+        judge = self.judges[name]
+        on_label, on_modality = judge(self.features["label"][items.to(self.device)]), judge(features)
+        loss = losses.discriminator_loss(on_label, on_modality, kind=self.config.adversarial_loss, reduction=self.config.reduction)
+        self._step(f"d_{name}", loss)
+        return {
+            f"d_{name}_loss": loss.item(),
+            f"d_{name}_right_on_label": (on_label > 0).float().mean().item(),
+            f"d_{name}_right_on_{name}": (on_modality <= 0).float().mean().item(),
+        }
 
     @torch.no_grad()
     def _keep(self, name: str, items: Tensor, found: Outputs) -> None:
@@ -561,10 +583,18 @@ class Schedule:
             for group in optimiser.param_groups:
                 group["lr"] = group["start"] * share
 
-    def _check_row(self, row: dict[str, Any]) -> None:
+    def _check_row(self, row: dict[str, Any], last: bool) -> None:
         bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
         if bad:
             raise InputError(f"SSAH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate")
+        for name in self.teacher:
+            if last and row[f"{name}_distinct"] == 1:
+                warnings.warn(
+                    f"SSAH: {TOLD[name]} has collapsed: it gives all {self.n} training pairs one code, and {row[f'{name}_dead']:.0%} of its semantic "
+                    f"features are 0 for every pair; try a lower lr_{name}",
+                    codes.CollapseWarning,
+                    stacklevel=2,
+                )
 
     def _checkpoint(self, epochs: int) -> dict[str, Any]:
         return {
