@@ -21,8 +21,8 @@ KINDS = {"posterior": "(drawings,)", "scores": "(drawings,)", "pooled": "(256,)"
 #: The networks that pictures go through, by the name that a data set carries, and what they are called.
 BACKBONES = {"scenenet": "SceneNet", "efficientnet-lite0": "EfficientNet-Lite0"}
 _BATCH = 100
-# Fewer pictures than this are computed at once, without a cache.
-_WORTH_CACHING = 64
+# Fewer pictures than this are computed at once, without a cache. EfficientNet-Lite0 takes fifty times as long for one.
+_WORTH_CACHING = {"scenenet": 64, "efficientnet-lite0": 8}
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ def _read(places: list[tuple[_Stored, int]], pooled: bool) -> np.ndarray:
 def remember(images: np.ndarray, *, backbone: str = "scenenet", show_progress: bool = True) -> list[bytes]:
     """Compute and cache the features of a set of pictures, unless each is known, so that any part of the set is looked up from now on.
 
-    images: pictures, uint8, shape (n, H, W, 3). backbone: one of `BACKBONES`. Fewer pictures than 64 are not cached.
+    images: pictures, uint8, shape (n, H, W, 3). backbone: one of `BACKBONES`. Fewer pictures than 64 (8 for EfficientNet-Lite0) are not cached.
     Returns the names of the pictures, which tell their content and the backbone.
     """
     check(len(images) > 0, "images: expected at least one picture, got none")
     names = _names(images, backbone)
-    if not all(name in _known for name in names) and len(images) >= _WORTH_CACHING:
+    if not all(name in _known for name in names) and len(images) >= _WORTH_CACHING[backbone]:
         _remember(images, names, show_progress, backbone)
     return names
 
