@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cmhkit.data.cache import write_atomically
@@ -14,13 +15,17 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 _HEAD = "# Results\n\nEach section was written by the command that it names. Read ratios and differences, not times.\n"
 
 
-def machine() -> str:
-    """The machine and the versions that figures come from."""
+def machine(*others: str) -> str:
+    """The machine and the versions that figures come from. others: packages to name too, where they are installed."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists() and (found := re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))):
         model = found[1].strip()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn", "torch"))
+    found = {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "torch")}
+    for name in others:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    packages = ", ".join(f"{name} {number}" for name, number in found.items())
     return f"{model}, {os.cpu_count()} cores, one thread; Python {platform.python_version()}, {packages}"
 
 
