@@ -24,6 +24,12 @@ Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: 
     MaskExplorer(p, *, pictures=None, truth=None, captions=None, words=None, word_p=None, word_places=None, level=1.0, show_truth=False)
         p: P (n, H, W); truth bool (n, H, W); words n lists, word_p their P;  inputs: mode ("picture" | "words"), item, level (α in units of
         1/places), show_truth
+    LabelCodeExplorer(labels, encode, scores=None, *, names=None, chosen=(), k=8)
+        labels 0/1 (n, c); encode: sets (m, c) → values (m, K); scores: sets → (m, c);  inputs: labels (names that are on), k
+    DistributionReplay(label_features, image_features, text_features, *, image_scores=None, text_scores=None, captions=None, epochs=None, epoch=None,
+                       shown="all", links="item", item=0)
+        features (epochs, n, width) of the same items; scores D (2, epochs, n), of labels, of its own kind;  inputs: epoch, shown ("all" |
+        "pictures" | "words"), links ("none" | "item" | "all"), item
 
 Importing this package is cheap: ipywidgets, Pillow and the rest are imported by the widget that is asked for.
 """
@@ -41,7 +47,9 @@ _NAMES = {
     "BitFlipper": "bit_flipper",
     "CodeWatcher": "code_watcher",
     "DataBrowser": "data_browser",
+    "DistributionReplay": "distribution_replay",
     "GraphExplorer": "graph_explorer",
+    "LabelCodeExplorer": "label_code_explorer",
     "MaskExplorer": "mask_explorer",
     "MaskReplay": "mask_replay",
     "NetworkCodeWatcher": "network_code_watcher",

@@ -21,6 +21,7 @@ _ARGUMENTS = {"labels": "label", "pictures": "image", "words": "text"}
 _COLOURS = {"labels": BLUE, "pictures": VERMILION, "words": GREEN}
 _FULL, _HOLLOW = {"labels": "●", "pictures": "■", "words": "▲"}, {"labels": "○", "pictures": "□", "words": "△"}
 _WIDTH, _HEIGHT, _ZOOM = 640, 430, 2
+_INK = "#1a1a1a"
 
 
 def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -183,7 +184,7 @@ class DistributionState(State):
         judged = "" if self.features.scores is None else " Filled: the discriminator takes it for LabNet's; hollow: not."
         share = 100 * self.features.plane[2]
         return (
-            f"<p>{' &nbsp; '.join(parts)} &nbsp; large marker: their mean, with its way so far</p>"
+            f"<p>{' &nbsp; '.join(parts)} &nbsp; large with a plus: their mean, with its way so far</p>"
             f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds {share:.0f} % of the variance. "
             "The figures below use all dimensions.</p>"
         )
@@ -232,18 +233,25 @@ class DistributionState(State):
         for i in joined:
             for kind in self.kinds[1:]:
                 ends = at(places["labels"][self.epoch, i]), at(places[kind][self.epoch, i])
-                draw.line(ends, fill="#1a1a1a" if self.links == "item" else "#b5b5b5", width=_ZOOM)
+                draw.line(ends, fill=_INK if self.links == "item" else "#b5b5b5", width=_ZOOM)
+        marks = []
         for kind in self.kinds:
             scored = self.features.taken(kind, self.epoch, self.shown)
             for i, point in enumerate(places[kind][self.epoch]):
                 chosen = self.links != "none" and i == self.item
-                _mark(draw, kind, at(point), 6 if chosen else 4, scored is None or scored[i] > 0.5, ring=chosen)
+                marks.append((chosen, kind, at(point), scored is None or scored[i] > 0.5))
+        for _, kind, point, full in (mark for mark in marks if not mark[0]):
+            _mark(draw, kind, point, 4, full)
         for kind in self.kinds:
             way = [at(p.mean(axis=0)) for p in places[kind][: self.epoch + 1]]
             if len(way) > 1:
                 draw.line(way, fill="white", width=4 * _ZOOM)
                 draw.line(way, fill=_COLOURS[kind], width=2 * _ZOOM)
-            _mark(draw, kind, way[-1], 10, True, ring=True)
+            _mark(draw, kind, way[-1], 11, True, edge=_INK)
+            _cross(draw, way[-1])
+        for _, kind, point, full in (mark for mark in marks if mark[0]):
+            _mark(draw, kind, point, 8, True, fill=_INK)
+            _mark(draw, kind, point, 6, full)
         return np.asarray(canvas)
 
     def _axes(self, draw: Any, font: Any, at: Any, box: tuple[int, int, int, int], scale: float, middle: np.ndarray) -> None:
@@ -258,23 +266,31 @@ class DistributionState(State):
                 point[axis] = tick * step
                 x, y = at(point)
                 if axis == 0:
-                    draw.line((x, bottom, x, bottom + 4 * _ZOOM), fill="#1a1a1a", width=_ZOOM)
-                    draw.text((x, bottom + 13 * _ZOOM), f"{tick * step:g}", fill="#1a1a1a", font=font, anchor="mm")
+                    draw.line((x, bottom, x, bottom + 4 * _ZOOM), fill=_INK, width=_ZOOM)
+                    draw.text((x, bottom + 13 * _ZOOM), f"{tick * step:g}", fill=_INK, font=font, anchor="mm")
                 else:
-                    draw.line((left - 4 * _ZOOM, y, left, y), fill="#1a1a1a", width=_ZOOM)
-                    draw.text((left - 7 * _ZOOM, y), f"{tick * step:g}", fill="#1a1a1a", font=font, anchor="rm")
+                    draw.line((left - 4 * _ZOOM, y, left, y), fill=_INK, width=_ZOOM)
+                    draw.text((left - 7 * _ZOOM, y), f"{tick * step:g}", fill=_INK, font=font, anchor="rm")
 
 
-def _mark(draw: Any, kind: str, at: tuple[float, float], size: int, full: bool, ring: bool = False) -> None:
-    """A circle, a square or a triangle. size: half of its width in pixels. ring: a dark edge."""
-    x, y, r, colour = at[0], at[1], size * _ZOOM, _COLOURS[kind]
-    fill, edge, width = colour if full else "white", "#1a1a1a" if ring else colour, 2 * _ZOOM if ring or not full else 1
+def _mark(draw: Any, kind: str, at: tuple[float, float], size: int, full: bool, fill: str = "", edge: str = "") -> None:
+    """A circle, a square or a triangle. size: half of its width in pixels. full: filled or hollow. fill, edge: colours in place of the kind's own."""
+    x, y, r, colour = at[0], at[1], size * _ZOOM, fill or _COLOURS[kind]
+    fill, width = colour if full else "white", 2 * _ZOOM if edge or not full else 1
+    edge = edge or colour
     if kind == "labels":
         draw.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=edge, width=width)
     elif kind == "pictures":
         draw.rectangle((x - 0.9 * r, y - 0.9 * r, x + 0.9 * r, y + 0.9 * r), fill=fill, outline=edge, width=width)
     else:
         draw.polygon([(x, y - 1.1 * r), (x + r, y + 0.8 * r), (x - r, y + 0.8 * r)], fill=fill, outline=edge, width=width)
+
+
+def _cross(draw: Any, at: tuple[float, float]) -> None:
+    """A white plus: what tells a mean from an item."""
+    (x, y), r = at, 5 * _ZOOM
+    draw.line((x - r, y, x + r, y), fill="white", width=2 * _ZOOM)
+    draw.line((x, y - r, x, y + r), fill="white", width=2 * _ZOOM)
 
 
 def _round_step(raw: float) -> float:

@@ -76,6 +76,17 @@ CELLS = {
         "common = rng.normal(size=(1, 1, 24, 32)) * np.linspace(0, 2, 5)[:, None, None]\n"
         "widgets.NetworkCodeWatcher(*np.tanh(common + rng.normal(size=(3, 5, 24, 32))), captions=train.texts[:24])"
     ),
+    "LabelCodeExplorer": (
+        "plane = rng.normal(size=(train.labels.shape[1], 32))\n"
+        "read = lambda sets: 1 / (1 + np.exp(3 - 6 * sets))\n"
+        "widgets.LabelCodeExplorer(train.labels, lambda sets: sets @ plane - 0.3, read, names=data.label_names, chosen=('bird',))"
+    ),
+    "DistributionReplay": (
+        "apart = np.linspace(3, 0, 6)[:, None, None]\n"
+        "label, image, text = (rng.random((6, 40, 16)) + apart * rng.random(16) for _ in range(3))\n"
+        "judged = [np.stack([np.full((6, 40), 0.9), rng.random((6, 40)) ** np.linspace(6, 1, 6)[:, None]]) for _ in range(2)]\n"
+        "widgets.DistributionReplay(label, image, text, image_scores=judged[0], text_scores=judged[1], captions=train.texts[:40])"
+    ),
 }
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
 
@@ -263,6 +274,52 @@ def test_replay_by_keyboard(page) -> None:
     wait_status(output, "step 4 → 3")
 
 
+def test_labels_by_keyboard(page) -> None:
+    output = cell(page, "LabelCodeExplorer")
+    assert re.match(r"Bird: \d+ training items have exactly this set\.", status(output))
+    box = output.get_by_label("fruit", exact=True)
+    box.focus()
+    page.keyboard.press("Space")
+    wait_status(output, r"fruit on: \d+ of 32 bits flipped\. Bird, fruit: ")
+    assert box.is_checked() and box.evaluate("node => node === document.activeElement")
+    output.get_by_role("button", name="all off").focus()
+    page.keyboard.press("Enter")
+    wait_status(output, "bird off, fruit off: .*No label: 0 training items")
+    assert not output.get_by_label("bird", exact=True).is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # the next common set
+    wait_status(output, "exactly this set")
+    rows = output.locator("table tr").count()
+    listed = output.get_by_label("sets listed", exact=True)
+    listed.focus()
+    listed.press("Control+a")
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    wait_status(output, "sets listed 8 → 3")
+    assert rows == 9 and output.locator("table tr").count() == 4
+
+
+def test_distributions_by_keyboard(page) -> None:
+    output = cell(page, "DistributionReplay")
+    assert re.match(r"Epoch 5: energy distance to the labels' features: pictures 0\.\d\d, words 0\.\d\d; the discriminator is right", status(output))
+    output.get_by_role("button", name="step back").focus()
+    page.keyboard.press("Enter")
+    wait_status(output, "step 5 → 4")
+    shown = output.get_by_label("show labels with")
+    shown.focus()
+    page.keyboard.press("ArrowDown")
+    assert "words" not in wait_status(output, "shown all → pictures").split(":", 1)[1]
+    output.get_by_label("lines").select_option(label="of all items")
+    wait_status(output, "lines item → all")
+    item = output.get_by_label("item", exact=True)
+    item.focus()
+    item.press("Control+a")
+    page.keyboard.type("7")
+    page.keyboard.press("Enter")
+    wait_status(output, "item 0 → 7")
+    assert "Lines join the features of every item." in output.locator("img").first.get_attribute("alt")
+
+
 def test_watcher_by_keyboard(page) -> None:
     output = cell(page, "CodeWatcher")
     assert status(output).startswith("Epoch 7: ")
@@ -283,7 +340,7 @@ def test_watcher_by_keyboard(page) -> None:
 
 def test_networks_by_keyboard(page) -> None:
     output = cell(page, "NetworkCodeWatcher")
-    assert status(output).startswith("Epoch 4: of the bits of 24 items, B is met by LabNet in ")
+    assert status(output).startswith("Epoch 4, 24 items, bits that agree with B: LabNet ")
     output.get_by_role("button", name="step back").focus()
     page.keyboard.press("Enter")
     wait_status(output, "step 4 → 3")

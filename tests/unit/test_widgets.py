@@ -20,6 +20,7 @@ from cmhkit.widgets.sampling_viewer import generator_distribution, reward_of
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 WORDS = ("cat", "dog", "boat", "ship", "cake", "bread")
+PLANE = np.random.default_rng(1).normal(size=(len(WORDS), 8))
 
 
 def scenes(n: int = 60, pictures: bool = True, labels: bool = True) -> PairedData:
@@ -80,7 +81,9 @@ def every_widget() -> list[base.Widget]:
         widgets.MaskExplorer(rng.dirichlet(np.ones(64), size=6).reshape(6, 8, 8), pictures=data.train.images[:6]),
         widgets.TripletViewer(rng.random((6, 6)), rng.random((6, 6)) < 0.5),
         widgets.MaskReplay(rng.random((3, 6, 8, 8)) < 0.4, data.train.images[:6]),
+        widgets.DistributionReplay(*rng.random((3, 4, 20, 5)), image_scores=rng.random((2, 4, 20)), text_scores=rng.random((2, 4, 20))),
         widgets.NetworkCodeWatcher(*np.tanh(rng.normal(size=(3, 4, 6, 8)))),
+        widgets.LabelCodeExplorer(rng.random((20, 6)) < 0.4, lambda sets: sets @ PLANE - 0.4, names=tuple(WORDS), chosen=("dog", "boat")),
     ]
 
 
