@@ -56,6 +56,13 @@ class HDF5Pictures:
             self._file = h5py.File(self.path, "r", rdcc_nbytes=2 * BLOCK)
         return self._file[self.key]
 
+    def per_block(self, size: int) -> int:
+        """How many pictures `size` bytes of the file hold, whole chunks if more than one fits, so that none is read twice."""
+        dataset = self._dataset()
+        each = max(1, size // (int(np.prod(self.shape[1:])) * dataset.dtype.itemsize))
+        chunk = dataset.chunks[self.axes[0]] if dataset.chunks else 1
+        return each - each % chunk if each > chunk else each
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}  # another process opens the file itself
 
@@ -218,21 +225,15 @@ def rearranged(path: Path, key: str, axes: Sequence[int], show_progress: bool = 
     made_from = {"what": "pictures", "format": _FORMAT, "file": str(path), "bytes": state.st_size, "changed": state.st_mtime_ns}
 
     def build(folder: Path) -> None:
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            dataset, items = file[key], axes[0]
-            n, size = dataset.shape[items], int(np.prod([dataset.shape[axis] for axis in axes[1:]]))
-            room(n * size)
-            each = max(1, 4 * BLOCK // (size * dataset.dtype.itemsize))
-            if dataset.chunks and each > dataset.chunks[items]:
-                each -= each % dataset.chunks[items]  # no chunk is read twice
-            source = HDF5Pictures(path, key, axes)
-            with progress(n, "Rearranging pictures", show_progress) as step, picture_file(folder / "images.npy", source.shape) as write:
-                for start in range(0, n, each):
-                    stop = min(start + each, n)
-                    write(source.read(start, stop))
-                    step(stop - start)
+        source = HDF5Pictures(path, key, axes)
+        n, size = source.shape[0], int(np.prod(source.shape[1:]))
+        room(n * size)
+        each = source.per_block(4 * BLOCK)
+        with progress(n, "Rearranging pictures", show_progress) as step, picture_file(folder / "images.npy", source.shape) as write:
+            for start in range(0, n, each):
+                stop = min(start + each, n)
+                write(source.read(start, stop))
+                step(stop - start)
 
     folder = cache.checked_folder(f"pictures-{path.stem}", {**made_from, "key": key, "axes": list(axes)}, build)
     return LargePictures(NpyPictures(folder / "images.npy"))

@@ -1,16 +1,931 @@
-"""The Wikipedia benchmark as it circulates: `wikiData.mat`."""
+"""The field's files in circulation: which variant a file is, and its pairs.
+
+The same name, even the same key, can hold pixels or features, as MATLAB v5 (read by SciPy) or as HDF5 (MATLAB v7.3, which h5py shows with reversed
+axes, or written from Python, which it does not). So nothing is believed but keys, shapes, types and container: `recognise` finds the variant,
+checks sizes against each other, and says what it found; `load_mat` reads it. Nothing is ever unpickled.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from cmhkit.data.large import (
+    BLOCK,
+    HDF5Pictures,
+    JoinedPictures,
+    LargePictures,
+    as_bytes,
+    rearranged,
+    resized_pictures,
+)
 from cmhkit.data.pairs import PairedData
+from cmhkit.data.protocols import PROTOCOLS, UNKNOWN_QUERY, UNKNOWN_TRAIN, fixed_split, fixed_training, recognised_protocol
+from cmhkit.data.text import Vocabulary
 from cmhkit.errors import InputError, check
+from cmhkit.progress import progress
 
 WIKIPEDIA_TOPICS = ("art", "biology", "geography", "history", "literature", "media", "music", "royalty", "sport", "warfare")
 _KEYS = ("I_tr", "T_tr", "L_tr", "I_te", "T_te", "L_te")
+
+V5, V73, HDF5 = "MATLAB v5", "MATLAB v7.3 (HDF5)", "HDF5"
+ENDINGS = (".mat", ".h5py", ".hdf5", ".h5")
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+#: Beginnings of files that are none of ours, and what they are.
+_OTHER_KINDS = {
+    b"\x80": "a Python pickle, which is never opened, since it can run code",
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"\x93NUMPY": "a NumPy array",
+    b"<": "a web page or XML; the download went wrong",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself",
+}
+
+#: What a key holds, for sets in one piece. A set has one key of each role.
+ROLES = {
+    "images": ("images", "image", "IAll", "XAll"),
+    "paths": ("index",),
+    "texts": ("YAll", "text", "caption"),
+    "labels": ("LAll", "label", "category"),
+}
+#: Keys of sets that come with their own split: part, role, key.
+PARTED = {
+    "tr/te": {p: {"images": f"I_{p}", "texts": f"T_{p}", "labels": f"L_{p}"} for p in ("tr", "te", "db")},
+    "rand": {
+        "db": {"images": "VDatabase", "texts": "YDatabase", "labels": "databaseL"},
+        "te": {"images": "VTest", "texts": "YTest", "labels": "testL"},
+    },
+}
+_PART_NAMES = {"tr": "training", "te": "test", "db": "database", "all": "all"}
+# Files of one set that lie side by side: mirflickr25k-iall-vgg.mat, -yall.mat, -lall.mat.
+_STEM = re.compile(r"(?P<stem>.+?)[-_.](iall|xall|yall|lall)\b.*", re.IGNORECASE)
+# Axes that make (n, H, W, 3), by container and by the places of the items' and the colours' axis.
+_PICTURE_AXES = {
+    V5: {(3, 2): (3, 0, 1, 2), (0, 3): (0, 1, 2, 3), (0, 1): (0, 2, 3, 1)},
+    V73: {(0, 1): (0, 3, 2, 1), (3, 2): (3, 0, 1, 2), (3, 0): (3, 2, 1, 0)},
+    HDF5: {(0, 1): (0, 3, 2, 1), (3, 2): (3, 0, 1, 2), (0, 3): (0, 1, 2, 3)},
+}
+
+
+# Containers.
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file says of one key before it is read. kind: "numbers", "sparse", "text" or "other"."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.shape} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Container:
+    """An opened look at a file: its container and its entries."""
+
+    path: Path
+    kind: str
+    entries: dict[str, Entry]
+
+    def listing(self) -> str:
+        """The file, its container and every entry, in one line."""
+        entries = ", ".join(str(entry) for entry in self.entries.values()) or "nothing"
+        return f"{self.path} ({self.kind}): {entries}"
+
+
+def open_container(path: str | Path) -> Container:
+    """The container and the entries of a file. No array is read.
+
+    Errors: `InputError` if the file is not there, is neither MATLAB v5 nor HDF5, or is damaged.
+    """
+    path = Path(path)
+    check(path.is_file(), f"path: expected a MATLAB v5 or HDF5 file, got {path}, which is not there")
+    kind = _container_kind(path)
+    with _reading(path, kind):
+        entries = _entries_of_v5(path) if kind == V5 else _entries_of_hdf5(path)
+    return Container(path, kind, {entry.key: entry for entry in entries})
+
+
+def _container_kind(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if any(head[place : place + 8] == _HDF5_MAGIC for place in (0, 512, 1024, 2048)):
+        return V73 if head.startswith(b"MATLAB 7.3") else HDF5
+    if head[126:128] in (b"IM", b"MI") and b"MATLAB" in head[:124]:
+        return V5
+    other = next((what for start, what in _OTHER_KINDS.items() if head.startswith(start)), None)
+    if other is None:
+        other = "an empty file" if not head else f"a file that begins with {head[:8]!r}"
+    raise InputError(f"path: expected a MATLAB v5 or HDF5 file, got {path}, which is {other}")
+
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # SciPy and h5py have no one error for a file that they cannot read
+        raise InputError(f"path: expected a whole {kind} file, got {path}, which cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _entries_of_v5(path: Path) -> list[Entry]:
+    from scipy.io import whosmat
+
+    kinds = {"cell": "text", "char": "text", "sparse": "sparse", "logical": "numbers", "double": "numbers", "single": "numbers"}
+    found = []
+    for key, shape, dtype in whosmat(str(path)):
+        kind = "numbers" if re.fullmatch(r"u?int(8|16|32|64)", dtype) else kinds.get(dtype, "other")
+        found.append(Entry(key, tuple(int(x) for x in shape), dtype, kind))
+    return found
+
+
+def _entries_of_hdf5(path: Path) -> list[Entry]:
+    import h5py
+
+    found = []
+    with h5py.File(path, "r") as file:
+        for key in file:
+            if key.startswith("#"):
+                continue
+            item = file.get(key)
+            matlab = _matlab_class(item) if item is not None else ""
+            if isinstance(item, h5py.Group):
+                sparse = "MATLAB_sparse" in item.attrs and {"ir", "jc", "data"} & set(item)
+                shape = (int(item.attrs["MATLAB_sparse"]), len(item["jc"]) - 1) if sparse else ()
+                found.append(Entry(key, shape, "sparse" if sparse else "group", "sparse" if sparse else "other"))
+            elif isinstance(item, h5py.Dataset):
+                empty = bool(item.attrs.get("MATLAB_empty"))
+                text = matlab in ("char", "cell") or h5py.check_string_dtype(item.dtype) is not None
+                kind = "other" if empty else "text" if text else "numbers" if item.dtype.kind in "biuf" else "other"
+                found.append(Entry(key, tuple(item.shape or ()), "empty" if empty else matlab if text and matlab else str(item.dtype), kind))
+    return found
+
+
+def _matlab_class(item: Any) -> str:
+    name = item.attrs.get("MATLAB_class", b"")
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _read_v5(path: Path, key: str) -> Any:
+    from scipy.io import loadmat
+
+    with _reading(path, V5):
+        return loadmat(str(path), variable_names=[key])[key]
+
+
+# What a file is.
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One array of a set: where it is, and how its axes become (n, ...)."""
+
+    container: Container
+    entry: Entry
+    axes: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        moved = self.axes not in ((), tuple(range(len(self.axes))))
+        fixed = f", transposed to {tuple(self.entry.shape[a] for a in self.axes)}" if moved else ""
+        return f"{self.entry}{fixed}"
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What was found: the variant in words, and for each part ("all", or "tr", "te", "db") its pieces by role and its number of pairs."""
+
+    path: Path
+    variant: str
+    parts: dict[str, dict[str, Piece]] = field(repr=False)
+    items: dict[str, int]
+
+    def __str__(self) -> str:
+        files = sorted({str(piece.container.path.name) for part in self.parts.values() for piece in part.values()})
+        kinds = sorted({piece.container.kind for part in self.parts.values() for piece in part.values()})
+        lines = [f"{self.path}: {self.variant} ({', '.join(kinds)}; {', '.join(files)})"]
+        for part, pieces in self.parts.items():
+            found = "; ".join(f"{role} from {piece}" for role, piece in pieces.items())
+            lines.append(f"  {_PART_NAMES[part]}: {self.items[part]:,} pairs: {found}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class TextLists:
+    """UGACH's lists of text: `list/` and `feature/`."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.path}: UGACH's text lists (list/ and feature/)"
+
+
+def recognise(path: str | Path) -> Recognised | TextLists:
+    """Find which variant a file or a folder is. Sizes are checked against each other; no array is read.
+
+    path: a file; or a folder with one set: one file, files side by side (`NAME-iall.mat`, `NAME-yall.mat`, `NAME-lall.mat`),
+    `index.mat` with `caption.mat` and `label.mat`, or UGACH's `list/` and `feature/`.
+    Errors: `InputError` that lists what was found, if that is no known variant, is ambiguous, or its sizes disagree.
+    """
+    path = Path(path)
+    check(path.exists(), f"path: expected a file or a folder, got {path}, which is not there")
+    if path.is_dir():
+        if (path / "list").is_dir() and (path / "feature").is_dir():
+            return TextLists(path)
+        return _recognise_folder(path)
+    container = open_container(path)
+    return _parted(path, container) or _in_one_file(path, container) or _side_by_side(path, container)
+
+
+def _recognise_folder(path: Path) -> Recognised:
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    check(files, f"path: expected a file that ends in {', '.join(ENDINGS)}, or UGACH's list/ and feature/, in {path}, got {_names_in(path)}")
+    containers = [open_container(file) for file in files]
+    complete = [found for c in containers if (found := _parted(c.path, c) or _in_one_file(c.path, c)) is not None]
+    if not complete:
+        sets = {_stem(c.path): c for c in containers if _roles(c)}
+        if len(sets) == 1:
+            return _side_by_side(path, next(iter(sets.values())), whole_folder=True)
+        complete = []
+    if len(complete) == 1:
+        return complete[0]
+    listing = "\n  ".join(c.listing() for c in containers)
+    problem = "more than one set; name the file" if complete or len(containers) > 1 else "no known variant"
+    raise InputError(f"path: expected one set in {path}, got {problem}. Found:\n  {listing}")
+
+
+def _parted(path: Path, container: Container) -> Recognised | None:
+    keys = set(container.entries)
+    for variant, parts in PARTED.items():
+        if not keys & {key for roles in parts.values() for key in roles.values()}:
+            continue
+        present = {part: roles for part, roles in parts.items() if keys & set(roles.values())}
+        needed = set(present) | {"te"} | ({"tr"} if variant == "tr/te" else {"db"})
+        missing = sorted({key for part in needed for key in parts[part].values()} - keys)
+        hint = "; the makers' raw_features.mat has its labels in two .list files: load('wikipedia:FOLDER')" if missing == ["L_te", "L_tr"] else ""
+        wanted = ", ".join(key for part in sorted(needed) for key in parts[part].values())
+        check(not missing, f"path: expected the keys {wanted} in {path}, {', '.join(missing)} missing{hint}. Found: {container.listing()}")
+        words = [key for roles in present.values() for key in roles.values() if container.entries[key].kind == "text"]
+        check(not words, f"path: expected numbers for {', '.join(words)} in {path}, got texts. Found: {container.listing()}")
+        pieces, items = {}, {}
+        for part, roles in present.items():
+            items[part], pieces[part] = _fixed({role: (container, container.entries[key]) for role, key in roles.items()})
+        _check_widths(pieces, container)
+        shown = "pictures" if len(_shape(next(iter(pieces.values()))["images"])) == 4 else "features"
+        return Recognised(
+            path,
+            f"{shown}, texts and labels with their own split, keys as in {'wikiData.mat' if variant == 'tr/te' else 'iapr-tc12-rand.mat'}",
+            pieces,
+            items,
+        )
+    return None
+
+
+def _in_one_file(path: Path, container: Container) -> Recognised | None:
+    roles = _roles(container)
+    if not {"texts", "labels"} <= set(roles) or not {"images", "paths"} & set(roles):
+        return None
+    return _whole(path, {role: (container, entry) for role, entry in roles.items()}, "in one file")
+
+
+def _side_by_side(path: Path, container: Container, *, whole_folder: bool = False) -> Recognised:
+    """A set whose images, texts and labels are in files of one stem, of which `container` is one."""
+    own = _roles(container)
+    check(
+        own or whole_folder,
+        f"path: expected one of the keys {', '.join(key for keys in ROLES.values() for key in keys)}, or those of a set with its own split "
+        f"({', '.join(_KEYS)}; VDatabase, ...). Found: {container.listing()}",
+    )
+    folder, stem = container.path.parent, _stem(container.path)
+    others = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in ENDINGS and file != container.path and _stem(file) == stem]
+    containers = ([] if whole_folder else [container]) + [open_container(file) for file in others]
+    if whole_folder:
+        containers = sorted([container, *containers], key=lambda c: c.path)
+    found: dict[str, list[tuple[Container, Entry]]] = defaultdict(list)
+    for candidate in containers:
+        for role, entry in _roles(candidate).items():
+            if candidate is container or role not in own or whole_folder:
+                found[role].append((candidate, entry))
+    if "images" in found and "paths" in found:
+        del found["paths"]
+    listing = "\n  ".join(c.listing() for c in containers)
+    needed = ["texts", "labels", "paths" if "paths" in found else "images"]
+    missing = [role for role in needed if role not in found]
+    check(
+        not missing,
+        f"path: expected {', '.join(missing)} too (keys {', '.join(key for role in missing for key in ROLES[role])}), in {container.path.name} or in "
+        f"a file beside it with the same beginning. Found:\n  {listing}",
+    )
+    double = [role for role in needed if len(found[role]) > 1]
+    check(not double, f"path: expected one file with {', '.join(double)}, got several; name the one to use as the path. Found:\n  {listing}")
+    return _whole(path, {role: found[role][0] for role in needed}, "in files side by side")
+
+
+def _whole(path: Path, roles: dict[str, tuple[Container, Entry]], where: str) -> Recognised:
+    n, pieces = _fixed(roles)
+    if "paths" in roles:
+        shown = "paths of pictures"
+    else:
+        shown = "pictures" if len(_shape(pieces["images"])) == 4 else "features"
+    return Recognised(path, f"{shown}, texts and labels {where}", {"all": pieces}, {"all": n})
+
+
+def _roles(container: Container) -> dict[str, Entry]:
+    found = {}
+    for role, keys in ROLES.items():
+        named = [key for key in keys if key in container.entries]
+        check(len(named) < 2, f"path: expected one key for {role}, got {', '.join(named)}. Found: {container.listing()}")
+        if named:
+            found[role] = container.entries[named[0]]
+    return found
+
+
+def _stem(path: Path) -> str:
+    """What files of one set have in common. index.mat, caption.mat and label.mat are one set."""
+    name = path.name.lower()
+    if name in ("index.mat", "caption.mat", "label.mat"):
+        return "index"
+    match = _STEM.match(name)
+    return match["stem"] if match else name
+
+
+def _names_in(path: Path) -> str:
+    names = sorted(p.name for p in path.iterdir())
+    return (", ".join(names[:8]) + (" and more" if len(names) > 8 else "")) or "an empty folder"
+
+
+# Axes.
+
+
+def _readings(container: Container, entry: Entry) -> list[tuple[int, tuple[int, ...], bool]]:
+    """The ways to read an array: number of items, axes, and whether it is the container's usual way."""
+    shape = entry.shape
+    if entry.kind == "text":
+        return [(_text_count(container, entry), (), True)] if _text_count(container, entry) else []
+    if entry.kind == "sparse":
+        return [(shape[0], (0, 1), True)]
+    if entry.kind != "numbers" or 0 in shape:
+        return []
+    if len(shape) == 1:
+        return [(shape[0], (0,), True)]
+    if len(shape) == 2:
+        last = container.kind == V73
+        return [(shape[0], (0, 1), not last), (shape[1], (1, 0), last)]
+    if len(shape) == 4:
+        return [(shape[items], axes, True) for (items, colours), axes in _PICTURE_AXES[container.kind].items() if shape[colours] == 3]
+    return []
+
+
+def _text_count(container: Container, entry: Entry) -> int:
+    """How many texts a cell array or a matrix of characters has."""
+    if entry.dtype == "char":  # one text a row; h5py shows MATLAB's matrix with reversed axes
+        return entry.shape[-1 if container.kind == V73 else 0] if entry.shape else 0
+    return int(np.prod(entry.shape)) if entry.shape else 0
+
+
+def _fixed(group: dict[str, tuple[Container, Entry]]) -> tuple[int, dict[str, Piece]]:
+    """The number of items that all arrays of a group share, and each with its axes in order."""
+    listing = "; ".join(f"{role}: {entry} in {container.path.name} ({container.kind})" for role, (container, entry) in group.items())
+    options = {}
+    for role, (container, entry) in group.items():
+        options[role] = _readings(container, entry) if _suits(role, entry) else []
+        check(options[role], f"path: expected {role} as {_expected(role)}, got {entry} in {container.path} ({container.kind}). Found: {listing}")
+    shared = set.intersection(*({n for n, _, _ in readings} for readings in options.values()))
+    check(shared, f"path: expected as many pictures as texts and labels, got no common number of items. Found: {listing}")
+    usual = [n for n in shared if all(any(m == n and fits for m, _, fits in readings) for readings in options.values())]
+    unsure = f"path: expected arrays with one reading, got an ambiguous one: {{}}. Found: {listing}"
+    if len(usual) != 1 and len(shared) != 1:
+        raise InputError(unsure.format(f"the number of items can be {' or '.join(map(str, sorted(shared)))}"))
+    n = usual[0] if len(usual) == 1 else shared.pop()
+    pieces = {}
+    for role, readings in options.items():
+        fitting = [(axes, fits) for m, axes, fits in readings if m == n]
+        if len(fitting) > 1 and usual == [n]:
+            fitting = [(axes, fits) for axes, fits in fitting if fits]
+        if len(fitting) != 1:
+            raise InputError(unsure.format(f"{role} can be read in {len(fitting)} ways"))
+        pieces[role] = Piece(*group[role], fitting[0][0])
+    return n, pieces
+
+
+def _suits(role: str, entry: Entry) -> bool:
+    if role == "paths":
+        return entry.kind == "text"
+    if role == "texts":
+        return entry.kind == "text" or len(entry.shape) == 2
+    return entry.kind != "text" and (len(entry.shape) in (2, 4) if role == "images" else len(entry.shape) < 3)
+
+
+def _expected(role: str) -> str:
+    return {
+        "images": "features (n, d) or pictures with 3 colours, numbers",
+        "paths": "texts, one path a picture",
+        "texts": "numbers (n, t) or texts",
+        "labels": "numbers (n, c)",
+    }[role]
+
+
+def _shape(piece: Piece) -> tuple[int, ...]:
+    return tuple(piece.entry.shape[axis] for axis in piece.axes) if piece.axes else piece.entry.shape
+
+
+def _check_widths(parts: dict[str, dict[str, Piece]], container: Container) -> None:
+    for role in ("images", "texts"):
+        widths = {part: _shape(pieces[role])[1:] for part, pieces in parts.items()}
+        check(len(set(widths.values())) == 1, f"path: expected {role} of one width in all parts, got {widths}. Found: {container.listing()}")
+
+
+# Reading.
+
+
+def matrix(piece: Piece) -> np.ndarray:
+    """Numbers as float32, shape (n, d), values as they are (0/1, counts and real numbers alike); a sparse matrix is filled up.
+
+    Errors: `InputError` for NaN and infinity.
+    """
+    path, entry = piece.container.path, piece.entry
+    if piece.container.kind == V5:
+        found = _read_v5(path, entry.key)
+        full = found.toarray() if entry.kind == "sparse" else np.asarray(found)
+        check(full.ndim == len(entry.shape) and full.dtype.kind in "biuf", f"path: expected {entry.key} as numbers in {path}, got {full.dtype}")
+        out = np.ascontiguousarray(full.transpose(piece.axes), dtype=np.float32)
+    else:
+        with _reading(path, piece.container.kind):
+            out = _sparse_matrix(path, entry) if entry.kind == "sparse" else _hdf5_matrix(path, entry, piece.axes)
+    out = out.reshape(len(out), -1)
+    for start in range(0, len(out), 4096):
+        bad = ~np.isfinite(out[start : start + 4096]).all(axis=1)
+        check(
+            not bad.any(),
+            f"path: expected finite numbers in {entry.key} of {path}, got NaN or infinity, the first in row {start + int(bad.argmax())}",
+        )
+    return out
+
+
+def _hdf5_matrix(path: Path, entry: Entry, axes: tuple[int, ...]) -> np.ndarray:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        dataset = file[entry.key]
+        if len(axes) == 1:
+            return dataset[:].astype(np.float32)[:, None]
+        n, width = (dataset.shape[axis] for axis in axes)
+        out = np.empty((n, width), dtype=np.float32)
+        each = max(1, 2 * BLOCK // (width * dataset.dtype.itemsize))
+        for start in range(0, n, each):
+            stop = min(start + each, n)
+            out[start:stop] = dataset[:, start:stop].T if axes == (1, 0) else dataset[start:stop]
+        return out
+
+
+def _sparse_matrix(path: Path, entry: Entry) -> np.ndarray:
+    import h5py
+    from scipy.sparse import csc_matrix
+
+    with h5py.File(path, "r") as file:
+        group = file[entry.key]
+        values = group["data"][:] if "data" in group else np.zeros(0)
+        rows = group["ir"][:].astype(np.int64) if "ir" in group else np.zeros(0, dtype=np.int64)
+        found = csc_matrix((values, rows, group["jc"][:].astype(np.int64)), shape=entry.shape)
+    found.check_format()
+    return found.toarray().astype(np.float32)
+
+
+def pictures(piece: Piece, show_progress: bool = True) -> np.ndarray | LargePictures:
+    """Pictures, uint8, shape (n, H, W, 3). From HDF5 they stay in the file, or in the cache folder if the file does not have the items first."""
+    path, key, axes = piece.container.path, piece.entry.key, piece.axes
+    if piece.container.kind == V5:
+        return as_bytes(_read_v5(path, key).transpose(axes), f"{key} in {path}")
+    with _reading(path, piece.container.kind):
+        if axes[0] == 0:
+            return LargePictures(HDF5Pictures(path, key, axes))
+        return rearranged(path, key, axes, show_progress)
+
+
+def strings(piece: Piece) -> list[str]:
+    """Texts of a cell array or of a matrix of characters, blanks at their ends removed. Texts in one cell are joined with a blank."""
+    path, key = piece.container.path, piece.entry.key
+    if piece.container.kind == V5:
+        found = np.asarray(_read_v5(path, key))
+        items = found.ravel() if found.dtype == object else np.atleast_1d(found).ravel()
+        return [_joined(item, f"{key} of {path}") for item in items]
+    import h5py
+
+    with _reading(path, piece.container.kind), h5py.File(path, "r") as file:
+        return _hdf5_strings(file, file[key])
+
+
+def _joined(item: Any, where: str) -> str:
+    if isinstance(item, np.ndarray):
+        return " ".join(part for x in item.ravel() if (part := _joined(x, where)))
+    check(isinstance(item, str), f"path: expected texts in {where}, got {type(item).__name__}")
+    return str(item).strip()
+
+
+def _hdf5_strings(file: Any, item: Any) -> list[str]:
+    import h5py
+
+    if item.attrs.get("MATLAB_empty"):
+        return [""]
+    if _matlab_class(item) == "cell":
+        return [" ".join(_hdf5_strings(file, file[ref])) for ref in item[()].ravel()]
+    if h5py.check_string_dtype(item.dtype) is not None:
+        return [text.strip() for text in np.atleast_1d(item.asstr()[()]).ravel().tolist()]
+    codes = item[()]
+    check(codes.ndim == 2 and codes.dtype.kind == "u", f"path: expected texts in {item.name}, got {codes.dtype} with shape {codes.shape}")
+    return ["".join(map(chr, column)).strip("\0 ") for column in codes.T]
+
+
+def binary_labels(parts: Sequence[np.ndarray], where: str) -> list[np.ndarray]:
+    """Labels as uint8 0/1, shape (n, c), for each part of a set.
+
+    parts: 0/1 or -1/1, shape (n, c); or class numbers from 1, shape (n, 1), the same classes in all parts. where: what the message says.
+    """
+    widths = {part.shape[1] for part in parts}
+    check(len(widths) == 1, f"path: expected labels of one width in all parts, got {sorted(widths)} for {where}")
+    values = np.unique(np.concatenate([np.unique(part) for part in parts]))
+    if set(values.tolist()) <= {-1, 1} or set(values.tolist()) <= {0, 1}:
+        if not (widths == {1} and values.min() == 1):
+            return [(part > 0).astype(np.uint8) for part in parts]
+    numbers = widths == {1} and values.min() >= 1 and (values == values.round()).all()
+    check(
+        numbers, f"path: expected labels as 0/1, as -1/1, or as one column of class numbers from 1, got the values {values[:6].tolist()} for {where}"
+    )
+    check(values.max() <= 10000, f"path: expected class numbers from 1 to 10,000, got {values.max():.0f} for {where}")
+    classes = int(values.max())
+    return [np.eye(classes, dtype=np.uint8)[part[:, 0].astype(int) - 1] for part in parts]
+
+
+# Loading.
+
+
+def load_mat(
+    path: str | Path,
+    *,
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    repeated: str = "error",
+    pictures_in: str | Path | None = None,
+    resolution: int = 224,
+    words: int = 1000,
+    show_progress: bool = True,
+) -> PairedData:
+    """A file in circulation, or a folder of them, as pairs. `recognise` says which there are; what it recognised is in `details["recognised"]`.
+
+    A file with its own split keeps it: test is query, database is retrieval (or training, where there is no database). Training pairs that are
+    in the database stay there; others are added to the retrieval set. Any other file is split by its benchmark's protocol, drawn once from `seed`.
+    query, train: how many pairs, or which share, instead of the protocol's. own_pair: True leaves queries in the retrieval set.
+    standardise: z-score features and text vectors with the training part's mean and deviation. Without it, values stay as they are.
+    repeated: "error", "drop" or "keep" for queries of a file with its own split that are found again, with the same content, in its retrieval set.
+    pictures_in, resolution, words: for `index.mat`: the folder of the pictures, their side R in pixels, and the size of the captions' vocabulary.
+    Errors: `InputError`, see `recognise`; for an option out of range; and for content that is not what the variant has.
+    """
+    return load_file(
+        path,
+        None,
+        query=query,
+        train=train,
+        seed=seed,
+        own_pair=own_pair,
+        standardise=standardise,
+        repeated=repeated,
+        pictures_in=pictures_in,
+        resolution=resolution,
+        words=words,
+        show_progress=show_progress,
+    )
+
+
+@dataclass
+class _Content:
+    """What was read. texts or vectors, and images or paths; `parts` holds positions for a set with its own split.
+
+    whole_training: the set has a database and no training part.
+    """
+
+    images: Any
+    vectors: np.ndarray | None
+    texts: list[str] | None
+    labels: np.ndarray
+    parts: dict[str, np.ndarray] | None = None
+    notes: list[str] = field(default_factory=list)
+    whole_training: bool = False
+
+
+def load_file(
+    path: str | Path,
+    benchmark: str | None,
+    *,
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    repeated: str = "error",
+    pictures_in: str | Path | None = None,
+    resolution: int = 224,
+    words: int = 1000,
+    show_progress: bool = True,
+) -> PairedData:
+    """As `load_mat`, for a file that must belong to `benchmark`, a name of `PROTOCOLS`, or to any for None."""
+    check(repeated in ("error", "drop", "keep"), f"repeated: expected one of error, drop, keep, got {repeated!r}")
+    found = recognise(path)
+    if show_progress:
+        print(found)
+    if isinstance(found, TextLists):
+        content = _read_lists(found.path, repeated, show_progress)
+    elif "all" in found.parts:
+        content = _read_whole(found, pictures_in, resolution, show_progress)
+    else:
+        content = _read_parted(found, repeated, show_progress)
+    n, width = content.labels.shape
+    if benchmark is not None:
+        wanted = PROTOCOLS[benchmark].labels
+        looks = next((name for name, p in PROTOCOLS.items() if p.labels == width), None)
+        check(width == wanted, f"path: expected {wanted} labels, as {benchmark} has, got {width} in {path}" + (f"; that is {looks}" if looks else ""))
+    name = benchmark or recognised_protocol(n, width, None if content.vectors is None else content.vectors.shape[1])
+    protocol = PROTOCOLS.get(name or "")
+    if content.parts is None:
+        drawn_query = query if query is not None else protocol.query if protocol else UNKNOWN_QUERY
+        drawn_train = train if train is not None else protocol.train if protocol else UNKNOWN_TRAIN
+        parts = fixed_split(name or Path(path).stem, np.arange(n), query=drawn_query, train=drawn_train, seed=seed, own_pair=own_pair)
+        content.notes.append(f"split drawn from seed {seed}: {protocol.source if protocol else 'one tenth query, the rest retrieval and training'}")
+    else:
+        check(query is None, f"query: expected none, since {path} has its own queries")
+        check(train is None or content.whole_training, f"train: expected none, since {path} has its own training part")
+        check(not own_pair, f"own_pair: expected False, since {path} has its own split")
+        parts = content.parts
+        wanted_train = train if train is not None else protocol.train if protocol else None
+        if content.whole_training and wanted_train is not None:
+            searched = parts["retrieval"]
+            parts = parts | {"train": searched[fixed_training(name or Path(path).stem, searched, train=wanted_train, seed=seed)]}
+            content.notes.append(f"training pairs drawn from the database with seed {seed}")
+    vocabulary, vectors = None, content.vectors
+    if vectors is None:
+        assert content.texts is not None
+        vocabulary = Vocabulary.build([content.texts[i] for i in parts["train"]], words)
+        vectors = vocabulary.bag_of_words(content.texts)
+    images = content.images
+    if standardise:
+        vectors = standardised(vectors, parts["train"])
+        images = standardised(images, parts["train"]) if images.ndim == 2 else images
+    return PairedData(
+        name=name or Path(path).stem,
+        images=images,
+        text_vectors=vectors,
+        parts=parts,
+        labels=content.labels,
+        texts=content.texts,
+        label_names=WIKIPEDIA_TOPICS if name == "wikipedia" else (),
+        vocabulary=vocabulary,
+        own_pair=own_pair,
+        details={"recognised": str(found), "notes": content.notes, "seed": seed},
+    )
+
+
+def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Vectors less the training part's mean, over its deviation, float32. A column that never changes there is only shifted."""
+    mean = vectors[train].mean(axis=0, dtype=np.float64)
+    deviation = vectors[train].std(axis=0, dtype=np.float64)
+    deviation[deviation == 0] = 1
+    return ((vectors - mean) / deviation).astype(np.float32)
+
+
+def _images_of(piece: Piece, show_progress: bool) -> np.ndarray | LargePictures:
+    return pictures(piece, show_progress) if len(piece.entry.shape) == 4 else matrix(piece)
+
+
+def _where(piece: Piece) -> str:
+    return f"{piece.entry.key} in {piece.container.path}"
+
+
+def _read_whole(found: Recognised, pictures_in: str | Path | None, resolution: int, show_progress: bool) -> _Content:
+    pieces = found.parts["all"]
+    labels = binary_labels([matrix(pieces["labels"])], _where(pieces["labels"]))[0]
+    text = pieces["texts"]
+    texts = strings(text) if text.entry.kind == "text" else None
+    vectors = None if texts is not None else matrix(text)
+    if "images" in pieces:
+        images: Any = _images_of(pieces["images"], show_progress)
+    else:
+        base = Path(pictures_in) if pictures_in is not None else pieces["paths"].container.path.parent
+        named = strings(pieces["paths"])
+        images = resized_pictures(base.name, picture_paths(named, base), resolution, show_progress)
+    counts = {"images": len(images), "texts": len(texts if texts is not None else vectors), "labels": len(labels)}
+    check(len(set(counts.values())) == 1, f"path: expected as many pictures as texts and labels, got {counts} in {found.path}")
+    return _Content(images, vectors, texts, labels)
+
+
+def picture_paths(named: Sequence[str], folder: Path) -> list[Path]:
+    """Where pictures lie that a file names by a path of another machine: the longest end of the path that exists in `folder`.
+
+    Errors: `InputError` with how many are missing and the first.
+    """
+    check(folder.is_dir(), f"pictures_in: expected the folder of the pictures, got {folder}, which is not there")
+    found, missing, depth = [], [], None
+    for name in named:
+        steps = [step for step in re.split(r"[\\/]+", name.strip()) if step not in ("", ".", "..")]
+        depths = [*([depth] if depth is not None else []), *range(len(steps), 0, -1)]
+        place = next(((d, p) for d in depths if d <= len(steps) and (p := folder.joinpath(*steps[-d:])).is_file()), None)
+        if place is None:
+            missing.append(name)
+        else:
+            depth = place[0]
+            found.append(place[1])
+    check(
+        not missing,
+        f"pictures_in: expected the {len(named):,} pictures that the file names in {folder}, {len(missing):,} are missing, "
+        f"the first {missing[0] if missing else ''!r}; pass pictures_in=",
+    )
+    return found
+
+
+def _read_parted(found: Recognised, repeated: str, show_progress: bool) -> _Content:
+    order = [part for part in ("db", "tr", "te") if part in found.parts]
+    images = {part: _images_of(found.parts[part]["images"], show_progress) for part in order}
+    vectors = {part: matrix(found.parts[part]["texts"]) for part in order}
+    labels = dict(zip(order, binary_labels([matrix(found.parts[p]["labels"]) for p in order], f"the labels in {found.path}"), strict=True))
+    return _with_own_split(images, vectors, labels, found.path, repeated, None, show_progress)
+
+
+def _with_own_split(
+    images: dict[str, Any],
+    vectors: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+    path: Path,
+    repeated: str,
+    names: dict[str, list[str]] | None,
+    show_progress: bool,
+) -> _Content:
+    """Join the parts of a set with its own split. A training pair that is in the database, by name or by content, is one pair."""
+    sizes = {part: len(x) for part, x in images.items()}
+    total = sum(sizes.values())
+    marks = {}
+    with progress(total, "Comparing the parts", show_progress and total > 5000) as step:
+        for part in images:
+            marks[part] = list(names[part]) if names else _marks(images[part], vectors[part], labels[part], step)
+    notes: list[str] = []
+    if "db" in images:
+        train_rows, extra = _places(marks.get("tr"), marks["db"], sizes["db"])
+    else:
+        train_rows, extra = np.arange(sizes["tr"]), np.zeros(0, dtype=np.int64)
+    base = "db" if "db" in images else "tr"
+    if "tr" in images and base == "db":
+        notes.append(
+            f"{sizes['tr'] - len(extra):,} of {sizes['tr']:,} training pairs are in the database; {len(extra):,} are added to the retrieval set"
+        )
+    searched = set(marks[base]) | set(marks.get("tr", []))
+    leaked = np.array([mark in searched for mark in marks["te"]])
+    if leaked.any():
+        what = f"{int(leaked.sum()):,} of {len(leaked):,} queries of {path} are in its retrieval or training set too, with the same content"
+        check(repeated != "error", f"path: {what}; pass repeated='drop' to leave these queries out, or repeated='keep'")
+        notes.append(f"{what}: {'left out' if repeated == 'drop' else 'kept'}")
+        check(repeated == "keep" or not leaked.all(), f"path: {what}, so that none is left")
+    test = np.flatnonzero(~leaked) if repeated == "drop" else np.arange(sizes["te"])
+
+    def joined(by_part: dict[str, Any]) -> Any:
+        pieces = [by_part[base]] + ([_rows(by_part["tr"], extra)] if len(extra) else []) + [_rows(by_part["te"], test)]
+        if any(isinstance(piece, LargePictures) for piece in pieces):
+            check(all(isinstance(piece, LargePictures) for piece in pieces), f"path: expected all pictures of {path} in one kind of file")
+            return LargePictures(JoinedPictures([_Readable(piece) for piece in pieces]))
+        return np.concatenate(pieces)
+
+    searchable = sizes[base] + len(extra)
+    parts = {"query": np.arange(searchable, searchable + len(test)), "retrieval": np.arange(searchable), "train": np.sort(train_rows)}
+    return _Content(joined(images), joined(vectors), None, joined(labels), parts, notes, whole_training="tr" not in images)
+
+
+def _rows(values: Any, rows: np.ndarray) -> Any:
+    return values.part(rows) if isinstance(values, LargePictures) else values[rows]
+
+
+class _Readable:
+    """`LargePictures` as a source of others."""
+
+    def __init__(self, images: LargePictures) -> None:
+        self.images, self.shape = images, images.shape
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self.images[start:stop]
+
+
+def _marks(images: Any, vectors: np.ndarray, labels: np.ndarray, step: Any) -> list[bytes]:
+    """A checksum of the content of each pair."""
+    marks = []
+    for image, vector, label in zip(images, vectors, labels, strict=True):
+        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+        digest.update(vector.data)
+        digest.update(label.data)
+        marks.append(digest.digest())
+        step()
+    return marks
+
+
+def _places(wanted: list[Any] | None, among: list[Any], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each training pair its position in the retrieval set, and the training pairs that are not in the database and follow it."""
+    if wanted is None:
+        return np.arange(size), np.zeros(0, dtype=np.int64)
+    free: dict[Any, list[int]] = defaultdict(list)
+    for position, mark in enumerate(among):
+        free[mark].append(position)
+    taken: Counter[Any] = Counter()
+    rows, extra = [], []
+    for i, mark in enumerate(wanted):
+        if taken[mark] < len(free.get(mark, [])):
+            rows.append(free[mark][taken[mark]])
+            taken[mark] += 1
+        else:
+            rows.append(size + len(extra))
+            extra.append(i)
+    return np.array(rows, dtype=np.int64), np.array(extra, dtype=np.int64)
+
+
+# UGACH's text lists.
+
+_LIST_PARTS = {"tr": "train", "te": "test", "db": "database"}
+
+
+def _read_lists(path: Path, repeated: str, show_progress: bool) -> _Content:
+    """`list/{train,test,database}_{img,txt,label}.txt` and `feature/..._{img,txt}.txt`. The validation lists are a sample and are not read."""
+    files = {
+        part: {
+            "names": path / "list" / f"{word}_img.txt",
+            "labels": path / "list" / f"{word}_label.txt",
+            "images": path / "feature" / f"{word}_img.txt",
+            "texts": path / "feature" / f"{word}_txt.txt",
+        }
+        for part, word in _LIST_PARTS.items()
+    }
+    missing = [str(file.relative_to(path)) for by_role in files.values() for file in by_role.values() if not file.is_file()]
+    check(not missing, f"path: expected UGACH's lists in {path}, {', '.join(missing)} missing. Found: {_tree(path)}")
+    names, images, vectors, labels = {}, {}, {}, {}
+    with progress(3 * len(files), "Reading text lists", show_progress) as step:
+        for part, by_role in files.items():
+            names[part] = _lines(by_role["names"])
+            for role, into in (("images", images), ("texts", vectors), ("labels", labels)):
+                into[part] = _floats(by_role[role])
+                step()
+            counts = {"list": len(names[part]), "images": len(images[part]), "texts": len(vectors[part]), "labels": len(labels[part])}
+            check(
+                len(set(counts.values())) == 1, f"path: expected as many pictures as texts and labels in {path}, got {counts} for {_LIST_PARTS[part]}"
+            )
+            double = [name for name, count in Counter(names[part]).items() if count > 1]
+            check(not double, f"path: expected different pictures in {by_role['names']}, got {double[:1]} more than once")
+    for role, found in (("images", images), ("texts", vectors)):
+        widths = {_LIST_PARTS[part]: x.shape[1] for part, x in found.items()}
+        check(len(set(widths.values())) == 1, f"path: expected {role} of one width in {path}, got {widths}")
+    order = ["db", "tr", "te"]
+    by_part = dict(zip(order, binary_labels([labels[p] for p in order], f"the label lists in {path}"), strict=True))
+    return _with_own_split(
+        {p: images[p] for p in order}, {p: vectors[p] for p in order}, by_part, path, repeated, {p: names[p] for p in order}, show_progress
+    )
+
+
+def _tree(path: Path) -> str:
+    return ", ".join(f"{folder}/{p.name}" for folder in ("list", "feature") for p in sorted((path / folder).iterdir())) or "nothing"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"path: expected a text file, got {file} ({error})") from error
+
+
+def _floats(file: Path) -> np.ndarray:
+    """Numbers separated by blanks, one item a line, float32."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, which the check below names
+            found = np.loadtxt(file, dtype=np.float32, ndmin=2, comments=None, encoding="utf-8")
+    except ValueError as error:
+        raise InputError(f"path: expected numbers separated by blanks, as many in every line, in {file} ({error})") from error
+    check(found.size > 0, f"path: expected at least one line of numbers in {file}, got none")
+    check(np.isfinite(found).all(), f"path: expected finite numbers in {file}, got NaN or infinity")
+    return found
+
+
+# The Wikipedia file.
 
 
 def load_wikipedia(path: str | Path, *, standardise: bool = True) -> PairedData:

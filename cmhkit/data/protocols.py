@@ -7,6 +7,7 @@ method and every later run sees the same one.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -52,10 +53,11 @@ MIRFLICKR_ALL = BenchmarkProtocol("MIRFlickr-25K, all pictures", 24, 0.05, None,
 UNKNOWN_QUERY, UNKNOWN_TRAIN = 0.1, None
 
 
-def recognised_protocol(items: int, labels: int) -> str | None:
-    """The name of the benchmark that has this many labels and is large enough for its protocol, or None."""
+def recognised_protocol(items: int, labels: int, text: int | None) -> str | None:
+    """The name of the benchmark that has this many labels, this width of text (None: texts) or number of pairs, and enough pairs; or None."""
     for name, protocol in PROTOCOLS.items():
-        if labels == protocol.labels and items > share(protocol.query, items, "query") + share(protocol.train or 0, items, "train"):
+        known = labels == protocol.labels and (None in (text, protocol.text) or text == protocol.text or items == protocol.pairs)
+        if known and items > share(protocol.query, items, "query") + share(protocol.train or 0, items, "train"):
             return name
     return None
 
@@ -95,29 +97,40 @@ def fixed_split(
     allowed = np.ones(n, dtype=bool) if query_from is None else np.asarray(query_from, dtype=bool)
     check(1 <= queries <= int(allowed.sum()), f"query: expected from 1 to {int(allowed.sum())} of the {n} pairs, got {queries}; pass query=")
     check(1 <= training <= rest, f"train: expected from 1 to {rest} pairs, since {queries} of {n} are queries, got {training}; pass train=")
-    key: dict[str, Any] = {
-        "what": "split",
-        "format": _FORMAT,
-        "data": name,
-        "ids": _checksum(np.asarray(ids, dtype=np.int64)),
-        "query_from": _checksum(allowed),
-        "query": queries,
-        "train": training,
-        "seed": int(seed),
-    }
+    key = {"query_from": _checksum(allowed), "query": queries, "train": training}
 
-    def draw(folder: Path) -> None:
-        order = np.random.default_rng([seed, _STREAM]).permutation(n)
+    def draw(order: np.ndarray) -> dict[str, np.ndarray]:
         chosen = order[allowed[order]][:queries]
         others = order[~np.isin(order, chosen)]
-        for part, rows in {"query": chosen, "retrieval": others, "train": others[:training]}.items():
-            np.save(folder / f"{part}.npy", np.sort(rows).astype(np.int64))
+        return {"query": chosen, "retrieval": others, "train": others[:training]}
 
-    folder = cache.checked_folder(f"split-{name}", key, draw)
-    parts = {part: np.load(folder / f"{part}.npy") for part in ("query", "retrieval", "train")}
+    parts = _kept(name, ids, key, seed, draw)
     if own_pair:
         parts["retrieval"] = np.arange(n)
     return parts
+
+
+def fixed_training(name: str, ids: np.ndarray, *, train: int | float, seed: int = 0) -> np.ndarray:
+    """The training part of a retrieval set that comes with the data: positions in it, sorted. Drawn once, as `fixed_split`.
+
+    ids: of the pairs of the retrieval set, shape (n,). Errors: `InputError` if there are too few pairs.
+    """
+    whole("seed", seed, 0)
+    training = share(train, len(ids), "train")
+    check(1 <= training <= len(ids), f"train: expected from 1 to {len(ids)} pairs, got {training}; pass train=")
+    return _kept(name, ids, {"train": training}, seed, lambda order: {"train": order[:training]})["train"]
+
+
+def _kept(name: str, ids: np.ndarray, key: dict[str, Any], seed: int, draw: Callable[[np.ndarray], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `draw` makes of a random order of the pairs, kept in the cache folder."""
+    made_from = {"what": "split", "format": _FORMAT, "data": name, "ids": _checksum(np.asarray(ids, dtype=np.int64)), "seed": int(seed), **key}
+
+    def build(folder: Path) -> None:
+        for part, rows in draw(np.random.default_rng([seed, _STREAM]).permutation(len(ids))).items():
+            np.save(folder / f"{part}.npy", np.sort(rows).astype(np.int64))
+
+    folder = cache.checked_folder(f"split-{name}", made_from, build)
+    return {file.stem: np.load(file) for file in sorted(folder.glob("*.npy"))}
 
 
 def expect_protocol(name: str) -> BenchmarkProtocol:
