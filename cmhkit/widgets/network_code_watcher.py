@@ -16,7 +16,7 @@ from cmhkit.widgets.base import BLUE, ORANGE, VERMILION, Result, State, Widget, 
 
 NETWORKS = ("LabNet", "ImgNet", "TxtNet")
 _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
-_INK, _ROWS = "#1a1a1a", 8
+_INK, _ROWS = "#1a1a1a", 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +71,9 @@ class NetworkState(State):
         agree, together = (codes == shared).mean(axis=(1, 2)), float((codes == shared).all(axis=0).mean())
         votes = h[:, self.item]
         split = int((codes[:, self.item] != shared[self.item]).any(axis=0).sum())
-        shares = ", ".join(f"{name} in {100 * share:.1f} %" for name, share in zip(NETWORKS, agree, strict=True))
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip((*NETWORKS, "all three"), (*agree, together), strict=True))
         summary = (
-            f"Epoch {self.number(self.epoch)}: of the bits of {h.shape[1]} items, B is met by {shares}, by all three in {100 * together:.1f} %. "
+            f"Epoch {self.number(self.epoch)}, {h.shape[1]} items, bits that agree with B: {shares}. "
             f"Item {self.item}: {split} of {h.shape[2]} bits are not unanimous."
         )
         html = self._panels(codes, shared, agree) + self._curves() + self._votes(votes, shared[self.item])
@@ -84,11 +84,10 @@ class NetworkState(State):
         n, bits = shared.shape
         first = min(max(0, self.item - self.max_items + 1), max(0, n - self.max_items))
         rows = slice(first, min(n, first + self.max_items))
-        wide, high = int(np.clip(256 // bits, 4, 16)), 13
+        wide, high = int(np.clip(224 // bits, 4, 16)), 13
         told = f"Rows: items {rows.start} to {rows.stop - 1} of {n}; the arrow points at item {self.item}. Columns: {bits} bits. "
-        told += (
-            "Dark: +1; pale: −1; a cross: not the bit of B. Three coins in place of networks would each meet B in 75 % of the bits, together in 25 %."
-        )
+        told += "Dark: +1; pale: −1; a cross: not the bit of B. "
+        told += "Three coins in place of networks would each agree with B in 75 % of the bits, and all together in 25 %."
         panels = []
         for name, own, share in zip(("B, shared", *NETWORKS), (shared, *codes), (None, *agree), strict=True):
             wrong = (own != shared)[rows]
@@ -129,18 +128,22 @@ class NetworkState(State):
         split = split[np.argsort(np.abs(total[split]), kind="stable")]
         body = ""
         for k in split[:_ROWS]:
-            own = "".join(f"<td>{v:+.2f}{' ×' if out else ''}</td>" for v, out in zip(votes[:, k], lost[:, k], strict=True))
-            body += f"<tr><th scope='row'>{k}</th>{own}<td>{total[k]:+.2f}</td><td>{'+1' if shared[k] > 0 else '−1'}</td></tr>"
+            own = "".join(f"<td>{_number(v)}{' ×' if out else ''}</td>" for v, out in zip(votes[:, k], lost[:, k], strict=True))
+            body += f"<tr><th scope='row'>{k}</th>{own}<td>{_number(total[k])}</td><td>{'+1' if shared[k] > 0 else '−1'}</td></tr>"
         heads = "".join(f"<th scope='col'>{name}</th>" for name in ("bit", *NETWORKS, "sum", "B"))
         more = f"; {_ROWS} of {len(split)} shown" if len(split) > _ROWS else ""
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="votes that are not unanimous"'
-        caption = f"<caption>Bits that are not unanimous, the closest vote first{more}. ×: outvoted.</caption>"
-        return f"<div {box}><table>{caption}<tr>{heads}</tr>{body}</table></div>"
+        told = f"<p>Bits that are not unanimous, the closest vote first{more}. ×: outvoted.</p>"
+        return f"{told}<div {box}><table><tr>{heads}</tr>{body}</table></div>"
 
 
 def _signs(x: np.ndarray) -> np.ndarray:
     """±1, int8; the sign of 0 is +1."""
     return np.where(x >= 0, 1, -1).astype(np.int8)
+
+
+def _number(x: float) -> str:
+    return f"{x:+.2f}".replace("-", "−")
 
 
 def _grid(codes: np.ndarray, wrong: np.ndarray, chosen: int, wide: int, high: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def test_shared_code_and_shares_by_hand() -> None:
     assert result.codes[:, 0].tolist() == [[1, 1, 1, 1], [1, -1, -1, -1], [1, -1, 1, -1]]
     assert result.agree.tolist() == [1, 5 / 8, 6 / 8] and result.together == 5 / 8
     assert result.summary == (
-        "Epoch 4: of the bits of 2 items, B is met by LabNet in 100.0 %, ImgNet in 62.5 %, TxtNet in 75.0 %, by all three in 62.5 %. "
+        "Epoch 4, 2 items, bits that agree with B: LabNet 100.0 %, ImgNet 62.5 %, TxtNet 75.0 %, all three 62.5 %. "
         "Item 0: 3 of 4 bits are not unanimous."
     )
 
@@ -59,13 +59,13 @@ def test_the_vote_is_told_in_words_and_in_a_table_the_closest_first() -> None:
     assert "bit 2: +0.40 -0.30 +0.20 = +0.30" in html
     rows = re.findall(r"<tr><th scope='row'>(\d+)</th>(.*?)</tr>", html)
     assert [bit for bit, _ in rows] == ["1", "2", "3"]
-    assert rows[1][1] == "<td>+0.40</td><td>-0.30 ×</td><td>+0.20</td><td>+0.30</td><td>+1</td>"
+    assert rows[1][1] == "<td>+0.40</td><td>−0.30 ×</td><td>+0.20</td><td>+0.30</td><td>+1</td>"
     assert "The three networks agree in every bit" in watcher(item=1).result.html
 
 
 def test_many_close_votes_are_cut_and_said() -> None:
     h = np.random.default_rng(3).uniform(-1, 1, (3, 1, 2, 64))
-    assert re.search(r"8 of \d+ shown", NetworkCodeWatcher(*h).result.html)
+    assert re.search(r"6 of \d+ shown", NetworkCodeWatcher(*h).result.html)
 
 
 def pictures(html: str) -> list[np.ndarray]:
