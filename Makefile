@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks measure bench browser clean setup-lab setup-test setup-browser
+.PHONY: help lab test notebooks measure bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
 
 # PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
@@ -20,7 +20,7 @@ SETUP = @test -n "$(PYTHON)" || { echo "set-up: no Python 3.11 or newer was foun
 
 help: ## this list
 	@echo "cmhkit, a teaching kit for deep cross-modal hashing"; echo
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 lab: setup-lab ## set up, check the machine and open JupyterLab on the first notebook (headless: LAB_ARGS=--no-browser)
 	@"$(BIN)/cmhkit" doctor
@@ -45,7 +45,13 @@ notebooks: setup-test ## build and execute the notebooks from notebooks/src
 measure: setup-test ## time and memory of each notebook, written into README.md
 	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py measure
 
-bench: setup-test ## measurements against what a user would use instead, written to bench/RESULTS.md
+bench: setup-bench ## speed and memory beside what a user would run instead, written to bench/RESULTS.md (minutes)
+	@$(ONE_THREAD) "$(BIN)/python" -m bench.speed
+	@$(ONE_THREAD) "$(BIN)/python" -m bench.growth
+
+bench-full: setup-bench ## the same at every size, then what the methods retrieve (an hour or more)
+	@$(ONE_THREAD) "$(BIN)/python" -m bench.speed --full
+	@$(ONE_THREAD) "$(BIN)/python" -m bench.growth --full
 	@$(ONE_THREAD) "$(BIN)/python" -m bench
 
 browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)
@@ -60,6 +66,9 @@ setup-lab:
 
 setup-test:
 	$(SETUP) lab test faiss
+
+setup-bench:
+	$(SETUP) lab test faiss bench
 
 setup-browser:
 	$(SETUP) lab test browser faiss

@@ -56,7 +56,7 @@ def pip_pins(lines: list[str]) -> dict[str, str]:
 def test_everything_direct_is_pinned() -> None:
     direct = CORE | BUILD | set().union(*EXTRAS.values())
     assert direct <= set(PINS), f"constraints.txt lacks {sorted(direct - set(PINS))}"
-    assert set(EXTRAS) == {"lab", "test", "browser", "faiss", "photos"}
+    assert set(EXTRAS) == {"lab", "test", "browser", "faiss", "photos", "bench"}
     assert PINS["torch"] == "2.13.0"
 
 
@@ -93,7 +93,7 @@ def test_binder_names_the_same_packages_and_versions() -> None:
     assert named.pop("torch") == f"{PINS['torch']}+cpu"
     assert named.items() <= PINS.items(), f"not as in constraints.txt: {dict(named.items() - PINS.items())}"
     assert CORE - {"torch"} | BUILD | EXTRAS["lab"] <= set(named)
-    outside = set().union(*(EXTRAS[extra] for extra in ("test", "browser", "faiss", "photos"))) - {"nbformat"}
+    outside = set().union(*(EXTRAS[extra] for extra in ("test", "browser", "faiss", "photos", "bench"))) - {"nbformat"}
     assert not outside & set(named), "Binder needs no tests"
     assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), "the indirect pins belong to Binder too"
 
@@ -346,7 +346,7 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 def test_make_alone_lists_the_targets() -> None:
     result = make()
     assert result.returncode == 0, result.stderr
-    for target in ("lab", "test", "notebooks", "measure", "bench", "clean"):
+    for target in ("lab", "test", "notebooks", "measure", "bench", "bench-full", "clean"):
         assert f"make {target} " in result.stdout
 
 
