@@ -72,7 +72,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="cmhkit: deep cross-modal hashing, taught by building it.",
 )
-data = typer.Typer(no_args_is_help=True, help="The embedded data sets.")
+data = typer.Typer(no_args_is_help=True, help="Build the embedded data set; check a benchmark's folder or file.")
 app.add_typer(data, name="data")
 
 
@@ -331,6 +331,22 @@ def build(
     scenes = ck.data.load("scenes", size=size.value)
     parts = ", ".join(f"{len(getattr(scenes, part)):,} {part}" for part in ("query", "retrieval", "train"))
     typer.echo(f"scenes, size {size.value}: {len(scenes.ids):,} pairs ({parts}), kept in {ck.data.cache_dir()}")
+
+
+@data.command("check")
+def check_data(
+    path: Annotated[Path, typer.Argument(help="A benchmark's folder as its makers publish it, or a file in circulation.")],
+    name: Annotated[
+        str | None, typer.Option("--as", help="The benchmark: mirflickr, nuswide-tc10, nuswide-tc21, coco, iapr or wikipedia. Else it is found out.")
+    ] = None,
+) -> None:
+    """Say what is there, what is missing, and where its makers publish it. Nothing is downloaded. Exit code 1 when something is missing."""
+    from cmhkit.data.benchmarks import check_path
+
+    report = check_path(path, name)
+    typer.echo(str(report))
+    if not report.complete:
+        raise typer.Exit(1)
 
 
 def main() -> None:
