@@ -1,0 +1,828 @@
+"""The benchmarks as their makers publish them: folders of pictures, tags, captions and labels. Nothing is downloaded.
+
+Each reader takes the makers' folder, or a file in circulation of the same benchmark (`matfiles`), and gives pairs with the papers' protocol
+(`protocols`). Pictures are resized one at a time into the cache folder and stay there. `check_path` says what is there and what is missing.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmhkit.data.large import resized_pictures
+from cmhkit.data.matfiles import ENDINGS, WIKIPEDIA_TOPICS, binary_labels, load_file, matrix, open_container, recognise, standardised
+from cmhkit.data.matfiles import Piece as _Piece
+from cmhkit.data.matfiles import load_wikipedia as _load_wikidata
+from cmhkit.data.pairs import PairedData
+from cmhkit.data.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol, fixed_split
+from cmhkit.data.text import Vocabulary
+from cmhkit.errors import InputError, check, whole
+from cmhkit.progress import progress
+
+log = logging.getLogger("cmhkit")
+
+#: MIRFlickr's 24 labels; the stricter ones, of files that end in `_r1`, are left out.
+MIRFLICKR_LABELS = tuple(
+    "animals baby bird car clouds dog female flower food indoor lake male night people plant_life portrait river sea sky structures sunset "
+    "transport tree water".split()
+)
+# A NUS-WIDE tag vector and a COCO text have this many words, if not told otherwise. The second is our choice: no paper says its size.
+_NUSWIDE_WORDS, _COCO_WORDS = 1000, 2000
+
+
+# What a layout consists of.
+
+
+@dataclass(frozen=True)
+class Needed:
+    """One part of a makers' folder. places: where it can be, below the folder; the first is the makers' own. page: where they publish it."""
+
+    what: str
+    places: tuple[str, ...]
+    page: str
+    optional: bool = False
+
+    def find(self, root: Path) -> Path | None:
+        """The place that exists, or None."""
+        return next((root / place for place in self.places if (root / place).exists()), None)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A makers' folder: its parts by name. readers: the names for `load`."""
+
+    title: str
+    readers: tuple[str, ...]
+    parts: dict[str, Needed]
+
+    def found(self, root: Path) -> dict[str, Path | None]:
+        """Every part with its place in a folder, or None."""
+        return {name: part.find(root) for name, part in self.parts.items()}
+
+    def required(self, root: Path) -> dict[str, Path]:
+        """Every part that is there. Errors: `InputError` that names what is missing and where its makers publish it."""
+        found = self.found(root)
+        missing = [
+            f"{self.parts[name].places[0]} ({self.parts[name].page})"
+            for name, place in found.items()
+            if place is None and not self.parts[name].optional
+        ]
+        check(
+            not missing,
+            f"path: expected the folder of {self.title}, got {root}, where {'; '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+        )
+        return {name: place for name, place in found.items() if place is not None}
+
+
+def _below(*folders: str, name: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" if folder else name for folder in folders)
+
+
+_MIRFLICKR_PAGE = "https://press.liacs.nl/mirflickr/"
+_NUSWIDE_PAGE = "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html"
+_COCO_PAGE = "https://cocodataset.org/#download"
+_IAPR_PAGE, _SAIAPR_PAGE = "https://www.imageclef.org/photodata", "https://www.imageclef.org/SIAPRdata"
+_WIKIPEDIA_PAGE = "http://www.svcl.ucsd.edu/projects/crossmodal/"
+
+LAYOUTS = {
+    "mirflickr": Layout(
+        "MIRFlickr-25K",
+        ("mirflickr",),
+        {
+            "pictures": Needed("pictures", _below("mirflickr", "", "mirflickr25k", name="im1.jpg"), _MIRFLICKR_PAGE),
+            "tags": Needed("tags", _below("mirflickr", "", "mirflickr25k", name="meta/tags/tags1.txt"), _MIRFLICKR_PAGE),
+            "labels": Needed(
+                "labels",
+                _below(
+                    "mirflickr25k_annotations_v080", "annotations", "mirflickr/annotations", "../mirflickr25k_annotations_v080", name="animals.txt"
+                ),
+                _MIRFLICKR_PAGE,
+            ),
+        },
+    ),
+    "nuswide": Layout(
+        "NUS-WIDE",
+        ("nuswide-tc10", "nuswide-tc21"),
+        {
+            "list": Needed("list of pictures", _below("ImageList", "", name="Imagelist.txt"), _NUSWIDE_PAGE),
+            "labels": Needed("labels", _below("Groundtruth", "", name="AllLabels"), _NUSWIDE_PAGE),
+            "tags": Needed("tag vectors", _below("NUS_WID_Tags", "", name="AllTags1k.txt"), _NUSWIDE_PAGE, optional=True),
+            "all tags": Needed("tags as words", _below("NUS_WID_Tags", "", name="All_Tags.txt"), _NUSWIDE_PAGE, optional=True),
+            "words": Needed("the 1,000 tags", _below("NUS_WID_Tags", "", "ConceptsList", name="TagList1k.txt"), _NUSWIDE_PAGE),
+            "concepts": Needed("names of the labels", _below("ConceptsList", "", name="Concepts81.txt"), _NUSWIDE_PAGE, optional=True),
+            "pictures": Needed("pictures", ("Flickr", "images", "image"), _NUSWIDE_PAGE),
+        },
+    ),
+    "coco": Layout(
+        "MS COCO 2014",
+        ("coco",),
+        {
+            f"{what} {part}": Needed(f"{what}, {part}", _below("annotations", "", name=f"{what}_{part}2014.json"), _COCO_PAGE)
+            for what in ("captions", "instances")
+            for part in ("train", "val")
+        }
+        | {f"pictures {part}": Needed(f"pictures, {part}", _below("", "images", name=f"{part}2014"), _COCO_PAGE) for part in ("train", "val")},
+    ),
+    "iapr": Layout(
+        "IAPR TC-12",
+        ("iapr",),
+        {
+            "pictures": Needed("pictures", _below("", "iaprtc12", name="images"), _IAPR_PAGE),
+            "texts": Needed("descriptions", _below("", "iaprtc12", name="annotations_complete_eng"), _IAPR_PAGE),
+            "labels": Needed("labels (SAIAPR TC-12)", _below("", "saiaprtc12ok/benchmark", "benchmark", name="saiapr_tc-12"), _SAIAPR_PAGE),
+            "names": Needed(
+                "names of the labels",
+                _below("", "saiaprtc12ok/benchmark", "benchmark", "saiapr_tc-12", name="wlist.txt"),
+                _SAIAPR_PAGE,
+                optional=True,
+            ),
+        },
+    ),
+    "wikipedia": Layout(
+        "Wikipedia",
+        ("wikipedia",),
+        {
+            "features": Needed("features", ("raw_features.mat",), _WIKIPEDIA_PAGE),
+            "train": Needed("training list", ("trainset_txt_img_cat.list",), _WIKIPEDIA_PAGE),
+            "test": Needed("test list", ("testset_txt_img_cat.list",), _WIKIPEDIA_PAGE),
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class PathReport:
+    """What `check_path` found. It prints itself. complete: nothing that a reader needs is missing. missing: what is not there."""
+
+    lines: tuple[str, ...]
+    complete: bool
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def check_path(path: str | Path, name: str | None = None) -> PathReport:
+    """Say what a path has of a benchmark, what is missing, and where its makers publish it. Only names are looked at, and keys of files.
+
+    path: a makers' folder, or a file in circulation or a folder of such. name: the benchmark, one of `PROTOCOLS`; None finds it out.
+    Errors: `InputError` for a path that is not there, an unknown name, and a file that is no known variant.
+    """
+    path = Path(path)
+    check(path.exists(), f"path: expected a folder or a file, got {path}, which is not there")
+    known = {reader: layout for layout in LAYOUTS.values() for reader in layout.readers}
+    check(name is None or name in known, f"name: expected one of {', '.join(known)}, got {name!r}")
+    if path.is_dir():
+        layout = known[name] if name else _likeliest(path)
+        if layout is not None and (name is None or not _has_files(path) or _score(layout, path)):
+            return _report(layout, path)
+    if path.is_file() or _has_files(path):
+        found = recognise(path)
+        return PathReport((str(found), f"  read it with load({'mat:' + str(path)!r})"), True)
+    lines = [f"{path}: nothing of a benchmark was found. A folder of", *(f"  {layout.title}: {_short(layout)}" for layout in LAYOUTS.values())]
+    return PathReport((*lines, "  or a file in circulation (.mat, .h5py) is known."), False, ("everything",))
+
+
+def _score(layout: Layout, path: Path) -> int:
+    return sum(place is not None for place in layout.found(path).values())
+
+
+def _likeliest(path: Path) -> Layout | None:
+    best = max(LAYOUTS.values(), key=lambda layout: _score(layout, path) / len(layout.parts))
+    return best if _score(best, path) else None
+
+
+def _has_files(path: Path) -> bool:
+    return path.is_dir() and ((path / "list").is_dir() or any(p.suffix.lower() in ENDINGS for p in path.iterdir()))
+
+
+def _short(layout: Layout) -> str:
+    return ", ".join(part.places[0] for part in layout.parts.values() if not part.optional)
+
+
+def _report(layout: Layout, path: Path) -> PathReport:
+    lines, missing = [f"{path}: {layout.title}"], []
+    for part, place in zip(layout.parts.values(), layout.found(path).values(), strict=True):
+        if place is not None:
+            lines.append(f"  there     {part.what}: {place}")
+        elif part.optional:
+            lines.append(f"  optional  {part.what}: {part.places[0]}, from {part.page}")
+        else:
+            missing.append(part.places[0])
+            lines.append(f"  missing   {part.what}: {part.places[0]}, from {part.page}")
+    if layout is LAYOUTS["nuswide"] and not any(layout.parts[name].find(path) for name in ("tags", "all tags")):
+        missing.append(layout.parts["tags"].places[0])
+        lines.append(f"  missing   tags: {layout.parts['tags'].places[0]}, from {_NUSWIDE_PAGE}")
+    readers = " or ".join(repr(f"{reader}:{path}") for reader in layout.readers)
+    lines.append(f"  complete: read it with load({readers})" if not missing else f"  {len(missing)} missing")
+    return PathReport(tuple(lines), not missing, tuple(missing))
+
+
+# What the readers share.
+
+
+def _is_raw(layout: Layout, path: Path) -> bool:
+    """Whether to read a path as the makers' folder: it is one in part, or it is a folder without a file in circulation."""
+    check(path.exists(), f"path: expected the folder of {layout.title} or a file in circulation, got {path}, which is not there")
+    return path.is_dir() and (_score(layout, path) > 0 or not _has_files(path))
+
+
+@dataclass
+class _Pairs:
+    """What a reader of a folder found, before the split. files: one picture a pair. tags: one text a pair."""
+
+    name: str
+    protocol: BenchmarkProtocol
+    files: list[Path]
+    texts: list[str]
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+    ids: np.ndarray
+    bag: np.ndarray | None = None
+    vocabulary: Vocabulary | None = None
+    query_from: np.ndarray | None = None
+
+
+def _finished(
+    pairs: _Pairs,
+    path: Path,
+    *,
+    resolution: int,
+    query: int | float | None,
+    train: int | float | None,
+    seed: int,
+    own_pair: bool,
+    standardise: bool,
+    words: int,
+    show_progress: bool,
+) -> PairedData:
+    protocol = pairs.protocol
+    whole("resolution", resolution, 16, 1024)
+    parts = fixed_split(
+        pairs.name,
+        pairs.ids,
+        query=protocol.query if query is None else query,
+        train=protocol.train if train is None else train,
+        seed=seed,
+        query_from=pairs.query_from,
+        own_pair=own_pair,
+    )
+    vocabulary, bag = pairs.vocabulary, pairs.bag
+    if bag is None:
+        with progress(2, "Counting words", show_progress) as step:
+            vocabulary = Vocabulary.build([pairs.texts[i] for i in parts["train"]], words)
+            step()
+            bag = vocabulary.bag_of_words(pairs.texts)
+            step()
+    if standardise:
+        bag = standardised(bag, parts["train"])
+    return PairedData(
+        name=pairs.name,
+        images=resized_pictures(pairs.name, pairs.files, resolution, show_progress),
+        text_vectors=bag,
+        parts=parts,
+        labels=pairs.labels,
+        texts=pairs.texts,
+        label_names=pairs.label_names,
+        ids=pairs.ids,
+        vocabulary=vocabulary,
+        own_pair=own_pair,
+        details={"path": str(path), "protocol": protocol.title, "source": protocol.source, "seed": seed, "resolution": resolution},
+    )
+
+
+def _text(file: Path, encoding: str = "utf-8-sig") -> str:
+    try:
+        return file.read_text(encoding=encoding)
+    except OSError as error:
+        raise InputError(f"path: expected the file {file}, which cannot be read ({error})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"path: expected a text file, got {file} ({error})") from error
+
+
+def _told_size(pairs: _Pairs, complete: bool) -> None:
+    if complete and len(pairs.ids) != pairs.protocol.pairs:
+        log.warning("%s: the papers have %s pairs, this folder gives %s", pairs.protocol.title, f"{pairs.protocol.pairs:,}", f"{len(pairs.ids):,}")
+
+
+def _missing_files(files: Sequence[Path], missing: str, what: str) -> np.ndarray:
+    """Which files are there, bool. Errors: `InputError` if some are not, unless they are to be skipped, and if none is there."""
+    there = np.array([file.is_file() for file in files], dtype=bool)
+    lacking = [str(file) for file, found in zip(files, there, strict=True) if not found]
+    check(
+        missing == "skip" or not lacking,
+        f"path: expected {len(files):,} pictures of {what}, {len(lacking):,} are missing, the first {lacking[0] if lacking else ''}; "
+        "pass missing='skip' to leave their pairs out",
+    )
+    check(there.any(), f"path: expected pictures of {what}, got none of {len(files):,}, the first {lacking[0] if lacking else ''}")
+    if lacking:
+        log.warning("%s: %s of %s pairs are left out, since their pictures are missing", what, f"{len(lacking):,}", f"{len(files):,}")
+    return there
+
+
+def _check_missing(missing: str) -> None:
+    check(missing in ("error", "skip"), f"missing: expected one of error, skip, got {missing!r}")
+
+
+# MIRFlickr-25K.
+
+
+def load_mirflickr(
+    path: str | Path,
+    *,
+    subset: str | None = None,
+    least: int = 20,
+    resolution: int = 224,
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    show_progress: bool = True,
+) -> PairedData:
+    """MIRFlickr-25K: photos from Flickr with their tags, 24 labels.
+
+    path: the makers' folder (`mirflickr/` with pictures and `meta/tags/`, beside it `mirflickr25k_annotations_v080/`), or a file in circulation.
+    subset: "20015", pairs with at least one label and one tag of those that at least `least` pictures have (DCMH's set: 2,000 queries, 10,000 to
+    train); or "all" (UGACH's: 5 % queries, the rest is retrieval and training). None is "20015"; a file in circulation is its own subset.
+    Texts are the tags; the bag of words holds 0/1 for the tags that at least `least` pictures have (1,386 with 20), the commonest first.
+    resolution, query, train, seed, own_pair, standardise: as for `matfiles.load_mat`.
+    Errors: `InputError` for what is missing, with its makers' page, and for content that is not the benchmark's.
+    Source: Huiskes and Lew, MIR 2008; Jiang and Li, CVPR 2017.
+    """
+    path = Path(path)
+    layout = LAYOUTS["mirflickr"]
+    options = {"query": query, "train": train, "seed": seed, "own_pair": own_pair, "standardise": standardise, "show_progress": show_progress}
+    if not _is_raw(layout, path):
+        check(subset is None, f"subset: expected none for a file in circulation, got {subset!r}")
+        return load_file(path, "mirflickr", resolution=resolution, **options)
+    check(subset in (None, "20015", "all"), f"subset: expected one of 20015, all, got {subset!r}")
+    whole("least", least, 1)
+    places = layout.required(path)
+    pictures, tags = places["pictures"].parent, places["tags"].parent
+    numbers = sorted(int(m[1]) for p in pictures.iterdir() if (m := re.fullmatch(r"im(\d+)\.jpg", p.name)))
+    texts: list[list[str]] = []
+    with progress(len(numbers), "Reading tags", show_progress) as step:
+        for number in numbers:
+            lines = _text(tags / f"tags{number}.txt").splitlines()
+            texts.append(list(dict.fromkeys(tag for line in lines if (tag := line.strip().lower()))))
+            step()
+    bag, vocabulary = _bag_of_tags(texts, least)
+    labels = _mirflickr_labels(places["labels"].parent, numbers)
+    everything = subset == "all"
+    kept = np.arange(len(numbers)) if everything else np.flatnonzero(bag.any(axis=1) & labels.any(axis=1))
+    check(len(kept) > 0, f"path: expected pictures with a label and a tag in {path}, got none of {len(numbers):,}")
+    pairs = _Pairs(
+        name="mirflickr" if not everything else "mirflickr/all",
+        protocol=MIRFLICKR_ALL if everything else PROTOCOLS["mirflickr"],
+        files=[pictures / f"im{numbers[i]}.jpg" for i in kept],
+        texts=[" ".join(texts[i]) for i in kept],
+        labels=labels[kept],
+        label_names=MIRFLICKR_LABELS,
+        ids=np.array(numbers, dtype=np.int64)[kept],
+        bag=bag[kept],
+        vocabulary=vocabulary,
+    )
+    _told_size(pairs, len(numbers) == MIRFLICKR_ALL.pairs)
+    return _finished(pairs, path, resolution=resolution, words=0, **options)
+
+
+def _bag_of_tags(texts: Sequence[Sequence[str]], least: int) -> tuple[np.ndarray, Vocabulary]:
+    """0/1 for the tags that at least `least` texts hold, float32, the commonest first."""
+    counts = Counter(tag for tags in texts for tag in tags)
+    words = sorted((tag for tag, count in counts.items() if count >= least), key=lambda tag: (-counts[tag], tag))
+    check(words, f"least: expected a tag that at least {least} pictures have, got none among {len(counts):,} tags of {len(texts):,} pictures")
+    column = {word: i for i, word in enumerate(words)}
+    bag = np.zeros((len(texts), len(words)), dtype=np.float32)
+    for row, tags in enumerate(texts):
+        bag[row, [column[tag] for tag in tags if tag in column]] = 1
+    return bag, Vocabulary(tuple(words))
+
+
+def _mirflickr_labels(folder: Path, numbers: Sequence[int]) -> np.ndarray:
+    missing = [name for name in MIRFLICKR_LABELS if not (folder / f"{name}.txt").is_file()]
+    check(not missing, f"path: expected 24 files of labels in {folder}, {', '.join(f'{name}.txt' for name in missing)} missing ({_MIRFLICKR_PAGE})")
+    place = {number: row for row, number in enumerate(numbers)}
+    labels = np.zeros((len(numbers), len(MIRFLICKR_LABELS)), dtype=np.uint8)
+    for column, name in enumerate(MIRFLICKR_LABELS):
+        for line in _text(folder / f"{name}.txt").split():
+            check(
+                line.isascii() and line.isdigit() and int(line) in place, f"path: expected numbers of pictures in {folder / name}.txt, got {line!r}"
+            )
+            labels[place[int(line)], column] = 1
+    return labels
+
+
+# NUS-WIDE.
+
+
+def load_nuswide_tc10(
+    path: str | Path,
+    *,
+    resolution: int = 224,
+    missing: str = "error",
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    show_progress: bool = True,
+) -> PairedData:
+    """NUS-WIDE with its 10 commonest labels: 1 % queries, the rest retrieval and training (UGACH). Else as `load_nuswide_tc21`."""
+    options = {"query": query, "train": train, "seed": seed, "own_pair": own_pair, "standardise": standardise, "show_progress": show_progress}
+    return _load_nuswide(path, "nuswide-tc10", resolution, missing, options)
+
+
+def load_nuswide_tc21(
+    path: str | Path,
+    *,
+    resolution: int = 224,
+    missing: str = "error",
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    show_progress: bool = True,
+) -> PairedData:
+    """NUS-WIDE with its 21 commonest labels: photos from Flickr with a bag of 1,000 tags; 2,100 queries, 10,500 to train.
+
+    path: the makers' folder (`ImageList/`, `Groundtruth/AllLabels/`, `NUS_WID_Tags/`, pictures in `Flickr/`), or a file in circulation.
+    Kept are pairs with at least one of the labels and one of the tags. The tag vectors are those of `AllTags1k.txt`, as DCMH has them; without
+    that file they are made of `All_Tags.txt`, which differs in some rows.
+    missing: "error", or "skip" to leave out pairs whose picture is not there: many copies of the set are incomplete.
+    resolution, query, train, seed, own_pair, standardise: as for `matfiles.load_mat`. 195,834 pictures at 224 need 30 GB of cache.
+    Errors: `InputError` for what is missing, with its makers' page, and for files whose lengths disagree.
+    Source: Chua et al., CIVR 2009; Jiang and Li, CVPR 2017.
+    """
+    options = {"query": query, "train": train, "seed": seed, "own_pair": own_pair, "standardise": standardise, "show_progress": show_progress}
+    return _load_nuswide(path, "nuswide-tc21", resolution, missing, options)
+
+
+def _load_nuswide(given: str | Path, name: str, resolution: int, missing: str, options: dict[str, Any]) -> PairedData:
+    path, layout, protocol = Path(given), LAYOUTS["nuswide"], PROTOCOLS[name]
+    _check_missing(missing)
+    if not _is_raw(layout, path):
+        return load_file(path, name, resolution=resolution, **options)
+    places = layout.required(path)
+    listed = [line.strip().replace("\\", "/") for line in _text(places["list"]).splitlines() if line.strip()]
+    label_names, labels = _nuswide_labels(places, len(listed), protocol.labels, options["show_progress"])
+    words = tuple(_text(places["words"]).split())
+    check(
+        len(words) == len(set(words)) > 0,
+        f"path: expected different tags in {places['words']}, got {len(words)}, {len(set(words))} of them different",
+    )
+    bag = _nuswide_tags(places, len(listed), words, options["show_progress"])
+    kept = np.flatnonzero(labels.any(axis=1) & bag.any(axis=1))
+    check(len(kept) > 0, f"path: expected pairs with a label and a tag in {path}, got none of {len(listed):,}")
+    files = [_nuswide_picture(places["pictures"], listed[i]) for i in kept]
+    there = _missing_files(files, missing, protocol.title)
+    kept, files = kept[there], [file for file, found in zip(files, there, strict=True) if found]
+    pairs = _Pairs(
+        name=name,
+        protocol=protocol,
+        files=files,
+        texts=[" ".join(words[j] for j in np.flatnonzero(bag[i])) for i in kept],
+        labels=labels[kept],
+        label_names=label_names,
+        ids=kept.astype(np.int64),
+        bag=bag[kept].astype(np.float32),
+        vocabulary=Vocabulary(words),
+    )
+    _told_size(pairs, len(listed) == 269648 and bool(there.all()))
+    return _finished(pairs, path, resolution=resolution, words=0, **options)
+
+
+def _nuswide_picture(folder: Path, name: str) -> Path:
+    """Where a picture of the list lies: in its concept's folder, or all pictures in one."""
+    nested, flat = folder / name, folder / name.rsplit("/", 1)[-1]
+    return flat if not nested.is_file() and flat.is_file() else nested
+
+
+def _nuswide_labels(places: dict[str, Path], n: int, count: int, show_progress: bool) -> tuple[tuple[str, ...], np.ndarray]:
+    """The `count` commonest concepts, in alphabetical order, and the labels, uint8, shape (n, count)."""
+    folder = places["labels"]
+    files = {m[1]: p for p in sorted(folder.iterdir()) if (m := re.fullmatch(r"Labels_(.+)\.txt", p.name))}
+    if "concepts" in places:
+        missing = [name for name in _text(places["concepts"]).split() if name not in files]
+        check(
+            not missing, f"path: expected Labels_{missing[0] if missing else ''}.txt in {folder}, as {places['concepts'].name} says ({_NUSWIDE_PAGE})"
+        )
+    check(len(files) >= count, f"path: expected at least {count} files Labels_NAME.txt in {folder}, got {len(files)} ({_NUSWIDE_PAGE})")
+    columns: dict[str, np.ndarray] = {}
+    with progress(len(files), "Reading labels", show_progress) as step:
+        for name, file in files.items():
+            values = _text(file).split()
+            check(len(values) == n, f"path: expected {n:,} lines in {file}, one a picture of {places['list'].name}, got {len(values):,}")
+            bad = next((value for value in values if value not in ("0", "1")), None)
+            check(bad is None, f"path: expected 0 and 1 in {file}, got {bad!r}")
+            columns[name] = np.array(values, dtype="U1") == "1"
+            step()
+    commonest = sorted(columns, key=lambda name: (-int(columns[name].sum()), name))[:count]
+    names = tuple(sorted(commonest))
+    return names, np.column_stack([columns[name] for name in names]).astype(np.uint8)
+
+
+def _nuswide_tags(places: dict[str, Path], n: int, words: tuple[str, ...], show_progress: bool) -> np.ndarray:
+    """Which of the words each pair has, uint8, shape (n, words)."""
+    check(
+        "tags" in places or "all tags" in places,
+        f"path: expected NUS_WID_Tags/AllTags1k.txt or NUS_WID_Tags/All_Tags.txt, got none of them ({_NUSWIDE_PAGE})",
+    )
+    bag = np.zeros((n, len(words)), dtype=np.uint8)
+    file = places.get("tags") or places["all tags"]
+    column = {word: i for i, word in enumerate(words)}
+    row = 0
+    with file.open("rb") as lines, progress(n, "Reading tags", show_progress) as step:
+        for line in lines:
+            if not line.strip():
+                continue
+            check(row < n, f"path: expected {n:,} lines in {file}, one a picture of {places['list'].name}, got more")
+            if "tags" in places:
+                digits = np.frombuffer(b"".join(line.split()), dtype=np.uint8)
+                good = len(digits) == len(words) and bool(((digits == 48) | (digits == 49)).all())
+                check(good, f"path: expected {len(words)} times 0 or 1 in line {row + 1} of {file}, got {line[:40]!r}")
+                bag[row] = digits - 48
+            else:
+                tags = line.decode("utf-8", "replace").split()[1:]  # the first is the picture's number
+                bag[row, [column[tag] for tag in tags if tag in column]] = 1
+            row += 1
+            step()
+    check(row == n, f"path: expected {n:,} lines in {file}, one a picture of {places['list'].name}, got {row:,}")
+    return bag
+
+
+# MS COCO 2014.
+
+
+def load_coco(
+    path: str | Path,
+    *,
+    words: int = _COCO_WORDS,
+    resolution: int = 224,
+    missing: str = "error",
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    show_progress: bool = True,
+) -> PairedData:
+    """MS COCO 2014: photos with five captions, joined to one text, and 80 labels; 5,000 queries from the validation part, 10,000 to train.
+
+    path: the makers' folder (`annotations/` with captions and instances of train and val, `train2014/`, `val2014/`), or a file in circulation.
+    Captions and labels are joined on the image's id. Pictures without a label are left out: nothing is relevant to them.
+    words: size of the vocabulary, which is made of the training texts. missing: "error", or "skip" to leave out pairs without a picture.
+    resolution, query, train, seed, own_pair, standardise: as for `matfiles.load_mat`. The two largest files take about 1 GB of memory to read.
+    Errors: `InputError` for what is missing, with its makers' page, and for files that are not COCO's.
+    Source: Lin et al., ECCV 2014; Li et al., CVPR 2018.
+    """
+    path, layout = Path(path), LAYOUTS["coco"]
+    _check_missing(missing)
+    whole("words", words, 1)
+    options = {"query": query, "train": train, "seed": seed, "own_pair": own_pair, "standardise": standardise, "show_progress": show_progress}
+    if not _is_raw(layout, path):
+        return load_file(path, "coco", resolution=resolution, words=words, **options)
+    places = layout.required(path)
+    files: list[Path] = []
+    ids: list[int] = []
+    texts: list[str] = []
+    held: list[set[int]] = []
+    validation: list[bool] = []
+    categories: dict[int, str] = {}
+    with progress(4, "Reading captions and labels", show_progress) as step:
+        for part in ("train", "val"):
+            captions, label_file = places[f"captions {part}"], places[f"instances {part}"]
+            told = _coco_file(captions, "caption")
+            step()
+            labelled = _coco_file(label_file, "category_id")
+            step()
+            names = {item["id"]: item["name"] for item in labelled["categories"]}
+            check(not categories or categories == names, f"path: expected the same categories in train and val, got others in {label_file}")
+            categories = names
+            by_image: dict[int, list[str]] = defaultdict(list)
+            for image, caption in told["annotations"]:
+                by_image[image].append(" ".join(str(caption).split()))
+            labels_of: dict[int, set[int]] = defaultdict(set)
+            for image, category in labelled["annotations"]:
+                check(category in names, f"path: expected categories of its own list in {label_file}, got {category!r}")
+                labels_of[image].add(category)
+            for image in sorted(told["images"], key=lambda item: item["id"]):
+                number = image["id"]
+                check(number in by_image, f"path: expected a caption of each picture in {captions}, got none of picture {number}")
+                if number in labels_of:
+                    ids.append(number)
+                    files.append(places[f"pictures {part}"] / image["file_name"])
+                    texts.append(" ".join(by_image[number]))
+                    held.append(labels_of[number])
+                    validation.append(part == "val")
+    check(len(ids) > 0, f"path: expected pictures with captions and labels in {path}, got none: the files share no image id")
+    order = sorted(categories)
+    place = {category: column for column, category in enumerate(order)}
+    labels = np.zeros((len(ids), len(order)), dtype=np.uint8)
+    for row, found in enumerate(held):
+        labels[row, [place[category] for category in found]] = 1
+    there = _missing_files(files, missing, "MS COCO")
+    rows = np.flatnonzero(there)
+    pairs = _Pairs(
+        name="coco",
+        protocol=PROTOCOLS["coco"],
+        files=[files[i] for i in rows],
+        texts=[texts[i] for i in rows],
+        labels=labels[rows],
+        label_names=tuple(categories[c] for c in order),
+        ids=np.array(ids, dtype=np.int64)[rows],
+        query_from=np.array(validation)[rows],
+    )
+    return _finished(pairs, path, resolution=resolution, words=words, **options)
+
+
+def _coco_file(file: Path, wanted: str) -> dict[str, Any]:
+    """images, annotations as (image id, wanted), and categories of a COCO file. Outlines, which fill most of it, are dropped while it is read."""
+
+    def slim(item: dict[str, Any]) -> Any:
+        return (item["image_id"], item[wanted]) if "image_id" in item and wanted in item else item
+
+    try:
+        with file.open(encoding="utf-8") as stream:
+            found = json.load(stream, object_hook=slim)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"path: expected JSON in {file}, which cannot be read ({error})") from error
+    keys = ("annotations",) + (("categories",) if wanted == "category_id" else ("images",))
+    good = isinstance(found, dict) and all(isinstance(found.get(key), list) for key in keys)
+    check(
+        good, f"path: expected lists of {' and '.join(keys)} in {file}, got {', '.join(found) if isinstance(found, dict) else type(found).__name__}"
+    )
+    bad = next((item for item in found["annotations"] if not (isinstance(item, tuple) and isinstance(item[0], int))), None)
+    check(bad is None, f"path: expected annotations with image_id and {wanted} in {file}, got {str(bad)[:80]}")
+    for key, fields in {"images": ("id", "file_name"), "categories": ("id", "name")}.items():
+        if key in keys:
+            bad = next(
+                (item for item in found[key] if not (isinstance(item, dict) and set(fields) <= set(item) and isinstance(item["id"], int))), None
+            )
+            check(bad is None, f"path: expected {key} with {' and '.join(fields)} in {file}, got {str(bad)[:80]}")
+    return found
+
+
+# IAPR TC-12.
+
+
+def load_iapr(
+    path: str | Path,
+    *,
+    words: int = 2912,
+    resolution: int = 224,
+    missing: str = "error",
+    query: int | float | None = None,
+    train: int | float | None = None,
+    seed: int = 0,
+    own_pair: bool = False,
+    standardise: bool = False,
+    show_progress: bool = True,
+) -> PairedData:
+    """IAPR TC-12: photos with an English description, and the labels of SAIAPR TC-12's regions (255); 2,000 queries, 10,000 to train.
+
+    path: a folder with `images/NN/ID.jpg`, `annotations_complete_eng/NN/ID.eng` and `saiapr_tc-12/NN/labels.txt`, or a file in circulation.
+    Kept are pictures with a description and a label. words: size of the vocabulary, which is made of the training texts (2,912 in the papers).
+    missing: "error", or "skip" to leave out pairs without a picture. Others: as for `matfiles.load_mat`.
+    Errors: `InputError` for what is missing, with its makers' page, and for content that is not the benchmark's.
+    Source: Grubinger et al., OntoImage 2006; Escalante et al., CVIU 2010.
+    """
+    path, layout = Path(path), LAYOUTS["iapr"]
+    _check_missing(missing)
+    whole("words", words, 1)
+    options = {"query": query, "train": train, "seed": seed, "own_pair": own_pair, "standardise": standardise, "show_progress": show_progress}
+    if not _is_raw(layout, path):
+        return load_file(path, "iapr", resolution=resolution, words=words, **options)
+    places = layout.required(path)
+    held = _iapr_labels(places["labels"])
+    described = {int(p.stem): p for p in sorted(places["texts"].glob("*/*.eng")) if p.stem.isdigit()}
+    both = sorted(held.keys() & described.keys())
+    check(
+        both, f"path: expected pictures with a description and a label in {path}, got {len(described):,} descriptions and {len(held):,} with labels"
+    )
+    files, texts = [], []
+    with progress(len(both), "Reading descriptions", show_progress) as step:
+        for number in both:
+            text = _text(described[number], "latin-1")
+            found = re.search(r"<DESCRIPTION>(.*?)</DESCRIPTION>", text, re.DOTALL | re.IGNORECASE)
+            check(found is not None, f"path: expected <DESCRIPTION> in {described[number]}, got {text[:40]!r}")
+            texts.append(" ".join(html.unescape(found[1]).split()))  # type: ignore[index]
+            files.append(places["pictures"] / described[number].parent.name / f"{number}.jpg")
+            step()
+    order = sorted(set().union(*(held[number] for number in both)))
+    place = {label: column for column, label in enumerate(order)}
+    labels = np.zeros((len(both), len(order)), dtype=np.uint8)
+    for row, number in enumerate(both):
+        labels[row, [place[label] for label in held[number]]] = 1
+    names = _iapr_names(places.get("names"))
+    rows = np.flatnonzero(_missing_files(files, missing, "IAPR TC-12"))
+    pairs = _Pairs(
+        name="iapr",
+        protocol=PROTOCOLS["iapr"],
+        files=[files[i] for i in rows],
+        texts=[texts[i] for i in rows],
+        labels=labels[rows],
+        label_names=tuple(names.get(label, f"label {label}") for label in order),
+        ids=np.array(both, dtype=np.int64)[rows],
+    )
+    return _finished(pairs, path, resolution=resolution, words=words, **options)
+
+
+def _iapr_labels(folder: Path) -> dict[int, set[int]]:
+    """The labels of each picture by number. Lines hold the number of the picture, of the region and of the label."""
+    held: dict[int, set[int]] = defaultdict(set)
+    files = sorted(folder.glob("*/labels.txt"))
+    check(files, f"path: expected NN/labels.txt in {folder}, got none ({_SAIAPR_PAGE})")
+    for file in files:
+        for number, line in enumerate(_text(file, "latin-1").splitlines(), start=1):
+            if line.strip():
+                parts = line.split()
+                good = len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts)
+                check(good, f"path: expected the numbers of picture, region and label in line {number} of {file}, got {line[:40]!r}")
+                held[int(parts[0])].add(int(parts[2]))
+    return held
+
+
+def _iapr_names(file: Path | None) -> dict[int, str]:
+    """Names of labels: lines with a number and a name."""
+    if file is None:
+        return {}
+    lines = [line.split(maxsplit=1) for line in _text(file, "latin-1").splitlines() if line.strip()]
+    return {int(line[0]): line[1].strip() for line in lines if len(line) == 2 and line[0].isdigit()}
+
+
+# Wikipedia.
+
+
+def load_wikipedia(path: str | Path, *, standardise: bool = True, show_progress: bool = True) -> PairedData:
+    """Wikipedia: 2,866 pairs of SIFT histograms and topics of a text, ten labels, one each; 693 queries, 2,173 to search and to learn from.
+
+    path: the makers' folder (`raw_features.mat` and the lists `trainset_txt_img_cat.list` and `testset_txt_img_cat.list`), or `wikiData.mat`.
+    standardise: z-score pictures and texts with the training part's mean and deviation (raw histograms do not train).
+    Errors: `InputError` for what is missing, with its makers' page, and for lists that do not have a line a pair.
+    Source: Rasiwasia et al., ACM MM 2010.
+    """
+    path, layout = Path(path), LAYOUTS["wikipedia"]
+    if not _is_raw(layout, path):
+        if path.is_dir():
+            found = recognise(path)
+            path = found.path
+        return _load_wikidata(path, standardise=standardise)
+    places = layout.required(path)
+    container = open_container(places["features"])
+    keys = ("I_tr", "T_tr", "I_te", "T_te")
+    missing = [key for key in keys if key not in container.entries]
+    check(not missing, f"path: expected the keys {', '.join(keys)}, {', '.join(missing)} missing. Found: {container.listing()}")
+    arrays = {}
+    with progress(len(keys), "Reading features", show_progress) as step:
+        for key in keys:
+            entry = container.entries[key]
+            check(entry.kind == "numbers" and len(entry.shape) == 2, f"path: expected {key} as a matrix of numbers. Found: {container.listing()}")
+            arrays[key] = matrix(_Piece(container, entry, (1, 0) if container.kind.startswith("MATLAB v7.3") else (0, 1)))
+            step()
+    classes = {}
+    for end, part in (("tr", "train"), ("te", "test")):
+        classes[end] = _wikipedia_list(places[part])
+        counts = {key: len(arrays[key]) for key in (f"I_{end}", f"T_{end}")} | {places[part].name: len(classes[end])}
+        check(len(set(counts.values())) == 1, f"path: expected as many pictures as texts and labels in {path}, got {counts}")
+    for key in ("I", "T"):
+        widths = [arrays[f"{key}_{end}"].shape[1] for end in ("tr", "te")]
+        check(widths[0] == widths[1], f"path: expected {key}_tr and {key}_te of the same width, got {widths}. Found: {container.listing()}")
+    labels = np.concatenate(binary_labels([classes["tr"], classes["te"]], f"the lists in {path}"))
+    n, m = len(classes["tr"]), len(classes["te"])
+    train = np.arange(n)
+    both = {key: np.concatenate([arrays[f"{key}_tr"], arrays[f"{key}_te"]]) for key in ("I", "T")}
+    if standardise:
+        both = {key: standardised(values, train) for key, values in both.items()}
+    return PairedData(
+        name="wikipedia",
+        images=both["I"],
+        text_vectors=both["T"],
+        parts={"query": np.arange(n, n + m), "retrieval": train, "train": train},
+        labels=labels,
+        label_names=WIKIPEDIA_TOPICS if labels.shape[1] == len(WIKIPEDIA_TOPICS) else (),
+        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source},
+    )
+
+
+def _wikipedia_list(file: Path) -> np.ndarray:
+    """The class numbers of a list, shape (n, 1). Lines hold the text's name, the picture's name and the class."""
+    numbers = []
+    for number, line in enumerate(_text(file, "latin-1").splitlines(), start=1):
+        if line.strip():
+            parts = line.split()
+            good = len(parts) == 3 and parts[2].isascii() and parts[2].isdigit()
+            check(good, f"path: expected text, picture and class number in line {number} of {file}, got {line[:60]!r}")
+            numbers.append(int(parts[2]))
+    check(numbers, f"path: expected at least one line in {file}, got none")
+    return np.array(numbers, dtype=np.float32)[:, None]
