@@ -38,7 +38,7 @@ class SSAHConfig:
 
     Networks. backbone: "scenenet" (frozen; vectors pass as they are), "features" (vectors only), "cnn-f" or "vgg19". weights: path of the
     backbone's, None starts it untrained. train_backbone: whether CNN-F or VGG-19 is trained. side: of their pictures. input_scaling: "none", or
-    "length", every picture's and text's vector scaled to the length √(its width). image_hidden, text_hidden, label_hidden: units of the layer
+    "l2", every picture's and text's vector scaled to the length 1. image_hidden, text_hidden, label_hidden: units of the layer
     before the semantic features, 0 for none. width: of the semantic features, s. local_response_norm: after that layer. pools: the windows of
     the multi-scale fusion, () for none. pool_scale: "positive", or the code's "relu", which can die.
     Losses. similarity: S of a pair that shares a label. pair_loss: "likelihood", or the code's "squared". pair_weights: "equal",
@@ -102,7 +102,7 @@ class SSAHConfig:
 
     def __post_init__(self) -> None:
         one_of("backbone", self.backbone, ("scenenet", "features", *BACKBONES))
-        one_of("input_scaling", self.input_scaling, ("none", "length"))
+        one_of("input_scaling", self.input_scaling, ("none", "l2"))
         one_of("pool_scale", self.pool_scale, ("positive", "relu"))
         one_of("pair_loss", self.pair_loss, KINDS)
         one_of("pair_weights", self.pair_weights, ("equal", "balanced"))
@@ -314,7 +314,7 @@ class SSAH(CrossModalHasher):
         if self.config.input_scaling == "none" or x.ndim == 4:
             return x
         length = np.linalg.norm(x, axis=1, keepdims=True)
-        return (x * (x.shape[1] ** 0.5 / np.where(length > 0, length, 1))).astype(np.float32)
+        return (x / np.where(length > 0, length, 1)).astype(np.float32)
 
     @torch.no_grad()
     def _by_chunks(self, name: str, x: np.ndarray, what: Any) -> np.ndarray:
