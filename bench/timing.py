@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import multiprocessing
 import re
 import resource
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,13 @@ def peak_memory(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> P
 
 
 def _peak_here(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> Peak:
+    threadpool_limits(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     work = prepare(*arguments)
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what preparing has freed, and the work would use it unseen
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again at what is held now
     before = _resident("VmRSS")
     work()

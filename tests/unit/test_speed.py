@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench import growth
 from bench import jobs as module
+from bench.growth import Point, Study, studies
 from bench.jobs import TINY, Agreement, Bar, Outcome, jobs
 from bench.speed import report
-from bench.timing import Contestant, Times, digits, peak_memory, race
+from bench.timing import Contestant, Peak, Times, digits, peak_memory, race
 
 CASES = [(name, number) for name, found in jobs(TINY).items() for number in range(len(found)) if name != "start"]
 
@@ -85,3 +89,39 @@ def test_peak_memory() -> None:
     if peak is None:
         pytest.skip("this system does not tell the peak of a process")
     assert 85 < peak.over < 110 and peak.total > peak.over + 40
+
+
+def filled(size: int) -> Callable[[], float]:
+    """Preparing frees in small pieces what the work will need; the work must be seen all the same."""
+    pieces = [np.ones(2**16, dtype=np.uint8) for _ in range(16 * size)]
+    del pieces
+    return lambda: float(sum(piece[0] for piece in [np.ones(2**16, dtype=np.uint8) for _ in range(16 * size)]))
+
+
+def test_peak_memory_sees_what_reuses_freed_memory() -> None:
+    peak = peak_memory(filled, 60)
+    if peak is None:
+        pytest.skip("this system does not tell the peak of a process")
+    assert 55 < peak.over < 80
+
+
+@pytest.mark.parametrize("study", studies(full=True), ids=lambda study: study.name)
+def test_growth_measures_every_line_and_draws_it(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {line: sizes[:2] for line, sizes in study.ways.items()}
+    shrunk = replace(study, ways={line: [size // 16 for size in sizes] for line, sizes in small.items()})
+    monkeypatch.setattr(growth, "peak_memory", lambda *_: Peak(3.0, 4.0))
+    steps: list[str] = []
+    points = shrunk.measure(1, lambda n, note: steps.append(note))
+    assert {(point.line, point.size) for point in points} == {(line, size) for line, sizes in shrunk.ways.items() for size in sizes}
+    assert len(steps) == len(points) and all(point.seconds >= 0 and point.megabytes == 3.0 for point in points)
+    growth.plot(shrunk, points, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    text = growth.section(shrunk, points)
+    assert all(f"| {line} |" in text for line in study.ways) and "/ 3.00" in text and f"growth_{study.name}.png" in text
+
+
+def test_growth_without_memory_figures(tmp_path: Path) -> None:
+    study = replace(studies(full=False)[1], ways={"cmhkit": [4, 8]})
+    points = [Point("cmhkit", size, size / 1000, None) for size in (4, 8)]
+    growth.plot(study, points, tmp_path / "plot.png")
+    assert "| cmhkit | 4.00 | 8.00 |" in growth.section(study, points)
