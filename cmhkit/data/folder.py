@@ -40,6 +40,8 @@ _COLUMNS = ("file", "text", "labels")
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 # Formats that Pillow hands to another program, or knows without reading them.
 _NO_PICTURES = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+# Endings of pictures that Pillow does not read by itself; they are listed, not passed over.
+_UNREAD = {".heic", ".heif", ".svg", ".eps", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 # Pictures up to this many bytes are held in memory.
 _IN_MEMORY = 2**28
 # Of the cache's files.
@@ -93,7 +95,7 @@ def _listed(found: Iterable[tuple[str, str]]) -> list[str]:
     lines = []
     for reason, names in sorted(files.items(), key=lambda item: -len(item[1])):
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        lines.append(f"  {len(names):,} {reason}: {', '.join(names[:_NAMED])}{more}")
+        lines.append(f"  {reason} ({len(names):,}): {', '.join(names[:_NAMED])}{more}")
     return lines
 
 
@@ -228,7 +230,11 @@ def _scan(root: Path) -> _Found:
             path = Path(folder) / name
             relative = _composed(path.relative_to(root).as_posix())
             ending = path.suffix.lower()
-            if ending in endings:
+            if ending in _UNREAD:
+                found.skipped.append((relative, "a format that Pillow does not read by itself"))
+            elif ending in endings and not path.is_file():
+                found.skipped.append((relative, "no file, or a link to none"))
+            elif ending in endings:
                 found.pictures[relative] = path
             elif ending == ".txt":
                 found.texts[relative] = path
@@ -301,20 +307,20 @@ def _with_sidecars(found: _Found, encoding: str) -> list[_Pair]:
     for file in found.pictures:
         beside = _sidecar(found, file)
         if beside is None:
-            found.skipped.append((file, "without a .txt file"))
+            found.skipped.append((file, "no .txt file beside it"))
             continue
         try:
             text = _decoded(beside.read_bytes(), encoding).strip()
         except UnicodeDecodeError:
-            found.skipped.append((file, f"with a .txt file that is not {encoding}"))
+            found.skipped.append((file, f"its .txt file is not {encoding}"))
             continue
         except OSError:
-            found.skipped.append((file, "with a .txt file that cannot be opened"))
+            found.skipped.append((file, "its .txt file cannot be opened"))
             continue
         if text:
             pairs.append(_Pair(file, text, (_holder(file),) if _holder(file) else ()))
         else:
-            found.skipped.append((file, "with an empty text"))
+            found.skipped.append((file, "empty text"))
     return pairs
 
 
@@ -325,7 +331,7 @@ def _with_folders(found: _Found) -> list[_Pair]:
         if holder:
             pairs.append(_Pair(file, re.sub(r"[/_-]+", " ", holder), (holder,)))
         else:
-            found.skipped.append((file, "in no folder of its own"))
+            found.skipped.append((file, "in no folder whose name could be its text"))
     return pairs
 
 
@@ -335,7 +341,7 @@ def _with_table(found: _Found, name: str, encoding: str) -> tuple[list[_Pair], s
     pairs: dict[str, _Pair] = {}
     for line, row in rows:
         if len(row) != len(header):
-            found.skipped.append((f"{name}, line {line}", f"with another number of fields than the {len(header)} of the first line"))
+            found.skipped.append((f"{name}, line {line}", f"another number of fields than the {len(header)} of the first line"))
             continue
         file, text = _composed(row[place["file"]].strip().replace("\\", "/")).removeprefix("./"), row[place["text"]].strip()
         labels = tuple(re.split(r"[;|,]", _composed(row[place["labels"]]))) if "labels" in place else ()
@@ -343,7 +349,7 @@ def _with_table(found: _Found, name: str, encoding: str) -> tuple[list[_Pair], s
         if file not in found.pictures:
             found.skipped.append((f"{file or '(no name)'} ({name}, line {line})", "in the table, but no picture of the folder"))
         elif not text:
-            found.skipped.append((f"{file} ({name}, line {line})", "with an empty text"))
+            found.skipped.append((f"{file} ({name}, line {line})", "empty text"))
         elif file in pairs:
             pair = pairs[file]
             pair.text = pair.text if text in pair.text.split("\n") else f"{pair.text}\n{text}"
@@ -435,7 +441,7 @@ def _read_pictures(
                     digests.append(hashlib.file_digest(file, "sha256").digest())
                 there.append(pair)
             except OSError as error:
-                found.skipped.append((pair.file, f"that cannot be opened ({error.strerror})"))
+                found.skipped.append((pair.file, f"cannot be opened ({error.strerror})"))
             step()
     if not there:
         return np.zeros((0, side, side, 3), dtype=np.uint8), [], []
@@ -489,18 +495,18 @@ def read_photo(path: Path, side: int, resize: str = "letterbox") -> tuple[np.nda
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_formats()) as opened:
-                remark = "of which the first picture was taken" if _several(opened) else ""
+                remark = "several pictures in one file, of which the first was taken" if _several(opened) else ""
                 opened.draft("RGB", (2 * side, 2 * side))  # a large JPEG is decoded at a fraction of its size
                 image = _eight_bits(ImageOps.exif_transpose(opened))
                 return np.asarray(_square(image, side, resize)), remark
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        raise InputError(f"of more than {limit:.0f} million pixels, Pillow's limit") from error
+        raise InputError(f"more than {limit:.0f} million pixels, Pillow's limit") from error
     except UnidentifiedImageError as error:
-        raise InputError("that is no picture Pillow knows") from error
+        raise InputError("no picture that Pillow knows") from error
     except Exception as error:  # Pillow has no one error for a file that it cannot read
         cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
-        raise InputError("that is cut off" if cut else f"that is broken ({type(error).__name__})") from error
+        raise InputError("cut off" if cut else f"broken ({type(error).__name__})") from error
 
 
 def _several(image: Image.Image) -> bool:
