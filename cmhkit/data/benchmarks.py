@@ -44,16 +44,28 @@ _NUSWIDE_WORDS, _COCO_WORDS = 1000, 2000
 
 @dataclass(frozen=True)
 class Needed:
-    """One part of a makers' folder. places: where it can be, below the folder; the first is the makers' own. page: where they publish it."""
+    """One part of a makers' folder. places: where it can be, below the folder; the first is the makers' own. page: where they publish it.
+
+    files: how many files (a pattern below the place, or below the folder of a file) the published part has.
+    """
 
     what: str
     places: tuple[str, ...]
     page: str
     optional: bool = False
+    files: tuple[str, int] | None = None
 
     def find(self, root: Path) -> Path | None:
         """The place that exists, or None."""
         return next((root / place for place in self.places if (root / place).exists()), None)
+
+    def counted(self, place: Path) -> str:
+        """How many of its files are there, as text for a report."""
+        if self.files is None:
+            return ""
+        pattern, published = self.files
+        found = sum(1 for _ in (place if place.is_dir() else place.parent).glob(pattern))
+        return f", {found:,} of {published:,} files"
 
 
 @dataclass(frozen=True)
@@ -98,8 +110,8 @@ LAYOUTS = {
         "MIRFlickr-25K",
         ("mirflickr",),
         {
-            "pictures": Needed("pictures", _below("mirflickr", "", "mirflickr25k", name="im1.jpg"), _MIRFLICKR_PAGE),
-            "tags": Needed("tags", _below("mirflickr", "", "mirflickr25k", name="meta/tags/tags1.txt"), _MIRFLICKR_PAGE),
+            "pictures": Needed("pictures", _below("mirflickr", "", "mirflickr25k", name="im1.jpg"), _MIRFLICKR_PAGE, files=("im*.jpg", 25000)),
+            "tags": Needed("tags", _below("mirflickr", "", "mirflickr25k", name="meta/tags/tags1.txt"), _MIRFLICKR_PAGE, files=("tags*.txt", 25000)),
             "labels": Needed(
                 "labels",
                 _below(
@@ -114,12 +126,12 @@ LAYOUTS = {
         ("nuswide-tc10", "nuswide-tc21"),
         {
             "list": Needed("list of pictures", _below("ImageList", "", name="Imagelist.txt"), _NUSWIDE_PAGE),
-            "labels": Needed("labels", _below("Groundtruth", "", name="AllLabels"), _NUSWIDE_PAGE),
+            "labels": Needed("labels", _below("Groundtruth", "", name="AllLabels"), _NUSWIDE_PAGE, files=("Labels_*.txt", 81)),
             "tags": Needed("tag vectors", _below("NUS_WID_Tags", "", name="AllTags1k.txt"), _NUSWIDE_PAGE, optional=True),
             "all tags": Needed("tags as words", _below("NUS_WID_Tags", "", name="All_Tags.txt"), _NUSWIDE_PAGE, optional=True),
             "words": Needed("the 1,000 tags", _below("NUS_WID_Tags", "", "ConceptsList", name="TagList1k.txt"), _NUSWIDE_PAGE),
             "concepts": Needed("names of the labels", _below("ConceptsList", "", name="Concepts81.txt"), _NUSWIDE_PAGE, optional=True),
-            "pictures": Needed("pictures", ("Flickr", "images", "image"), _NUSWIDE_PAGE),
+            "pictures": Needed("pictures", ("Flickr", "images", "image"), _NUSWIDE_PAGE, files=("**/*.jpg", 269648)),
         },
     ),
     "coco": Layout(
@@ -130,14 +142,17 @@ LAYOUTS = {
             for what in ("captions", "instances")
             for part in ("train", "val")
         }
-        | {f"pictures {part}": Needed(f"pictures, {part}", _below("", "images", name=f"{part}2014"), _COCO_PAGE) for part in ("train", "val")},
+        | {
+            f"pictures {part}": Needed(f"pictures, {part}", _below("", "images", name=f"{part}2014"), _COCO_PAGE, files=("*.jpg", published))
+            for part, published in (("train", 82783), ("val", 40504))
+        },
     ),
     "iapr": Layout(
         "IAPR TC-12",
         ("iapr",),
         {
-            "pictures": Needed("pictures", _below("", "iaprtc12", name="images"), _IAPR_PAGE),
-            "texts": Needed("descriptions", _below("", "iaprtc12", name="annotations_complete_eng"), _IAPR_PAGE),
+            "pictures": Needed("pictures", _below("", "iaprtc12", name="images"), _IAPR_PAGE, files=("*/*.jpg", 20000)),
+            "texts": Needed("descriptions", _below("", "iaprtc12", name="annotations_complete_eng"), _IAPR_PAGE, files=("*/*.eng", 20000)),
             "labels": Needed("labels (SAIAPR TC-12)", _below("", "saiaprtc12ok/benchmark", "benchmark", name="saiapr_tc-12"), _SAIAPR_PAGE),
             "names": Needed(
                 "names of the labels",
@@ -213,7 +228,7 @@ def _report(layout: Layout, path: Path) -> PathReport:
     lines, missing = [f"{path}: {layout.title}"], []
     for part, place in zip(layout.parts.values(), layout.found(path).values(), strict=True):
         if place is not None:
-            lines.append(f"  there     {part.what}: {place}")
+            lines.append(f"  there     {part.what}: {place}{part.counted(place)}")
         elif part.optional:
             lines.append(f"  optional  {part.what}: {part.places[0]}, from {part.page}")
         else:

@@ -7,6 +7,7 @@ is a plain NumPy array; `part` cuts without reading. `resized_pictures` turns pi
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -235,7 +236,7 @@ def rearranged(path: Path, key: str, axes: Sequence[int], show_progress: bool = 
                 write(source.read(start, stop))
                 step(stop - start)
 
-    folder = cache.checked_folder(f"pictures-{path.stem}", {**made_from, "key": key, "axes": list(axes)}, build)
+    folder = cache.checked_folder(f"pictures-{file_name(path.stem)}", {**made_from, "key": key, "axes": list(axes)}, build)
     return LargePictures(NpyPictures(folder / "images.npy"))
 
 
@@ -267,7 +268,7 @@ def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_pro
                 write(read_picture(file, resolution))
                 step()
 
-    folder = cache.checked_folder(f"pictures-{name}", key, build)
+    folder = cache.checked_folder(f"pictures-{file_name(name)}", key, build)
     return LargePictures(NpyPictures(folder / "images.npy"))
 
 
@@ -286,6 +287,11 @@ def read_picture(file: Path, resolution: int) -> np.ndarray:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"path: expected a picture, got {file}, which cannot be read ({type(error).__name__}: {error})") from error
     return np.asarray(small)
+
+
+def file_name(name: str) -> str:
+    """A name with nothing in it that a file system objects to, at most 40 letters."""
+    return re.sub(r"[^\w.-]+", "-", name)[:40] or "data"
 
 
 def room(needed: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cmhkit.data import cache
+from cmhkit.data.large import file_name
 from cmhkit.errors import InputError, check, whole
 
 _FORMAT = 1
@@ -129,7 +130,7 @@ def _kept(name: str, ids: np.ndarray, key: dict[str, Any], seed: int, draw: Call
         for part, rows in draw(np.random.default_rng([seed, _STREAM]).permutation(len(ids))).items():
             np.save(folder / f"{part}.npy", np.sort(rows).astype(np.int64))
 
-    folder = cache.checked_folder(f"split-{name}", made_from, build)
+    folder = cache.checked_folder(f"split-{file_name(name)}", made_from, build)
     return {file.stem: np.load(file) for file in sorted(folder.glob("*.npy"))}
 
 
