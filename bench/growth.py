@@ -165,7 +165,8 @@ def plot(study: Study, points: Sequence[Point], path: Path) -> None:
         style = {"marker": "osD^vP"[number], "linestyle": ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 2)))[number], "label": line}
         axes[0].plot([point.size for point in of], [point.seconds * scale for point in of], **style)
         known = [point for point in of if point.megabytes is not None]
-        axes[-1].plot([point.size for point in known], [max(point.megabytes, 0.1) for point in known], **style)
+        if known:
+            axes[1].plot([point.size for point in known], [max(point.megabytes, 0.1) for point in known], **style)
     for axis, label in zip(axes, labels, strict=True):
         axis.set(xscale="log", yscale="log", xlabel=study.axis, ylabel=label)
         axis.grid(True, which="major", alpha=0.3)
