@@ -110,8 +110,9 @@ class CrossModalHasher:
         check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
         train = data.train if isinstance(data, PairedData) else data
         self.backbone_ = data.backbone
-        if data.images.ndim == 4 and show_progress:
-            print(f"{type(self).__name__}: {self._told_input()}")
+        told = self._told_input() if data.images.ndim == 4 and show_progress else ""
+        if told:
+            print(f"{type(self).__name__}: {told}")
         self._remember_images(data.images, show_progress)
         images = self._image_input(train.images, show_progress)
         self.vocabulary_: Vocabulary | None = data.vocabulary
@@ -222,11 +223,11 @@ class CrossModalHasher:
         return image_features(images, self.image_kind, backbone=self.backbone_ or "scenenet", show_progress=show_progress)
 
     def _told_input(self) -> str:
-        """What `fit` says of how pictures enter."""
+        """What `fit` says of how pictures enter; empty if they cannot."""
         from cmhkit.nn.features import BACKBONES
 
         kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
-        return f"pictures enter as cached {BACKBONES.get(self.backbone_ or '', 'unknown')} features{kind}."
+        return f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}." if self.backbone_ in BACKBONES else ""
 
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):
