@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,6 +100,19 @@ class Outcome:
     peaks: dict[str, Peak] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> Outcome:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(
+            kept["title"],
+            kept["unit"],
+            {name: Times(tuple(times["seconds"])) for name, times in kept["times"].items()},
+            [Agreement(**one) for one in kept["agreements"]],
+            [Bar(**bar) for bar in kept["bars"]],
+            {name: Peak(**peak) for name, peak in kept["peaks"].items()},
+            kept["notes"],
+        )
+
     def has(self, package: str) -> bool:
         """Whether a peer is installed; where it is not, that is said."""
         found = find_spec(package) is not None
@@ -167,7 +181,12 @@ def job_map(items: int, sizes: Sizes) -> Outcome:
     tensors = [torch.from_numpy(x) for x in (data.query, data.database, data.query_labels, data.database_labels)]
     pairs = metrics._pairs(data.query, data.database, data.query_labels, data.database_labels, None, "binary")
     done = Outcome(f"MAP, {items:,} items, 64 bits", "ms a query")
-    by_torchmetrics, compiled = done.has("torchmetrics"), peers.compiled_histogram() if done.has("numba") else None
+    by_torchmetrics, compiled = done.has("torchmetrics"), None
+    if done.has("numba"):
+        started = time.process_time()
+        compiled, one = peers.compiled_histogram(), np.ones(1, dtype=np.uint64)
+        compiled(one, one, one, one, np.zeros((1, 2 * (pairs.bits + 1)), dtype=np.int64))
+        done.notes.append(f"numba's first call, in which it compiles, took {time.process_time() - started:.2g} CPU s.")
     ways = [
         Contestant(OURS, lambda: data.evaluate(queries), queries),
         Contestant(COUNTS, lambda: [pairs.histogram(rows) for rows in slices(queries, pairs.chunk)], queries),

@@ -2,7 +2,7 @@
 
 Run:  python -m bench.speed           (a few minutes on one core; `make bench`)
       python -m bench.speed --full    (every size; half an hour or so; `make bench-full`)
-      python -m bench.speed --only map search
+      python -m bench.speed --only map search    (measures these again; the others' figures are kept)
 All ways of a job run in one process, one after the other, round by round, on one thread; what counts is CPU time. Each job also checks that the
 results agree, with a stated tolerance. A time never fails anything; results that differ do.
 """
@@ -58,10 +58,18 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
     )
 
 
+def with_kept(outcomes: Sequence[Outcome], command: str) -> list[Outcome]:
+    """The outcomes of the last run of the same command, with `outcomes` in the places of those of the same jobs."""
+    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {"command": "", "outcomes": []}
+    before = [Outcome.from_dict(one) for one in kept["outcomes"]] if kept["command"] == command else []
+    again = {done.title: done for done in outcomes}
+    return [again.pop(done.title, done) for done in before] + list(again.values())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=list(jobs(QUICK)), help="these jobs only, and no section in RESULTS.md")
+    parser.add_argument("--only", nargs="+", choices=list(jobs(QUICK)), help="measure these again; the others' figures are kept")
     given = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -75,10 +83,12 @@ def main() -> int:
             step(1, done.title)
             print(done.title, *(f"  {name}: {times.told(done.scale)} {done.unit}" for name, times in done.times.items()), sep="\n", flush=True)
             print(*(f"  {bar.words}: {digits(bar.measured)}, {bar.told()}" for bar in done.bars), sep="\n", flush=True)
-    if not given.only:
-        write_section("speed", report(outcomes, "make bench-full" if given.full else "make bench"))
-        kept = json.dumps([asdict(done) for done in outcomes], indent=1)
-        write_atomically(KEPT, lambda path: path.write_text(kept, encoding="utf-8"))
+    command = "make bench-full" if given.full else "make bench"
+    if given.only:
+        outcomes = with_kept(outcomes, command)
+    write_section("speed", report(outcomes, command))
+    kept = json.dumps({"command": command, "outcomes": [asdict(done) for done in outcomes]}, indent=1)
+    write_atomically(KEPT, lambda path: path.write_text(kept, encoding="utf-8"))
     wrong = [(done.title, one) for done in outcomes for one in done.agreements if not one.holds]
     for title, one in wrong:
         print(f"{title}: {one.what} differs by {one.difference:g}, allowed is {one.tolerance:g}", file=sys.stderr)

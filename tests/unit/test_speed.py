@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import growth
+from bench import growth, speed
 from bench import jobs as module
 from bench.growth import Point, Study, studies
 from bench.jobs import TINY, Agreement, Bar, Outcome, jobs
@@ -51,6 +52,20 @@ def test_the_section_says_what_was_measured() -> None:
     assert "|  | other | 20.0 (20.0 to 20.0) ms a query | 10.0 |" in text
     assert "1 of 2 reached" in text and "| a job | under 1 s | 2.00 | missed: it is slow |" in text
     assert "| a job | values | 3.0e-13 | 1e-12 |" in text and "make bench" in text
+
+
+def test_only_some_jobs_leave_the_figures_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def outcome(title: str, seconds: float) -> Outcome:
+        bars = [Bar("4 times", 10.0, least=4)]
+        return Outcome(title, "ms", {"cmhkit": Times((seconds,))}, [Agreement("values", 0.0, 0.0)], bars, {"cmhkit": Peak(1.0, 2.0)}, ["a note"])
+
+    monkeypatch.setattr(speed, "KEPT", tmp_path / "speed.json")
+    assert speed.with_kept([outcome("a", 1.0)], "make bench") == [outcome("a", 1.0)]
+    kept = {"command": "make bench", "outcomes": [asdict(outcome(title, 1.0)) for title in "abc"]}
+    speed.KEPT.write_text(json.dumps(kept))
+    found = speed.with_kept([outcome("d", 3.0), outcome("b", 2.0)], "make bench")
+    assert found == [outcome("a", 1.0), outcome("b", 2.0), outcome("c", 1.0), outcome("d", 3.0)]
+    assert speed.with_kept([outcome("b", 2.0)], "make bench-full") == [outcome("b", 2.0)]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0123456, "0.0123"), (1.0, "1.00"), (123.4, "123"), (123456.7, "123,457"), (0, "0"), (9.999, "10.0")])
