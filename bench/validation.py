@@ -35,6 +35,10 @@ WIKIPEDIA_OPTIONS: dict[str, Any] = {
     "margin": "K/4",
 }
 
+#: The same for SSAH: no multi-scale fusion, since ten topics have no neighbours; vectors of length 1, since z-scored ones saturate the codes at
+#: the start; no dropout, since the set that is searched is the set that was learned from; smaller batches, since there are few pairs.
+WIKIPEDIA_SSAH_OPTIONS: dict[str, Any] = {"pools": (), "input_scaling": "l2", "dropout": 0.0, "batch": 64, "label_passes": 2}
+
 
 def held_out(data: PairedData, pairs: int, seed: int) -> PairedData:
     """The same data with `pairs` random training pairs as queries and without the real queries."""
