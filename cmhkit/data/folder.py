@@ -482,6 +482,25 @@ def _read_pictures(
     return (images[:] if small else images), [digests[row] for row in rows], [there[row] for row in rows]
 
 
+def read_photos(files: Sequence[str | Path], side: int = 224, resize: str = "letterbox") -> np.ndarray:
+    """New picture files as a hasher reads them, in the form that `load_folder` gives its own: uint8, shape (n, side, side, 3).
+
+    `hasher.encode(images=read_photos(["dog.jpg"]))`. side, resize: as for `load_folder`; give those of the training data.
+    Errors: `InputError` that names the first file that cannot be read, and why.
+    """
+    check(not isinstance(files, (str, Path)), f"files: expected a list of files, got one path; write [{str(files)!r}]")
+    whole("side", side, 16, 1024)
+    check(resize in RESIZE, f"resize: expected one of {', '.join(RESIZE)}, got {resize!r}")
+    pictures = np.empty((len(files), side, side, 3), dtype=np.uint8)
+    for row, file in enumerate(files):
+        check(Path(file).is_file(), f"files: expected pictures, got {file}, which is not there")
+        try:
+            pictures[row], _ = read_photo(Path(file), side, resize)
+        except InputError as error:
+            raise InputError(f"files: expected pictures, got {file}: {error}") from error
+    return pictures
+
+
 def read_photo(path: Path, side: int, resize: str = "letterbox") -> tuple[np.ndarray, str]:
     """One picture file as uint8, shape (side, side, 3), and a remark, or an empty text.
 

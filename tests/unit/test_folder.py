@@ -18,7 +18,7 @@ from PIL import Image
 import cmhkit as ck
 from cmhkit.data import folder as module
 from cmhkit.data import load
-from cmhkit.data.folder import FolderReport, load_folder, read_photo
+from cmhkit.data.folder import FolderReport, load_folder, read_photo, read_photos
 from cmhkit.data.large import LargePictures
 from cmhkit.errors import InputError
 
@@ -470,6 +470,20 @@ def test_a_hasher_learns_from_a_folder(root, tmp_path) -> None:
     loaded = ck.load(hasher.save(tmp_path / "h.safetensors"))
     assert np.array_equal(loaded.encode(images=data.images[:3]), hasher.encode(images=data.images[:3]))
     assert np.array_equal(loaded.encode(texts=["dark"]), hasher.encode(texts=["dark"]))
+
+
+def test_new_files_come_in_the_same_form(root) -> None:
+    data = read(pairs(root, 4), resize="crop")
+    assert np.array_equal(read_photos([root / file for file in files(data)], SIDE, "crop"), data.images)
+    assert read_photos([str(root / "p0.png")]).shape == (1, 224, 224, 3)
+    (root / "empty.png").write_bytes(b"")
+    for given, message in (
+        (str(root / "p0.png"), r"files: expected a list of files, got one path; write \['.*p0\.png'\]"),
+        ([root / "none.png"], r"files: expected pictures, got .*none\.png, which is not there"),
+        ([root / "p0.png", root / "empty.png"], r"files: expected pictures, got .*empty\.png: empty file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_photos(given)
 
 
 def test_a_missing_extra_is_said_before_anything_is_read(root, monkeypatch) -> None:
