@@ -477,13 +477,13 @@ def test_new_files_come_in_the_same_form(root) -> None:
     assert np.array_equal(read_photos([root / file for file in files(data)], SIDE, "crop"), data.images)
     assert read_photos([str(root / "p0.png")]).shape == (1, 224, 224, 3)
     (root / "empty.png").write_bytes(b"")
-    for given, message in (
+    for new, message in (
         (str(root / "p0.png"), r"files: expected a list of files, got one path; write \['.*p0\.png'\]"),
         ([root / "none.png"], r"files: expected pictures, got .*none\.png, which is not there"),
         ([root / "p0.png", root / "empty.png"], r"files: expected pictures, got .*empty\.png: empty file"),
     ):
         with pytest.raises(InputError, match=message):
-            read_photos(given)
+            read_photos(new)
 
 
 def test_a_missing_extra_is_said_before_anything_is_read(root, monkeypatch) -> None:
