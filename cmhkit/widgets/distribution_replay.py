@@ -20,7 +20,8 @@ KINDS = ("labels", "pictures", "words")
 _ARGUMENTS = {"labels": "label", "pictures": "image", "words": "text"}
 _COLOURS = {"labels": BLUE, "pictures": VERMILION, "words": GREEN}
 _FULL, _HOLLOW = {"labels": "●", "pictures": "■", "words": "▲"}, {"labels": "○", "pictures": "□", "words": "△"}
-_WIDTH, _HEIGHT, _ZOOM = 640, 430, 2
+_WIDTH, _HEIGHTS, _ZOOM = 640, (240, 430), 2
+_LEFT, _TOP, _RIGHT, _BOTTOM = 34, 8, 8, 24
 _INK = "#1a1a1a"
 
 
@@ -77,10 +78,10 @@ class Features:
 
     @cached_property
     def window(self) -> tuple[np.ndarray, np.ndarray]:
-        """The lower and the upper corner of what is drawn, (2,) each: the same at every epoch."""
+        """The lower and the upper corner of what is drawn, (2,) each: the same at every epoch. A few far points, 2 % a side, do not widen it."""
         every = np.concatenate([p.reshape(-1, 2) for p in self.places.values()])
-        low, high = every.min(axis=0), every.max(axis=0)
-        margin = 0.04 * np.maximum(high - low, 1e-9)
+        low, high = np.percentile(every, (2, 98), axis=0)
+        margin = np.maximum(0.12 * (high - low), 0.02 * float((high - low).max()) + 1e-9)
         return low - margin, high + margin
 
     @cached_property
@@ -166,7 +167,7 @@ class DistributionState(State):
         right = {kind: float(f.right[kind][e]) for kind in KINDS[1:]} if f.right else {}
         label = f.by_kind["labels"][e, self.item]
         apart = {kind: float(np.linalg.norm(f.by_kind[kind][e, self.item] - label)) for kind in KINDS[1:]}
-        told = "energy distance to the labels' features: " + ", ".join(f"{kind} {energy[kind]:.2f}" for kind in others)
+        told = "energy share against labels: " + ", ".join(f"{kind} {energy[kind]:.2f}" for kind in others)
         judged = "" if not right else "; the discriminator is right on " + ", ".join(f"{100 * right[kind]:.0f} % ({kind})" for kind in others)
         summary = f"Epoch {self.number(e)}: {told}{judged}."
         places = {kind: f.places[kind][e] for kind in KINDS}
@@ -182,10 +183,12 @@ class DistributionState(State):
         heads = {"labels": "labels (LabNet)", "pictures": "pictures (ImgNet)", "words": "words (TxtNet)"}
         parts = [f'<span style="color:{_COLOURS[kind]}" aria-hidden="true">{_FULL[kind]}</span> {heads[kind]}' for kind in self.kinds]
         judged = "" if self.features.scores is None else " Filled: the discriminator takes it for LabNet's; hollow: not."
-        share = 100 * self.features.plane[2]
+        share, (low, high) = 100 * self.features.plane[2], self.features.window
+        beyond = sum(int(((p[self.epoch] < low) | (p[self.epoch] > high)).any(axis=1).sum()) for p in map(self.features.places.get, self.kinds))
+        rim = f" {beyond} of {len(self.kinds) * self.features.shape[1]} points lie near the rim or beyond it." if beyond else ""
         return (
-            f"<p>{' &nbsp; '.join(parts)} &nbsp; large with a plus: their mean, with its way so far</p>"
-            f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds {share:.0f} % of the variance. "
+            f"<p>{' &nbsp; '.join(parts)} &nbsp; large outline with a plus: their mean, and its way so far</p>"
+            f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds {share:.0f} % of the variance.{rim} "
             "The figures below use all dimensions.</p>"
         )
 
@@ -204,7 +207,7 @@ class DistributionState(State):
         return f"<p>{escape(self.name(self.item)[:1].upper() + self.name(self.item)[1:])}: {'; '.join(parts)}.</p>"
 
     def _curves(self) -> str:
-        rows = [(f"{kind}: energy distance to labels", self.features.energies[kind]) for kind in self.kinds[1:]]
+        rows = [(f"{kind}: energy share against labels", self.features.energies[kind]) for kind in self.kinds[1:]]
         rows += [(f"{kind}: discriminator right", self.features.right[kind]) for kind in self.kinds[1:] if self.features.right]
         found = []
         for title, values in rows:
@@ -217,18 +220,22 @@ class DistributionState(State):
     # the picture
 
     def _drawing(self) -> np.ndarray:
-        canvas = Image.new("RGB", (_ZOOM * _WIDTH, _ZOOM * _HEIGHT), "white")
-        draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11 * _ZOOM)
         low, high = self.features.window
-        left, top, right, bottom = 34, 8, _WIDTH - 8, _HEIGHT - 24
-        scale = min((right - left) / (high[0] - low[0]), (bottom - top) / (high[1] - low[1]))  # equal on both axes: distances stay distances
+        inside = _WIDTH - _LEFT - _RIGHT
+        tall = (high[1] - low[1]) / (high[0] - low[0])
+        height = int(np.clip(inside * tall + _TOP + _BOTTOM, *_HEIGHTS))
+        box = (_LEFT, _TOP, _WIDTH - _RIGHT, height - _BOTTOM)
+        canvas = Image.new("RGB", (_ZOOM * _WIDTH, _ZOOM * height), "white")
+        draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11 * _ZOOM)
+        scale = min(inside / (high[0] - low[0]), (box[3] - box[1]) / (high[1] - low[1]))  # equal on both axes: distances stay distances
         middle = (low + high) / 2
 
         def at(point: np.ndarray) -> tuple[float, float]:
-            x = (left + right) / 2 + scale * (point[0] - middle[0])
-            return _ZOOM * x, _ZOOM * ((top + bottom) / 2 - scale * (point[1] - middle[1]))
+            x = (box[0] + box[2]) / 2 + scale * (point[0] - middle[0])
+            y = (box[1] + box[3]) / 2 - scale * (point[1] - middle[1])
+            return _ZOOM * float(np.clip(x, box[0], box[2])), _ZOOM * float(np.clip(y, box[1], box[3]))
 
-        self._axes(draw, font, at, (left, top, right, bottom), scale, middle)
+        self._axes(draw, font, at, box, scale, middle)
         places, joined = self.features.places, {"none": [], "item": [self.item], "all": range(self.features.shape[1])}[self.links]
         for i in joined:
             for kind in self.kinds[1:]:
@@ -247,8 +254,7 @@ class DistributionState(State):
             if len(way) > 1:
                 draw.line(way, fill="white", width=4 * _ZOOM)
                 draw.line(way, fill=_COLOURS[kind], width=2 * _ZOOM)
-            _mark(draw, kind, way[-1], 11, True, edge=_INK)
-            _cross(draw, way[-1])
+            _mean(draw, kind, way[-1])
         for _, kind, point, full in (mark for mark in marks if mark[0]):
             _mark(draw, kind, point, 8, True, fill=_INK)
             _mark(draw, kind, point, 6, full)
@@ -273,24 +279,30 @@ class DistributionState(State):
                     draw.text((left - 7 * _ZOOM, y), f"{tick * step:g}", fill=_INK, font=font, anchor="rm")
 
 
-def _mark(draw: Any, kind: str, at: tuple[float, float], size: int, full: bool, fill: str = "", edge: str = "") -> None:
-    """A circle, a square or a triangle. size: half of its width in pixels. full: filled or hollow. fill, edge: colours in place of the kind's own."""
+def _mark(draw: Any, kind: str, at: tuple[float, float], size: int, full: bool | None, fill: str = "", edge: str = "", width: int = 0) -> None:
+    """A circle, a square or a triangle. size: half of its width in pixels. full: filled, hollow, or None for a mere outline.
+
+    fill, edge: colours in place of the kind's own. width: of the edge.
+    """
     x, y, r, colour = at[0], at[1], size * _ZOOM, fill or _COLOURS[kind]
-    fill, width = colour if full else "white", 2 * _ZOOM if edge or not full else 1
+    fill, width = {True: colour, False: "white", None: None}[full], width or (1 if full else 2 * _ZOOM)
     edge = edge or colour
     if kind == "labels":
         draw.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=edge, width=width)
     elif kind == "pictures":
         draw.rectangle((x - 0.9 * r, y - 0.9 * r, x + 0.9 * r, y + 0.9 * r), fill=fill, outline=edge, width=width)
     else:
-        draw.polygon([(x, y - 1.1 * r), (x + r, y + 0.8 * r), (x - r, y + 0.8 * r)], fill=fill, outline=edge, width=width)
+        corners = [(x, y - 1.1 * r), (x + r, y + 0.8 * r), (x - r, y + 0.8 * r)]
+        draw.polygon(corners, fill=fill, outline=edge, width=width)
 
 
-def _cross(draw: Any, at: tuple[float, float]) -> None:
-    """A white plus: what tells a mean from an item."""
+def _mean(draw: Any, kind: str, at: tuple[float, float]) -> None:
+    """A large outline with a plus, through which the items stay visible."""
     (x, y), r = at, 5 * _ZOOM
-    draw.line((x - r, y, x + r, y), fill="white", width=2 * _ZOOM)
-    draw.line((x, y - r, x, y + r), fill="white", width=2 * _ZOOM)
+    for ink, width in (("white", 5 * _ZOOM), (_INK, 2 * _ZOOM)):
+        _mark(draw, kind, at, 12, None, edge=ink, width=width)
+        draw.line((x - r, y, x + r, y), fill=ink, width=width)
+        draw.line((x, y - r, x, y + r), fill=ink, width=width)
 
 
 def _round_step(raw: float) -> float:

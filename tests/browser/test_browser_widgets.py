@@ -301,7 +301,7 @@ def test_labels_by_keyboard(page) -> None:
 
 def test_distributions_by_keyboard(page) -> None:
     output = cell(page, "DistributionReplay")
-    assert re.match(r"Epoch 5: energy distance to the labels' features: pictures 0\.\d\d, words 0\.\d\d; the discriminator is right", status(output))
+    assert re.match(r"Epoch 5: energy share against labels: pictures 0\.\d\d, words 0\.\d\d; the discriminator is right", status(output))
     output.get_by_role("button", name="step back").focus()
     page.keyboard.press("Enter")
     wait_status(output, "step 5 → 4")
