@@ -49,6 +49,7 @@ _OTHER_KINDS = {
     b"\x93NUMPY": "a NumPy array",
     b"<": "a web page or XML; the download went wrong",
     b"\xff\xd8\xff": "a JPEG picture",
+    b"MATLAB": "a MATLAB file that is cut short or damaged",
     b"version https://git-lfs": "a Git LFS pointer, not the file itself",
 }
 
@@ -126,7 +127,7 @@ def _container_kind(path: Path) -> str:
         head = file.read(4096)
     if any(head[place : place + 8] == _HDF5_MAGIC for place in (0, 512, 1024, 2048)):
         return V73 if head.startswith(b"MATLAB 7.3") else HDF5
-    if head[126:128] in (b"IM", b"MI") and b"MATLAB" in head[:124]:
+    if head[126:128] in (b"IM", b"MI") and b"MATLAB" in head[:124] and not head.startswith(b"MATLAB 7.3"):
         return V5
     other = next((what for start, what in _OTHER_KINDS.items() if head.startswith(start)), None)
     if other is None:
