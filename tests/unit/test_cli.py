@@ -185,3 +185,25 @@ def test_an_unusable_cache_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     assert stop.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith("cmhkit: ") and len(error.strip().splitlines()) == 1
+
+
+def test_data_check_says_what_is_there_and_what_is_missing(tmp_path: Path) -> None:
+    from field_files import mirflickr_folder
+
+    folder = mirflickr_folder(tmp_path)
+    result = runner.invoke(cli.app, ["data", "check", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert f"{folder}: MIRFlickr-25K\n" in result.output and "mirflickr/im1.jpg, 30 of 25,000 files\n" in result.output
+    assert f"complete: read it with load('mirflickr:{folder}')\n" in result.output
+    (folder / "mirflickr" / "meta" / "tags" / "tags1.txt").unlink()
+    result = runner.invoke(cli.app, ["data", "check", str(folder), "--as", "mirflickr"])
+    assert result.exit_code == 1
+    assert "  missing   tags: mirflickr/meta/tags/tags1.txt, from https://press.liacs.nl/mirflickr/\n  1 missing\n" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["nowhere"], "path: expected a folder or a file"), ([".", "--as", "flickr"], "name: expected one of")]
+)
+def test_data_check_tells_bad_input_in_one_line(arguments: list[str], message: str) -> None:
+    result = runner.invoke(cli.app, ["data", "check", *arguments])
+    assert result.exit_code == 2 and message in result.output and len(result.output.strip().splitlines()) == 1
