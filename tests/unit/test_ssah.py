@@ -243,6 +243,18 @@ def test_the_discriminators_stage_changes_the_discriminators_only(tiny):
     assert set(row) == {f"d_{m}_{what}" for m in ("image", "text") for what in ("loss", "right_on_label", f"right_on_{m}")}
 
 
+def test_by_batches_each_discriminator_learns_beside_its_network(tiny, monkeypatch):
+    found = players(tiny, game="batch")
+    monkeypatch.setattr(found, "_judges_stage", None)  # there is no such stage
+    parts = dict(found.network.named_children())
+    for name in ("image", "text"):
+        before = {part: weights(module) for part, module in parts.items()}
+        row = found._network_stage(name, lambda k: None)
+        changed = {part for part, module in parts.items() if not torch.equal(before[part], weights(module))}
+        assert changed == {name, f"{name}_judge"} and f"d_{name}_loss" in row
+    assert {"d_image_loss", "d_text_loss"} <= set(found._epoch(1, lambda k: None))
+
+
 @pytest.mark.parametrize("name", ["image", "text"])
 def test_the_adversarial_gradient_reaches_the_networks_in_paper_and_not_in_official(tiny, name):
     items = torch.arange(60)
@@ -577,6 +589,7 @@ def test_a_diverging_run_is_one_clear_error(tiny):
         ({"lr_image": 0}, "lr_image"),
         ({"train_backbone": "yes"}, "train_backbone"),
         ({"weights": 3}, "weights"),
+        ({"game": "epoch"}, "game: expected one of stage, batch"),
         ({"unlabelled": "warn"}, "unlabelled: expected one of keep, drop"),
     ],
 )
