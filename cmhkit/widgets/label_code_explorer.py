@@ -177,12 +177,13 @@ class LabelCodeState(State):
             cells = (source.counts[i], shared, distance[i], len(code) - 2 * int(distance[i]), f"{probability[i]:.3f}")
             rows.append(
                 f"<tr><th scope='row'>{escape(source.named(source.sets[i]))}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}"
-                f"<td style='white-space:nowrap'><code>{bits}</code></td></tr>"
+                f"<td><code>{bits}</code></td></tr>"
             )
-        heads = ("label set", "items", "S", "d", "⟨b, b′⟩", "p(S = 1 | B)", "code (bits that differ are underlined)")
+        heads = ("label set", "items", "S", "d", "⟨b, b′⟩", "p(S = 1 | B)", "code")
         head = "".join(f"<th scope='col'>{word}</th>" for word in heads)
         box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="nearest label sets"'
-        return f"<h4>The nearest label sets of the training set</h4><div {box}><table><tr>{head}</tr>{''.join(rows)}</table></div>"
+        table = f'<table style="white-space:nowrap"><tr>{head}</tr>{"".join(rows)}</table>'
+        return f"<h4>The nearest label sets of the training set; bits that differ are underlined</h4><div {box}>{table}</div>"
 
     def _histogram(self, distance: np.ndarray, similar: np.ndarray, bits: int) -> str:
         parts = []

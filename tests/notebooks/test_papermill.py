@@ -29,6 +29,9 @@ EXPECTED: dict[str, set[str]] = {
     "20": {"codes", "equal_to_library", "untrained_iou"},
     "21": {"codes", "equal_to_library", "losses"},
     "22": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
+    "30": {"codes", "equal_to_library", "losses", "map_l2l", "untrained_map"},
+    "31": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
+    "32": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
 }
 
 
