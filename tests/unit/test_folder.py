@@ -294,13 +294,13 @@ def test_of_an_animation_the_first_picture_counts(tmp_path, ending) -> None:
     assert read_photo(tmp_path / f"b.{ending}", 8)[1] == ""
 
 
-def bomb(path: Path) -> None:
-    """A PNG of a few bytes that says it has 20,000 by 20,000 pixels."""
+def bomb(path: Path, side: int) -> None:
+    """A PNG of a few bytes that says it has side by side pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
 
 
@@ -310,12 +310,13 @@ def test_what_cannot_be_read_is_listed_and_not_fatal(root) -> None:
     (root / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (root / "empty.png").write_bytes(b"")
     (root / "text.jpg").write_text("no picture")
-    bomb(root / "bomb.png")
+    bomb(root / "bomb.png", 20_000)
+    bomb(root / "fuse.png", 10_000)  # of which Pillow only warns
     png = picture(root / "bits.png", 8, (60, 60)).read_bytes()
     (root / "bits.png").write_bytes(png[:60] + b"\xff" * 40 + png[100:])
     Image.new("RGB", (100, 60)).save(root / "script.eps")
     (root / "script.eps").rename(root / "script.png")
-    for name in ("cut", "empty", "text", "bomb", "bits", "script"):
+    for name in ("cut", "empty", "text", "bomb", "fuse", "bits", "script"):
         (root / f"{name}.txt").write_text("a dog")
     picture(root / "untold.png", 9)
     picture(root / "mute.png", 10)
@@ -333,12 +334,13 @@ def test_what_cannot_be_read_is_listed_and_not_fatal(root) -> None:
         "text.jpg": "no picture that Pillow knows",
         "script.png": "no picture that Pillow knows",
         "bomb.png": "more than 89 million pixels, Pillow's limit",
+        "fuse.png": "more than 89 million pixels, Pillow's limit",
         "untold.png": "no .txt file beside it",
         "mute.png": "empty text",
         "latin.png": "its .txt file is not utf-8",
     }
-    assert len(caught) == 1 and "9 skipped" in str(caught[0].message) and caught[0].filename == __file__
-    assert sum(data.report.reasons().values()) == 9
+    assert len(caught) == 1 and "10 skipped" in str(caught[0].message) and caught[0].filename == __file__
+    assert sum(data.report.reasons().values()) == 10
     assert dict(read_some(root).report.skipped) == reasons | {"bits.png": dict(data.report.skipped)["bits.png"]}, "the cache knows why"
     assert (data.images == np.stack([read_photo(root / file, SIDE)[0] for file in files(data)])).all()
 
