@@ -264,7 +264,7 @@ class DistributionState(State):
         left, top, right, bottom = (_ZOOM * side for side in box)
         draw.rectangle((left, top, right, bottom), outline="#8a8a8a", width=1)
         half = np.array([box[2] - box[0], box[3] - box[1]]) / scale / 2
-        step = _round_step(float(half.max()) / 3)
+        step = _round_step(float(half.max()) / 4)
         for axis in (0, 1):
             first = math.ceil((middle[axis] - half[axis]) / step)
             for tick in range(first, math.floor((middle[axis] + half[axis]) / step) + 1):
@@ -299,8 +299,8 @@ def _mark(draw: Any, kind: str, at: tuple[float, float], size: int, full: bool |
 def _mean(draw: Any, kind: str, at: tuple[float, float]) -> None:
     """A large outline with a plus, through which the items stay visible."""
     (x, y), r = at, 5 * _ZOOM
-    for ink, width in (("white", 5 * _ZOOM), (_INK, 2 * _ZOOM)):
-        _mark(draw, kind, at, 12, None, edge=ink, width=width)
+    _mark(draw, kind, at, 12, None, edge=_INK, width=2 * _ZOOM)
+    for ink, width in (("white", 4 * _ZOOM), (_INK, 2 * _ZOOM)):
         draw.line((x - r, y, x + r, y), fill=ink, width=width)
         draw.line((x, y - r, x, y + r), fill=ink, width=width)
 
