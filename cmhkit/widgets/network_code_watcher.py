@@ -160,7 +160,7 @@ def _grid(codes: np.ndarray, wrong: np.ndarray, chosen: int, wide: int, high: in
         y, x = 1 + row * high + high // 2, margin + bit * wide + wide // 2
         ink = "white" if codes[row, bit] > 0 else "black"
         for way in (1, -1):
-            draw.line((x - reach, y - way * reach, x + reach, y + way * reach), fill=ink, width=1 if wide < 6 else 2)
+            draw.line((x - reach, y - way * reach, x + reach, y + way * reach), fill=ink, width=1 if wide < 10 else 2)
     top = 1 + chosen * high
     draw.rectangle((margin - 1, top - 1, margin + bits * wide, top + high), outline=_INK, width=2)
     draw.polygon(((1, top + 1), (1, top + high - 2), (margin - 3, top + high // 2)), fill=ORANGE, outline=_INK)
