@@ -297,6 +297,8 @@ nb.show(
     alt="Two panels. A similar pair's loss falls with θ to 0, a dissimilar one's rises from 0. On the right the branches are bent upwards.",
     caption="Left, the likelihood: straight where the pair is wrong. Right, squared: ever steeper there, and flatter near 0.",
 )
+
+# %%
 for s in (1.0, 0.999):
     lowest = wide[of_pair(wide, s).argmin()]
     print(f"S = {s}: lowest at θ = {lowest:.2f}{' (the edge of what we looked at)' if lowest == wide[-1] else ''}")
@@ -418,6 +420,7 @@ def first_bank(net, labels, config):
     return {"labels": labels, "features": found.features.clone(), "codes": found.codes.clone(), "weights": weights}
 
 
+# %%
 def terms(found, items, bank, config):
     """J1 to J4 of a batch against the bank."""
     labels = bank["labels"]
@@ -500,7 +503,7 @@ axes[1].plot(range(1, len(history) + 1), history[:, 4], markevery=2)
 axes[1].set(xlabel="epoch", ylabel="mean |H|", ylim=(0, 1))
 nb.show(
     figure,
-    alt="Left: four falling curves, J4 falls to nearly 0, J1 the least. Right: one rising curve.",
+    alt="Left: four falling curves, J4 falls to nearly 0, J2 the least. Right: one rising curve.",
     caption="All terms fall together, each over its first epoch's mean. H leaves 0 and goes towards ±1.",
 )
 
@@ -650,10 +653,10 @@ figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.8), sharex=True)
 with torch.no_grad():
     for ax, (name, (run, _)) in zip(axes, runs.items(), strict=True):
         ax.hist(run(L).codes.flatten().numpy(), bins=40, range=(-1, 1))
-        ax.set(title=f"run {name}", xlabel="entry of H", yticks=[])
+        ax.set(title=f"run {name}", xlabel="entry of H", xticks=(-1, 0, 1), yticks=[])
 nb.show(
     figure,
-    alt="Two histograms of the entries of H from -1 to 1. In run A all lie in a narrow heap at 0, in run B most lie at the two ends.",
+    alt="Two histograms of the entries of H from -1 to 1. In run A all lie in a narrow heap at 0, in run B they pile up at the two ends.",
     caption="The entries of H after each run.",
 )
 
