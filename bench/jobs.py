@@ -366,7 +366,7 @@ def job_knn_dense(items: int, sizes: Sizes) -> Outcome:
     tensor = torch.from_numpy(x)
     done = Outcome(f"kNN graph, {items:,} × {sizes.dense_width}, dense, Euclidean, k = {k}", "CPU s")
     product, sklearn = "matrix products and topk in chunks (torch)", "scikit-learn NearestNeighbors, brute"
-    rounds = min(3, sizes.rounds)
+    rounds = 1 if items > 10_000 else min(3, sizes.rounds)
     done.times, results = race(
         [
             Contestant(OURS, lambda: knn_graph(x, k)),

@@ -58,12 +58,23 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
     )
 
 
-def with_kept(outcomes: Sequence[Outcome], command: str) -> list[Outcome]:
-    """The outcomes of the last run of the same command, with `outcomes` in the places of those of the same jobs."""
+def kept_outcomes(command: str) -> list[Outcome]:
+    """What the last run of the same command found, or as much of it as was done."""
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {"command": "", "outcomes": []}
-    before = [Outcome.from_dict(one) for one in kept["outcomes"]] if kept["command"] == command else []
-    again = {done.title: done for done in outcomes}
-    return [again.pop(done.title, done) for done in before] + list(again.values())
+    return [Outcome.from_dict(one) for one in kept["outcomes"]] if kept["command"] == command else []
+
+
+def replaced(outcomes: Sequence[Outcome], done: Outcome) -> list[Outcome]:
+    """`done` in the place of the same job's earlier outcome, or at the end."""
+    titles = [one.title for one in outcomes]
+    place = titles.index(done.title) if done.title in titles else len(titles)
+    return [*outcomes[:place], done, *outcomes[place + 1 :]]
+
+
+def keep(outcomes: Sequence[Outcome], command: str) -> None:
+    """Write what is done so far, so that a run that is stopped loses one job at most."""
+    kept = json.dumps({"command": command, "outcomes": [asdict(done) for done in outcomes]}, indent=1)
+    write_atomically(KEPT, lambda path: path.write_text(kept, encoding="utf-8"))
 
 
 def main() -> int:
@@ -75,20 +86,17 @@ def main() -> int:
     threadpool_limits(1)
     chosen = jobs(FULL if given.full else QUICK)
     todo = [job for name in given.only or chosen for job in chosen[name]]
-    outcomes: list[Outcome] = []
+    command = "make bench-full" if given.full else "make bench"
+    outcomes = kept_outcomes(command) if given.only else []
     with progress(len(todo), "speed") as step:
         for job in todo:
             done = job()
-            outcomes.append(done)
+            outcomes = replaced(outcomes, done)
+            keep(outcomes, command)
             step(1, done.title)
             print(done.title, *(f"  {name}: {times.told(done.scale)} {done.unit}" for name, times in done.times.items()), sep="\n", flush=True)
             print(*(f"  {bar.words}: {digits(bar.measured)}, {bar.told()}" for bar in done.bars), sep="\n", flush=True)
-    command = "make bench-full" if given.full else "make bench"
-    if given.only:
-        outcomes = with_kept(outcomes, command)
     write_section("speed", report(outcomes, command))
-    kept = json.dumps({"command": command, "outcomes": [asdict(done) for done in outcomes]}, indent=1)
-    write_atomically(KEPT, lambda path: path.write_text(kept, encoding="utf-8"))
     wrong = [(done.title, one) for done in outcomes for one in done.agreements if not one.holds]
     for title, one in wrong:
         print(f"{title}: {one.what} differs by {one.difference:g}, allowed is {one.tolerance:g}", file=sys.stderr)

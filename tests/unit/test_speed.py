@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +59,12 @@ def test_only_some_jobs_leave_the_figures_of_the_others(tmp_path: Path, monkeypa
         return Outcome(title, "ms", {"cmhkit": Times((seconds,))}, [Agreement("values", 0.0, 0.0)], bars, {"cmhkit": Peak(1.0, 2.0)}, ["a note"])
 
     monkeypatch.setattr(speed, "KEPT", tmp_path / "speed.json")
-    assert speed.with_kept([outcome("a", 1.0)], "make bench") == [outcome("a", 1.0)]
-    kept = {"command": "make bench", "outcomes": [asdict(outcome(title, 1.0)) for title in "abc"]}
-    speed.KEPT.write_text(json.dumps(kept))
-    found = speed.with_kept([outcome("d", 3.0), outcome("b", 2.0)], "make bench")
-    assert found == [outcome("a", 1.0), outcome("b", 2.0), outcome("c", 1.0), outcome("d", 3.0)]
-    assert speed.with_kept([outcome("b", 2.0)], "make bench-full") == [outcome("b", 2.0)]
+    assert speed.kept_outcomes("make bench") == []
+    speed.keep([outcome(title, 1.0) for title in "abc"], "make bench")
+    before = speed.kept_outcomes("make bench")
+    assert before == [outcome(title, 1.0) for title in "abc"] and speed.kept_outcomes("make bench-full") == []
+    assert speed.replaced(before, outcome("b", 2.0)) == [outcome("a", 1.0), outcome("b", 2.0), outcome("c", 1.0)]
+    assert speed.replaced(before, outcome("d", 3.0)) == [*before, outcome("d", 3.0)]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0123456, "0.0123"), (1.0, "1.00"), (123.4, "123"), (123456.7, "123,457"), (0, "0"), (9.999, "10.0")])
