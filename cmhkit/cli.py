@@ -202,7 +202,7 @@ def _tell_how_to_go_on(out: Path) -> None:
     state = f"the state after epoch {done[-1]['epoch']} is kept in {out}" if done else f"no epoch was finished; {out} keeps the settings"
     if folder.finished:
         state = f"the run in {out} is finished"
-    _say(f"cmhkit: stopped; {state}\nto go on: {folder.settings().command(out)}")
+    _say(f"cmhkit: stopped; {state}\nto go on: {folder.command()}")
 
 
 def _set_threads(threads: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ p { margin: .5rem 0; } .soft, figcaption, caption { color: var(--soft); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } caption { text-align: left; padding-bottom: .25rem; font-size: .9rem; }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th[scope=row], td.text { text-align: left; font-weight: normal; overflow-wrap: anywhere; } thead th { background: var(--band); white-space: nowrap; }
+th[scope=row], td.text { text-align: left; font-weight: normal; } td.text { overflow-wrap: anywhere; } thead th { background: var(--band); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { font-size: .9rem; } svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); } .frame { fill: none; stroke: var(--soft); }
@@ -67,11 +68,15 @@ def _results(content: dict[str, Any]) -> list[str]:
     rules = content["rules"]
     told = f"Rules: ties {rules['ties']}; queries without a relevant item: {rules['empty']}."
     if rules["r"] is not None:
-        told += f" MAP@{rules['r']}, divisor {rules['divisor']}: " + ", ".join(f"{WAYS[way]} {content[way]['map_at_r']:.3f}" for way in WAYS) + "."
+        told += (
+            f" MAP@{rules['r']}, divisor {rules['divisor']}: " + ", ".join(f"{WAYS[way]} {_value(content[way]['map_at_r'])}" for way in WAYS) + "."
+        )
     parts = ["<h2>Results</h2>", _table(("", *WAYS.values()), content["table"], "Two items are relevant to each other if they share a label.")]
     parts.append(f'<p class="soft">{_text(told)}</p>')
     for name, found in content["codes"].items():
         parts += [f'<p class="warning"><strong>Codes of {name}:</strong> {_text(reason)}.</p>' for reason in found["reasons"]]
+    if any(content[way]["map"] is None for way in WAYS):
+        return [*parts, "<p>No query has a relevant item, so that there is no curve.</p>"]
     figures = []
     for way, name in WAYS.items():
         rank, radius = content[way]["by_rank"], content[way]["by_radius"]
@@ -106,7 +111,7 @@ def _history(history: Sequence[dict[str, Any]]) -> list[str]:
         if len(points) > 1:
             words = name.replace("_", " ")
             label = f"{words} by epoch: {points[0][1]:.4g} in epoch {points[0][0]}, {points[-1][1]:.4g} in epoch {points[-1][0]}."
-            svg = _chart(label, points, [], ("epoch", words), (_range(x for x, _ in points), _range(y for _, y in points)))
+            svg = _chart(label, points, [], ("epoch", ""), (_range(x for x, _ in points), _range(y for _, y in points)))
             figures.append(f"<figure>{svg}<figcaption>{_text(words)}</figcaption></figure>")
     shown = history[-_MOST_ROWS:]
     cut = f"The last {_MOST_ROWS} of {len(history)} epochs." if len(history) > len(shown) else "One row an epoch."
@@ -154,7 +159,7 @@ def _again(content: dict[str, Any], config: dict[str, Any], command: str) -> lis
     if paper:
         parts.append(f"<p>{_text(paper)}</p>")
     if config["items"]["credit"]:
-        parts.append(f"<p>Data: {_text(config['items']['credit'])}</p>")
+        parts.append(f"<p>{_text(config['items']['credit'])}</p>")
     return parts
 
 
@@ -188,6 +193,14 @@ def _range(values: Any) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers, at most seven, that hold low to high between them: multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10((high - low) / 5))
+    step = next(power * factor for factor in (1, 2, 5, 10) if (high - low) / (power * factor) <= 5)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+
+
 def _chart(
     label: str,
     curve: Sequence[tuple[float, float]],
@@ -195,8 +208,9 @@ def _chart(
     axes: tuple[str, str],
     limits: tuple[tuple[float, float], tuple[float, float]],
 ) -> str:
-    """A figure as SVG: a curve, dots, and a grid of six lines each way. label: what a reader who cannot see it is told."""
-    (x0, x1), (y0, y1) = limits
+    """A figure as SVG: a curve, dots, and a grid. label: what a reader who cannot see it is told. limits: of the values; the grid may go beyond."""
+    ticks_x, ticks_y = (_ticks(*limit) for limit in limits)
+    (x0, x1), (y0, y1) = (ticks_x[0], ticks_x[-1]), (ticks_y[0], ticks_y[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = _LEFT + (x - x0) / (x1 - x0) * (_WIDTH - _LEFT - _RIGHT)
@@ -204,13 +218,14 @@ def _chart(
         return across, down
 
     parts = []
-    for i in range(6):
-        x, y = x0 + (x1 - x0) * i / 5, y0 + (y1 - y0) * i / 5
-        (across, bottom), (left, down) = place(x, y0), place(x0, y)
+    for x in ticks_x:
+        across, bottom = place(x, y0)
         parts.append(f'<line class="grid" x1="{across:.1f}" x2="{across:.1f}" y1="{_TOP}" y2="{bottom:.1f}"/>')
+        parts.append(f'<text x="{across:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{x:g}</text>')
+    for y in ticks_y:
+        left, down = place(x0, y)
         parts.append(f'<line class="grid" x1="{left:.1f}" x2="{_WIDTH - _RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>')
-        parts.append(f'<text x="{across:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{x:.3g}</text>')
-        parts.append(f'<text x="{left - 6:.1f}" y="{down + 4:.1f}" text-anchor="end">{y:.3g}</text>')
+        parts.append(f'<text x="{left - 6:.1f}" y="{down + 4:.1f}" text-anchor="end">{y:g}</text>')
     middle_x, middle_y = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(f'<text x="{middle_x:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{_text(axes[0])}</text>')
     parts.append(f'<text x="12" y="{middle_y:.1f}" text-anchor="middle" transform="rotate(-90 12 {middle_y:.1f})">{_text(axes[1])}</text>')

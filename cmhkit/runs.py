@@ -232,7 +232,10 @@ class RunFolder:
         if not file.exists():
             return None
         found = self._json(CONFIG)
-        good = isinstance(found, dict) and {"format", "method", "bits", "preset", "seed", "options", "config", "data", "data_options"} <= found.keys()
+        good = (
+            isinstance(found, dict)
+            and {"format", "method", "bits", "preset", "seed", "options", "config", "data", "data_options", "items", "device"} <= found.keys()
+        )
         check(good, f"{file}: expected the configuration of a run, got something else")
         check(found["format"] == FORMAT, f"{file}: expected format {FORMAT}, got {found['format']!r}; it is of another version of cmhkit")
         return found
@@ -243,6 +246,11 @@ class RunFolder:
         check(found is not None, f"{self.path}: expected a run folder, which cmhkit train writes, got {self._what_is_there()}")
         return Settings(**{field.name: found[field.name] for field in dataclasses.fields(Settings)})
 
+    def command(self, *extra: str) -> str:
+        """The command that goes on with this run, or with "--fresh" starts it anew."""
+        device = self.config()["device"]
+        return self.settings().command(self.path, *(() if device == "auto" else ("--device", device)), *extra)
+
     @property
     def finished(self) -> bool:
         """True once the last file is written."""
@@ -250,13 +258,13 @@ class RunFolder:
 
     def checked(self, *files: str) -> RunFolder:
         """This folder, once it is finished and these files of it match their checksums. Errors: `InputError` that says what to do."""
-        settings = self.settings()
-        check(self.finished, f"{self.path}: expected a finished run, got one that was stopped; go on with: {settings.command(self.path)}")
+        self.settings()
+        check(self.finished, f"{self.path}: expected a finished run, got one that was stopped; go on with: {self.command()}")
         known = self._json(FINISHED).get("files", {})
         for name in files:
             file = self.path / name
             good = name in known and file.is_file() and sha256(file) == known[name]
-            check(good, f"{file}: expected the file that the run wrote, got another; train again: {settings.command(self.path, '--fresh')}")
+            check(good, f"{file}: expected the file that the run wrote, got another; train again: {self.command('--fresh')}")
         return self
 
     def hasher(self) -> CrossModalHasher:
@@ -635,7 +643,7 @@ def write_report(out: Path, content: dict[str, Any], folder: RunFolder) -> None:
     from cmhkit import pages
 
     content = _plain(content)
-    page = pages.report_page(content, folder.config(), folder.history(), folder.settings().command(folder.path))
+    page = pages.report_page(content, folder.config(), folder.history(), folder.command())
     write_json(out / REPORT, content)
     write_atomically(out / PAGE, lambda p: p.write_text(page, encoding="utf-8"))
 
