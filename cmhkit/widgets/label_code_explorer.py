@@ -173,17 +173,19 @@ class LabelCodeState(State):
                 (" " if bit and bit % 8 == 0 else "") + (f"<b><u>{'01'[int(b)]}</u></b>" if b != code[bit] else "01"[int(b)])
                 for bit, b in enumerate(source.codes[i])
             )
-            shared = "✓ shares" if similar[i] else "✗ shares none"
-            cells = (source.counts[i], shared, distance[i], len(code) - 2 * int(distance[i]), f"{probability[i]:.3f}")
+            shared = "✓ 1" if similar[i] else "✗ 0"
+            cells = (source.counts[i], shared, distance[i], len(code) - 2 * int(distance[i]), escape(_share(probability[i])))
+            told = escape(source.named(source.sets[i]))
             rows.append(
-                f"<tr><th scope='row'>{escape(source.named(source.sets[i]))}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}"
-                f"<td><code>{bits}</code></td></tr>"
+                f"<tr><th scope='row' style='white-space:normal'>{told}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}"
+                f"<td><code style='font-size:11px'>{bits}</code></td></tr>"
             )
-        heads = ("label set", "items", "S", "d", "⟨b, b′⟩", "p(S = 1 | B)", "code")
+        heads = ("label set", "items", "S", "d", "⟨b, b′⟩", "p(S = 1)", "code")
         head = "".join(f"<th scope='col'>{word}</th>" for word in heads)
         box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="nearest label sets"'
         table = f'<table style="white-space:nowrap"><tr>{head}</tr>{"".join(rows)}</table>'
-        return f"<h4>The nearest label sets of the training set; bits that differ are underlined</h4><div {box}>{table}</div>"
+        title = "The nearest label sets of the training set (S: ✓ 1 shares a label, ✗ 0 shares none; bits that differ are underlined)"
+        return f"<h4>{title}</h4><div {box}>{table}</div>"
 
     def _histogram(self, distance: np.ndarray, similar: np.ndarray, bits: int) -> str:
         parts = []
@@ -206,6 +208,11 @@ class LabelCodeState(State):
         told = "as given" if not wrong else f"{wrong} of {len(scores)} otherwise than given"
         grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:2px 16px"
         return f'<h4>The label head reads from the same features (✓ is on; at one half: {told})</h4><div style="{grid}">{"".join(cells)}</div>'
+
+
+def _share(p: float) -> str:
+    """A probability in three digits; it is never 0 or 1."""
+    return "> 0.999" if p > 0.9995 else "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def _ruler(bits: int) -> str:

@@ -68,6 +68,15 @@ def test_of_equally_near_sets_the_commoner_comes_first() -> None:
     assert shown.result.distance.tolist() == [0, 0, 0] and shown.result.probability == pytest.approx(1 / (1 + np.exp(-4)))
 
 
+def test_a_probability_is_never_shown_as_0_or_1() -> None:
+    given = np.array([[1, 0], [0, 1]])
+    shown = LabelCodeExplorer(given, lambda sets: np.repeat(sets - 0.5, 20, axis=1), names=("a", "b"), chosen=["a"])
+    assert shown.result.distance.tolist() == [0, 40]
+    assert re.findall(r"<td>([&\d][^<]*)</td><td><code", shown.result.html) == ["&gt; 0.999", "&lt; 0.001"]
+    half = LabelCodeExplorer(np.array([[1, 0], [1, 1]]), lambda sets: np.repeat(sets - 0.5, 20, axis=1), chosen=["label 0"])
+    assert "<td>0.500</td>" in half.result.html  # half of the bits differ
+
+
 def test_words_of_the_summary() -> None:
     given = np.array([[1, 0], [0, 1], [0, 1]])
     shown = LabelCodeExplorer(given, lambda sets: np.repeat(sets - 0.5, 4, axis=1), names=("a", "b"))
@@ -89,16 +98,16 @@ def test_a_label_switched_on_says_how_many_bits_flipped() -> None:
 
 def test_no_label_is_similar_to_nothing() -> None:
     result = explorer(chosen=(), k=30).result
-    assert not result.similar.any() and "✓ shares" not in result.html and "0 different sets share a label" in result.html
+    assert not result.similar.any() and "<td>✓ 1</td>" not in result.html and "0 different sets share a label" in result.html
 
 
 def test_the_page_underlines_what_differs_and_escapes_names() -> None:
     shown = explorer(chosen=("dog", "<sky>"), k=5)
     result = shown.result
     assert "&lt;sky&gt;" in result.html and "<sky>" not in result.html
-    rows = re.findall(r"<td[^>]*><code>(.*?)</code></td>", result.html)
+    rows = re.findall(r"<td><code[^>]*>(.*?)</code></td>", result.html)
     assert [row.count("<u>") for row in rows] == result.distance.tolist()
-    assert result.html.count("✓ shares") == int(result.similar.sum())
+    assert result.html.count("<td>✓ 1</td>") == int(result.similar.sum())
     bits = "".join("01"[int(b > 0)] for b in result.code)
     assert f'aria-label="code {bits}"' in result.html
 
