@@ -444,8 +444,8 @@ print(f"Without any term, pictures against labels, at the last epoch: {word(late
 # <details><summary>Answer</summary>
 #
 # Read the tables and the sentences. The note's own form, minus and squared, meets a discriminator that is soon sure: where its mean D is 0.000, the slope is gone too, and the run is the control.
-# Flipped cross-entropy keeps its pull. Where a discriminator is right only half of the time, it is deceived, be it only because the features have moved since it learned; ask the fresh classifier in the same
-# column whether the crowds became alike. To deceive one discriminator is not to match a distribution. And a share that falls without any term falls by the supervision.
+# Flipped cross-entropy keeps its pull. Where its discriminator is right only half of the time, it is deceived; ask the fresh classifier in the same column whether the crowds became alike. To deceive one discriminator is not
+# to match a distribution. (In `detached` nobody deceives: there the discriminator is *taught* that pictures are labels.) And a share that falls without any term falls by the supervision.
 #
 # </details>
 #
@@ -561,7 +561,7 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Read the sentences above. The distance of `no term` from `detached` is chance, and no other difference means more than that one. A term that has lost its slope does nothing: compare `minus, squared`
+# Read the sentences above. The distance of `no term` from `detached` is chance, and a difference that is no larger means nothing. A term that has lost its slope does nothing: compare `minus, squared`
 # with `detached` in the table, digit by digit. A term that pulls all the time pulls against $\mathcal{J}_1$ to $\mathcal{J}_4$, and nothing says that what looks like LabNet also ranks like it.
 #
 # </details>
