@@ -201,10 +201,14 @@ class Piece:
     entry: Entry
     axes: tuple[int, ...] = ()
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape when the axes are in order."""
+        return tuple(self.entry.shape[axis] for axis in self.axes) if self.axes else self.entry.shape
+
     def __str__(self) -> str:
         moved = self.axes not in ((), tuple(range(len(self.axes))))
-        fixed = f", transposed to {tuple(self.entry.shape[a] for a in self.axes)}" if moved else ""
-        return f"{self.entry}{fixed}"
+        return f"{self.entry}{f', transposed to {self.shape}' if moved else ''}"
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,7 @@ def recognise(path: str | Path) -> Recognised | TextLists:
     check(path.exists(), f"path: expected a file or a folder, got {path}, which is not there")
     if path.is_dir():
         if (path / "list").is_dir() and (path / "feature").is_dir():
+            _list_files(path)
             return TextLists(path)
         return _recognise_folder(path)
     container = open_container(path)
@@ -287,7 +292,7 @@ def _parted(path: Path, container: Container) -> Recognised | None:
         for part, roles in present.items():
             items[part], pieces[part] = _fixed({role: (container, container.entries[key]) for role, key in roles.items()})
         _check_widths(pieces, container)
-        shown = "pictures" if len(_shape(next(iter(pieces.values()))["images"])) == 4 else "features"
+        shown = "pictures" if len(next(iter(pieces.values()))["images"].shape) == 4 else "features"
         return Recognised(
             path,
             f"{shown}, texts and labels with their own split, keys as in {'wikiData.mat' if variant == 'tr/te' else 'iapr-tc12-rand.mat'}",
@@ -342,7 +347,7 @@ def _whole(path: Path, roles: dict[str, tuple[Container, Entry]], where: str) ->
     if "paths" in roles:
         shown = "paths of pictures"
     else:
-        shown = "pictures" if len(_shape(pieces["images"])) == 4 else "features"
+        shown = "pictures" if len(pieces["images"].shape) == 4 else "features"
     return Recognised(path, f"{shown}, texts and labels {where}", {"all": pieces}, {"all": n})
 
 
@@ -441,13 +446,9 @@ def _expected(role: str) -> str:
     }[role]
 
 
-def _shape(piece: Piece) -> tuple[int, ...]:
-    return tuple(piece.entry.shape[axis] for axis in piece.axes) if piece.axes else piece.entry.shape
-
-
 def _check_widths(parts: dict[str, dict[str, Piece]], container: Container) -> None:
     for role in ("images", "texts"):
-        widths = {part: _shape(pieces[role])[1:] for part, pieces in parts.items()}
+        widths = {part: pieces[role].shape[1:] for part, pieces in parts.items()}
         check(len(set(widths.values())) == 1, f"path: expected {role} of one width in all parts, got {widths}. Found: {container.listing()}")
 
 
@@ -586,6 +587,7 @@ def load_mat(
     repeated: str = "error",
     pictures_in: str | Path | None = None,
     resolution: int = 224,
+    features: str | None = "efficientnet-lite0",
     words: int = 1000,
     show_progress: bool = True,
 ) -> PairedData:
@@ -596,6 +598,8 @@ def load_mat(
     query, train: how many pairs, or which share, instead of the protocol's. own_pair: True leaves queries in the retrieval set.
     standardise: z-score features and text vectors with the training part's mean and deviation. Without it, values stay as they are.
     repeated: "error", "drop" or "keep" for queries of a file with its own split that are found again, with the same content, in its retrieval set.
+    features: what pictures go through for methods that read features: "efficientnet-lite0" (the extra `photos`), "scenenet" (for drawings), or
+    None (for methods that read pictures themselves). It stays with the data as `data.backbone`; features in the file are taken as they are.
     pictures_in, resolution, words: for `index.mat`: the folder of the pictures, their side R in pixels, and the size of the captions' vocabulary.
     Errors: `InputError`, see `recognise`; for an option out of range; and for content that is not what the variant has.
     """
@@ -610,6 +614,7 @@ def load_mat(
         repeated=repeated,
         pictures_in=pictures_in,
         resolution=resolution,
+        features=features,
         words=words,
         show_progress=show_progress,
     )
@@ -643,6 +648,7 @@ def load_file(
     repeated: str = "error",
     pictures_in: str | Path | None = None,
     resolution: int = 224,
+    features: str | None = "efficientnet-lite0",
     words: int = 1000,
     show_progress: bool = True,
 ) -> PairedData:
@@ -651,6 +657,9 @@ def load_file(
     found = recognise(path)
     if show_progress:
         print(found)
+    shown = not isinstance(found, TextLists) and any("paths" in p or len(p["images"].entry.shape) == 4 for p in found.parts.values())
+    if shown:
+        check_features(features)
     if isinstance(found, TextLists):
         content = _read_lists(found.path, repeated, show_progress)
     elif "all" in found.parts:
@@ -698,8 +707,26 @@ def load_file(
         label_names=WIKIPEDIA_TOPICS if name == "wikipedia" else (),
         vocabulary=vocabulary,
         own_pair=own_pair,
+        backbone=features if shown else "scenenet",
         details={"recognised": str(found), "notes": content.notes, "seed": seed},
     )
+
+
+def check_features(features: str | None) -> None:
+    """Errors: `InputError` for a backbone that is unknown or whose weights are not installed. None is fine: pictures stay pictures."""
+    if features is None:
+        return
+    from cmhkit.nn.features import BACKBONES
+
+    known = ", ".join(map(repr, BACKBONES))
+    check(isinstance(features, str) and features in BACKBONES, f"features: expected one of {known}, or None, got {features!r}")
+    if features == "efficientnet-lite0":
+        from cmhkit.nn.photos import weights_file
+
+        try:
+            weights_file()
+        except InputError as error:
+            raise InputError(f"features: {error}; or pass features='scenenet' or None") from error
 
 
 def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -864,7 +891,7 @@ def _places(wanted: list[Any] | None, among: list[Any], size: int) -> tuple[np.n
 _LIST_PARTS = {"tr": "train", "te": "test", "db": "database"}
 
 
-def _read_lists(path: Path, repeated: str, show_progress: bool) -> _Content:
+def _list_files(path: Path) -> dict[str, dict[str, Path]]:
     """`list/{train,test,database}_{img,txt,label}.txt` and `feature/..._{img,txt}.txt`. The validation lists are a sample and are not read."""
     files = {
         part: {
@@ -877,6 +904,11 @@ def _read_lists(path: Path, repeated: str, show_progress: bool) -> _Content:
     }
     missing = [str(file.relative_to(path)) for by_role in files.values() for file in by_role.values() if not file.is_file()]
     check(not missing, f"path: expected UGACH's lists in {path}, {', '.join(missing)} missing. Found: {_tree(path)}")
+    return files
+
+
+def _read_lists(path: Path, repeated: str, show_progress: bool) -> _Content:
+    files = _list_files(path)
     names, images, vectors, labels = {}, {}, {}, {}
     with progress(3 * len(files), "Reading text lists", show_progress) as step:
         for part, by_role in files.items():

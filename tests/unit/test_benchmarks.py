@@ -29,7 +29,7 @@ from cmhkit.data.large import LargePictures, read_picture
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-SMALL = {"resolution": 16, "query": 4, "train": 8, "show_progress": False}
+SMALL = {"resolution": 16, "features": None, "query": 4, "train": 8, "show_progress": False}
 
 
 def whole(data) -> None:
@@ -76,7 +76,7 @@ def test_a_tag_of_two_words_is_one_column(tmp_path: Path) -> None:
 
 
 def test_all_of_mirflickr_has_ugachs_protocol(tmp_path: Path) -> None:
-    data = load_mirflickr(mirflickr_folder(tmp_path), subset="all", least=10, resolution=16, show_progress=False)
+    data = load_mirflickr(mirflickr_folder(tmp_path), subset="all", least=10, resolution=16, features=None, show_progress=False)
     assert len(data) == 30 and data.name == "mirflickr/all"
     assert len(data.query) == round(0.05 * 30) and len(data.train) == len(data.retrieval) == 30 - len(data.query)
 
@@ -84,7 +84,7 @@ def test_all_of_mirflickr_has_ugachs_protocol(tmp_path: Path) -> None:
 def test_the_papers_numbers_are_the_default(tmp_path: Path) -> None:
     folder = mirflickr_folder(tmp_path)
     with pytest.raises(InputError, match=r"query: expected from 1 to 27 of the 27 pairs, got 2000; pass query="):
-        load_mirflickr(folder, least=10, resolution=16, show_progress=False)
+        load_mirflickr(folder, least=10, resolution=16, features=None, show_progress=False)
     known = {name: (p.query, p.train, p.pairs, p.labels) for name, p in protocols.PROTOCOLS.items()}
     assert known == {
         "mirflickr": (2000, 10000, 20015, 24),
@@ -297,6 +297,8 @@ def test_check_knows_files_and_says_when_it_knows_nothing(tmp_path: Path) -> Non
     file = v5(tmp_path / "set.mat", XAll=kept["features"], YAll=kept["texts"], LAll=kept["labels"])
     for path in (file, tmp_path):
         assert check_path(path).complete and "features, texts and labels in one file (MATLAB v5; set.mat)" in str(check_path(path))
+    other = check_path(file, "mirflickr")
+    assert not other.complete and other.lines[-1] == "  but mirflickr has 24 labels"
     with pytest.raises(InputError, match=r"path: expected a folder or a file, got .*nowhere, which is not there"):
         check_path(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"name: expected one of mirflickr, nuswide-tc10, .*, got 'flickr'"):
@@ -335,7 +337,7 @@ def test_a_full_disk_is_told_before_anything_is_read(tmp_path: Path, monkeypatch
 
 def test_a_hasher_learns_from_a_folder(tmp_path: Path) -> None:
     folder = mirflickr_folder(tmp_path, n=80)
-    data = ck.data.load(f"mirflickr:{folder}", least=10, resolution=64, query=10, train=60, show_progress=False)
+    data = ck.data.load(f"mirflickr:{folder}", least=10, resolution=64, features="scenenet", query=10, train=60, show_progress=False)
     hasher = ck.CCA(bits=8).fit(data, show_progress=False)
     report = hasher.evaluate(data)
     assert 0 <= report.map_i2t <= 1 and len(hasher.encode(texts=["even all"])) == 1

@@ -37,7 +37,7 @@ from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 KEPT = truth()
-SMALL = {"resolution": 16, "query": 4, "train": 8, "show_progress": False}
+SMALL = {"resolution": 16, "features": None, "query": 4, "train": 8, "show_progress": False}
 
 
 def whole(**changes) -> dict:

@@ -21,7 +21,7 @@ from cmhkit.data.matfiles import TextLists, binary_labels, load_mat, open_contai
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-SPLIT = {"query": 2, "train": 4, "show_progress": False}
+SPLIT = {"query": 2, "train": 4, "features": None, "show_progress": False}
 
 
 def same(data, wanted: dict[str, np.ndarray], images: str = "features") -> None:
@@ -206,6 +206,20 @@ def test_index_caption_label(tmp_path: Path, container: str, deep: bool, given: 
         assert np.array_equal(data.images[i], np.asarray(small))
 
 
+def test_texts_may_be_a_matrix_of_characters_or_pythons_strings(tmp_path: Path) -> None:
+    kept = captioned(tmp_path, "v73")
+    names = [f"mirflickr/im{i}.png" for i in range(N)]
+    width = max(map(len, names))
+    codes = np.array([[ord(letter) for letter in name.ljust(width)] for name in names], dtype=np.uint16)
+    with h5py.File(tmp_path / "index.mat", "w", userblock_size=512) as file:
+        file.create_dataset("index", data=codes.T).attrs["MATLAB_class"] = np.bytes_("char")
+    header(tmp_path / "index.mat")
+    with h5py.File(tmp_path / "caption.mat", "w") as file:
+        file["caption"] = [f" {caption} " for caption in CAPTIONS]
+    data = load_mat(tmp_path, resolution=16, **SPLIT)
+    assert data.texts == CAPTIONS and np.array_equal(data.labels, kept["labels"]) and len(data.images) == N
+
+
 def test_pictures_elsewhere_are_found_by_the_end_of_their_path(tmp_path: Path) -> None:
     kept = captioned(tmp_path, "v5")
     (tmp_path / "mirflickr").rename(tmp_path / "elsewhere")
@@ -260,11 +274,11 @@ def test_raw_mir_has_pictures_with_the_items_last(tmp_path: Path) -> None:
     file = v73(tmp_path / "raw_mir.mat", **arrays)
     with h5py.File(file) as raw:  # as everybody reads it
         np.testing.assert_array_equal(raw["I_tr"][:].transpose(3, 0, 1, 2), kept["pictures"][ROWS["tr"]])
-    data = load_mat(file, show_progress=False)
+    data = load_mat(file, features=None, show_progress=False)
     assert isinstance(data.images, LargePictures)
     for part, rows in {"query": ROWS["te"], "retrieval": ROWS["db"], "train": ROWS["tr"]}.items():
         np.testing.assert_array_equal(np.asarray(getattr(data, part).images), kept["pictures"][rows])
-    np.testing.assert_array_equal(load_mat(file, show_progress=False).images[:], data.images[:])
+    np.testing.assert_array_equal(load_mat(file, features=None, show_progress=False).images[:], data.images[:])
 
 
 def test_class_numbers_become_one_column_each(tmp_path: Path) -> None:
@@ -444,7 +458,7 @@ large.BLOCK = 2**22
 def peak():
     return int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1])
 before = peak()
-data = load_mat(sys.argv[1], query=10, train=20, show_progress=False)
+data = load_mat(sys.argv[1], query=10, train=20, features=None, show_progress=False)
 total = 0
 for part in (data.query, data.retrieval):
     for start in range(0, len(part), 32):
@@ -484,7 +498,7 @@ def test_reading_pictures_takes_a_fraction_of_their_size(tmp_path: Path, last: b
 
 def test_hashers_work_on_features_and_on_pictures_in_a_file(tmp_path: Path) -> None:
     kept = truth(120)
-    split = {"query": 20, "train": 80, "show_progress": False}
+    split = {"query": 20, "train": 80, "features": "scenenet", "show_progress": False}
     features = load_mat(v5(tmp_path / "f.mat", XAll=kept["features"], YAll=kept["texts"], LAll=kept["labels"]), **split)
     report = ck.CCA(bits=8).fit(features).evaluate(features)
     assert 0 < report.map_i2t <= 1
@@ -505,7 +519,7 @@ def test_a_network_that_reads_pictures_takes_them_from_the_file(tmp_path: Path, 
     kept = truth(24)
     pixels = np.random.default_rng(0).integers(0, 256, size=(24, 3, 32, 32), dtype=np.uint8)
     file = hdf5(tmp_path / "p.mat", IAll=pixels, YAll=kept["texts"], LAll=kept["labels"])
-    data = load_mat(file, query=4, train=12, show_progress=False)
+    data = load_mat(file, query=4, train=12, features=None, show_progress=False)
     hasher = ck.ADAH(bits=8, preset="paper", side=32, image_map="conv5", epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu")
     with pytest.warns(UserWarning, match="VGG-19 starts untrained"):
         hasher.fit(data, show_progress=False)
