@@ -60,8 +60,8 @@ short = 6  # epochs of each run that is only compared; the main run below has 15
 # ## A teacher made of labels
 #
 # SSAH does not pull pictures and texts towards each other. It first trains a third network, **LabNet**, that reads nothing but the labels of an item. LabNet makes a semantic feature and
-# a code of them. Later, in notebook 31, a network for pictures and one for texts are trained to agree with LabNet. The paper calls this self-supervision, since LabNet comes with the model.
-# Labels are needed all the same.
+# a code of them. Later, in notebook 31, a network for pictures and one for texts are trained to agree with LabNet. The paper calls this self-supervision, since the labels come with the item.
+# They are labels all the same, and somebody has to give them.
 #
 # So this notebook has no pictures and no words. Here is all that LabNet ever sees.
 
@@ -612,7 +612,7 @@ nb.show(
 # ### The label-to-code explorer
 #
 # Switch labels on and off. You see the code of that set, its nearest label sets among those of the training set, S, and p for each, and what the label head gives back. Try a single label first; then add
-# one and watch how many bits flip. Then try a set that makes no sense, and one without any label.
+# one and watch how many bits flip. Then switch all off and look at |H|: of a set without labels LabNet has never seen an example, and its bits are hardly decided.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit import widgets
