@@ -1,7 +1,7 @@
 """The benchmarks as their makers publish them: folders of pictures, tags, captions and labels. Nothing is downloaded.
 
 Each reader takes the makers' folder, or a file in circulation of the same benchmark (`matfiles`), and gives pairs with the papers' protocol
-(`protocols`). Pictures are resized one at a time into the cache folder and stay there. `check_path` says what is there and what is missing.
+(`protocols`). Pictures are resized one at a time into the cache folder and stay there. `layouts` says what belongs to a folder.
 """
 
 from __future__ import annotations
@@ -18,20 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data.containers import V73, Piece, matrix, open_container
 from cmhkit.data.large import resized_pictures
-from cmhkit.data.matfiles import (
-    ENDINGS,
-    WIKIPEDIA_TOPICS,
-    TextLists,
-    binary_labels,
-    check_features,
-    load_file,
-    matrix,
-    open_container,
-    recognise,
-    standardised,
-)
-from cmhkit.data.matfiles import Piece as _Piece
+from cmhkit.data.layouts import IAPR_LABELS_PAGE, LAYOUTS, MIRFLICKR_PAGE, NUSWIDE_PAGE, Layout, is_raw
+from cmhkit.data.matfiles import WIKIPEDIA_TOPICS, binary_labels, check_features, load_file, recognise, standardised
 from cmhkit.data.matfiles import load_wikipedia as _load_wikidata
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol, fixed_split
@@ -50,220 +40,7 @@ MIRFLICKR_LABELS = tuple(
 _NUSWIDE_WORDS, _COCO_WORDS = 1000, 2000
 
 
-# What a layout consists of.
-
-
-@dataclass(frozen=True)
-class Needed:
-    """One part of a makers' folder. places: where it can be, below the folder; the first is the makers' own. page: where they publish it.
-
-    files: how many files (a pattern below the place, or below the folder of a file) the published part has.
-    """
-
-    what: str
-    places: tuple[str, ...]
-    page: str
-    optional: bool = False
-    files: tuple[str, int] | None = None
-
-    def find(self, root: Path) -> Path | None:
-        """The place that exists, or None."""
-        return next((root / place for place in self.places if (root / place).exists()), None)
-
-    def counted(self, place: Path) -> str:
-        """How many of its files are there, as text for a report."""
-        if self.files is None:
-            return ""
-        pattern, published = self.files
-        found = sum(1 for _ in (place if place.is_dir() else place.parent).glob(pattern))
-        return f", {found:,} of {published:,} files"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A makers' folder: its parts by name. readers: the names for `load`."""
-
-    title: str
-    readers: tuple[str, ...]
-    parts: dict[str, Needed]
-
-    def found(self, root: Path) -> dict[str, Path | None]:
-        """Every part with its place in a folder, or None."""
-        return {name: part.find(root) for name, part in self.parts.items()}
-
-    def required(self, root: Path) -> dict[str, Path]:
-        """Every part that is there. Errors: `InputError` that names what is missing and where its makers publish it."""
-        found = self.found(root)
-        missing = [
-            f"{self.parts[name].places[0]} ({self.parts[name].page})"
-            for name, place in found.items()
-            if place is None and not self.parts[name].optional
-        ]
-        check(
-            not missing,
-            f"path: expected the folder of {self.title}, got {root}, where {'; '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-        )
-        return {name: place for name, place in found.items() if place is not None}
-
-
-def _below(*folders: str, name: str) -> tuple[str, ...]:
-    return tuple(f"{folder}/{name}" if folder else name for folder in folders)
-
-
-_MIRFLICKR_PAGE = "https://press.liacs.nl/mirflickr/"
-_NUSWIDE_PAGE = "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html"
-_COCO_PAGE = "https://cocodataset.org/#download"
-_IAPR_PAGE, _SAIAPR_PAGE = "https://www.imageclef.org/photodata", "https://www.imageclef.org/SIAPRdata"
-_WIKIPEDIA_PAGE = "http://www.svcl.ucsd.edu/projects/crossmodal/"
-
-LAYOUTS = {
-    "mirflickr": Layout(
-        "MIRFlickr-25K",
-        ("mirflickr",),
-        {
-            "pictures": Needed("pictures", _below("mirflickr", "", "mirflickr25k", name="im1.jpg"), _MIRFLICKR_PAGE, files=("im*.jpg", 25000)),
-            "tags": Needed("tags", _below("mirflickr", "", "mirflickr25k", name="meta/tags/tags1.txt"), _MIRFLICKR_PAGE, files=("tags*.txt", 25000)),
-            "labels": Needed(
-                "labels",
-                _below(
-                    "mirflickr25k_annotations_v080", "annotations", "mirflickr/annotations", "../mirflickr25k_annotations_v080", name="animals.txt"
-                ),
-                _MIRFLICKR_PAGE,
-            ),
-        },
-    ),
-    "nuswide": Layout(
-        "NUS-WIDE",
-        ("nuswide-tc10", "nuswide-tc21"),
-        {
-            "list": Needed("list of pictures", _below("ImageList", "", name="Imagelist.txt"), _NUSWIDE_PAGE),
-            "labels": Needed("labels", _below("Groundtruth", "", name="AllLabels"), _NUSWIDE_PAGE, files=("Labels_*.txt", 81)),
-            "tags": Needed("tag vectors", _below("NUS_WID_Tags", "", name="AllTags1k.txt"), _NUSWIDE_PAGE, optional=True),
-            "all tags": Needed("tags as words", _below("NUS_WID_Tags", "", name="All_Tags.txt"), _NUSWIDE_PAGE, optional=True),
-            "words": Needed("the 1,000 tags", _below("NUS_WID_Tags", "", "ConceptsList", name="TagList1k.txt"), _NUSWIDE_PAGE),
-            "concepts": Needed("names of the labels", _below("ConceptsList", "", name="Concepts81.txt"), _NUSWIDE_PAGE, optional=True),
-            "pictures": Needed("pictures", ("Flickr", "images", "image"), _NUSWIDE_PAGE, files=("**/*.jpg", 269648)),
-        },
-    ),
-    "coco": Layout(
-        "MS COCO 2014",
-        ("coco",),
-        {
-            f"{what} {part}": Needed(f"{what}, {part}", _below("annotations", "", name=f"{what}_{part}2014.json"), _COCO_PAGE)
-            for what in ("captions", "instances")
-            for part in ("train", "val")
-        }
-        | {
-            f"pictures {part}": Needed(f"pictures, {part}", _below("", "images", name=f"{part}2014"), _COCO_PAGE, files=("*.jpg", published))
-            for part, published in (("train", 82783), ("val", 40504))
-        },
-    ),
-    "iapr": Layout(
-        "IAPR TC-12",
-        ("iapr",),
-        {
-            "pictures": Needed("pictures", _below("", "iaprtc12", name="images"), _IAPR_PAGE, files=("*/*.jpg", 20000)),
-            "texts": Needed("descriptions", _below("", "iaprtc12", name="annotations_complete_eng"), _IAPR_PAGE, files=("*/*.eng", 20000)),
-            "labels": Needed("labels (SAIAPR TC-12)", _below("", "saiaprtc12ok/benchmark", "benchmark", name="saiapr_tc-12"), _SAIAPR_PAGE),
-            "names": Needed(
-                "names of the labels",
-                _below("", "saiaprtc12ok/benchmark", "benchmark", "saiapr_tc-12", name="wlist.txt"),
-                _SAIAPR_PAGE,
-                optional=True,
-            ),
-        },
-    ),
-    "wikipedia": Layout(
-        "Wikipedia",
-        ("wikipedia",),
-        {
-            "features": Needed("features", ("raw_features.mat",), _WIKIPEDIA_PAGE),
-            "train": Needed("training list", ("trainset_txt_img_cat.list",), _WIKIPEDIA_PAGE),
-            "test": Needed("test list", ("testset_txt_img_cat.list",), _WIKIPEDIA_PAGE),
-        },
-    ),
-}
-
-
-@dataclass(frozen=True)
-class PathReport:
-    """What `check_path` found. It prints itself. complete: nothing that a reader needs is missing. missing: what is not there."""
-
-    lines: tuple[str, ...]
-    complete: bool
-    missing: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
-
-
-def check_path(path: str | Path, name: str | None = None) -> PathReport:
-    """Say what a path has of a benchmark, what is missing, and where its makers publish it. Only names are looked at, and keys of files.
-
-    path: a makers' folder, or a file in circulation or a folder of such. name: the benchmark, one of `PROTOCOLS`; None finds it out.
-    Errors: `InputError` for a path that is not there, an unknown name, and a file that is no known variant.
-    """
-    path = Path(path)
-    check(path.exists(), f"path: expected a folder or a file, got {path}, which is not there")
-    known = {reader: layout for layout in LAYOUTS.values() for reader in layout.readers}
-    check(name is None or name in known, f"name: expected one of {', '.join(known)}, got {name!r}")
-    if path.is_dir():
-        layout = known[name] if name else _likeliest(path)
-        if layout is not None and (name is None or not _has_files(path) or _score(layout, path)):
-            return _report(layout, path)
-    if path.is_file() or _has_files(path):
-        found = recognise(path)
-        labels = None if isinstance(found, TextLists) else next(iter(found.parts.values()))["labels"].shape[1:]
-        if name and labels not in (None, (1,), (PROTOCOLS[name].labels,)):
-            return PathReport((str(found), f"  but {name} has {PROTOCOLS[name].labels} labels"), False, (name,))
-        reader = f"{name or 'mat'}:{path}"
-        return PathReport((str(found), f"  read it with load({reader!r})"), True)
-    lines = [f"{path}: nothing of a benchmark was found. A folder of", *(f"  {layout.title}: {_short(layout)}" for layout in LAYOUTS.values())]
-    return PathReport((*lines, "  or a file in circulation (.mat, .h5py) is known."), False, ("everything",))
-
-
-def _score(layout: Layout, path: Path) -> int:
-    return sum(place is not None for place in layout.found(path).values())
-
-
-def _likeliest(path: Path) -> Layout | None:
-    best = max(LAYOUTS.values(), key=lambda layout: _score(layout, path) / len(layout.parts))
-    return best if _score(best, path) else None
-
-
-def _has_files(path: Path) -> bool:
-    return path.is_dir() and ((path / "list").is_dir() or any(p.suffix.lower() in ENDINGS for p in path.iterdir()))
-
-
-def _short(layout: Layout) -> str:
-    return ", ".join(part.places[0] for part in layout.parts.values() if not part.optional)
-
-
-def _report(layout: Layout, path: Path) -> PathReport:
-    lines, missing = [f"{path}: {layout.title}"], []
-    for part, place in zip(layout.parts.values(), layout.found(path).values(), strict=True):
-        if place is not None:
-            lines.append(f"  there     {part.what}: {place}{part.counted(place)}")
-        elif part.optional:
-            lines.append(f"  optional  {part.what}: {part.places[0]}, from {part.page}")
-        else:
-            missing.append(part.places[0])
-            lines.append(f"  missing   {part.what}: {part.places[0]}, from {part.page}")
-    if layout is LAYOUTS["nuswide"] and not any(layout.parts[name].find(path) for name in ("tags", "all tags")):
-        missing.append(layout.parts["tags"].places[0])
-        lines.append(f"  missing   tags: {layout.parts['tags'].places[0]}, from {_NUSWIDE_PAGE}")
-    readers = " or ".join(repr(f"{reader}:{path}") for reader in layout.readers)
-    lines.append(f"  complete: read it with load({readers})" if not missing else f"  {len(missing)} missing")
-    return PathReport(tuple(lines), not missing, tuple(missing))
-
-
 # What the readers share.
-
-
-def _is_raw(layout: Layout, path: Path) -> bool:
-    """Whether to read a path as the makers' folder: it is one in part, or it is a folder without a file in circulation."""
-    check(path.exists(), f"path: expected the folder of {layout.title} or a file in circulation, got {path}, which is not there")
-    return path.is_dir() and (_score(layout, path) > 0 or not _has_files(path))
 
 
 @dataclass(frozen=True)
@@ -413,7 +190,7 @@ def load_mirflickr(
     path = Path(path)
     layout = LAYOUTS["mirflickr"]
     options = _Options(resolution, features, query, train, seed, own_pair, standardise, show_progress)
-    if not _is_raw(layout, path):
+    if not is_raw(layout, path):
         check(subset is None, f"subset: expected none for a file in circulation, got {subset!r}")
         return load_file(path, "mirflickr", **asdict(options))
     check(subset in (None, "20015", "all"), f"subset: expected one of 20015, all, got {subset!r}")
@@ -461,7 +238,7 @@ def _bag_of_tags(texts: Sequence[Sequence[str]], least: int) -> tuple[np.ndarray
 
 def _mirflickr_labels(folder: Path, numbers: Sequence[int]) -> np.ndarray:
     missing = [name for name in MIRFLICKR_LABELS if not (folder / f"{name}.txt").is_file()]
-    check(not missing, f"path: expected 24 files of labels in {folder}, {', '.join(f'{name}.txt' for name in missing)} missing ({_MIRFLICKR_PAGE})")
+    check(not missing, f"path: expected 24 files of labels in {folder}, {', '.join(f'{name}.txt' for name in missing)} missing ({MIRFLICKR_PAGE})")
     place = {number: row for row, number in enumerate(numbers)}
     labels = np.zeros((len(numbers), len(MIRFLICKR_LABELS)), dtype=np.uint8)
     for column, name in enumerate(MIRFLICKR_LABELS):
@@ -524,7 +301,7 @@ def load_nuswide_tc21(
 def _load_nuswide(given: str | Path, name: str, missing: str, options: _Options) -> PairedData:
     path, layout, protocol = Path(given), LAYOUTS["nuswide"], PROTOCOLS[name]
     _check_missing(missing)
-    if not _is_raw(layout, path):
+    if not is_raw(layout, path):
         return load_file(path, name, **asdict(options))
     places = _places(layout, path, options)
     listed = [line.strip().replace("\\", "/") for line in _text(places["list"]).splitlines() if line.strip()]
@@ -568,9 +345,9 @@ def _nuswide_labels(places: dict[str, Path], n: int, count: int, show_progress: 
     if "concepts" in places:
         missing = [name for name in _text(places["concepts"]).split() if name not in files]
         check(
-            not missing, f"path: expected Labels_{missing[0] if missing else ''}.txt in {folder}, as {places['concepts'].name} says ({_NUSWIDE_PAGE})"
+            not missing, f"path: expected Labels_{missing[0] if missing else ''}.txt in {folder}, as {places['concepts'].name} says ({NUSWIDE_PAGE})"
         )
-    check(len(files) >= count, f"path: expected at least {count} files Labels_NAME.txt in {folder}, got {len(files)} ({_NUSWIDE_PAGE})")
+    check(len(files) >= count, f"path: expected at least {count} files Labels_NAME.txt in {folder}, got {len(files)} ({NUSWIDE_PAGE})")
     columns: dict[str, np.ndarray] = {}
     with progress(len(files), "Reading labels", show_progress) as step:
         for name, file in files.items():
@@ -589,7 +366,7 @@ def _nuswide_tags(places: dict[str, Path], n: int, words: tuple[str, ...], show_
     """Which of the words each pair has, uint8, shape (n, words)."""
     check(
         "tags" in places or "all tags" in places,
-        f"path: expected NUS_WID_Tags/AllTags1k.txt or NUS_WID_Tags/All_Tags.txt, got none of them ({_NUSWIDE_PAGE})",
+        f"path: expected NUS_WID_Tags/AllTags1k.txt or NUS_WID_Tags/All_Tags.txt, got none of them ({NUSWIDE_PAGE})",
     )
     bag = np.zeros((n, len(words)), dtype=np.uint8)
     file = places.get("tags") or places["all tags"]
@@ -644,7 +421,7 @@ def load_coco(
     _check_missing(missing)
     whole("words", words, 1)
     options = _Options(resolution, features, query, train, seed, own_pair, standardise, show_progress)
-    if not _is_raw(layout, path):
+    if not is_raw(layout, path):
         return load_file(path, "coco", words=words, **asdict(options))
     places = _places(layout, path, options)
     files: list[Path] = []
@@ -756,7 +533,7 @@ def load_iapr(
     _check_missing(missing)
     whole("words", words, 1)
     options = _Options(resolution, features, query, train, seed, own_pair, standardise, show_progress)
-    if not _is_raw(layout, path):
+    if not is_raw(layout, path):
         return load_file(path, "iapr", words=words, **asdict(options))
     places = _places(layout, path, options)
     held = _iapr_labels(places["labels"])
@@ -797,7 +574,7 @@ def _iapr_labels(folder: Path) -> dict[int, set[int]]:
     """The labels of each picture by number. Lines hold the number of the picture, of the region and of the label."""
     held: dict[int, set[int]] = defaultdict(set)
     files = sorted(folder.glob("*/labels.txt"))
-    check(files, f"path: expected NN/labels.txt in {folder}, got none ({_SAIAPR_PAGE})")
+    check(files, f"path: expected NN/labels.txt in {folder}, got none ({IAPR_LABELS_PAGE})")
     for file in files:
         for number, line in enumerate(_text(file, "latin-1").splitlines(), start=1):
             if line.strip():
@@ -828,7 +605,7 @@ def load_wikipedia(path: str | Path, *, standardise: bool = True, show_progress:
     Source: Rasiwasia et al., ACM MM 2010.
     """
     path, layout = Path(path), LAYOUTS["wikipedia"]
-    if not _is_raw(layout, path):
+    if not is_raw(layout, path):
         if path.is_dir():
             found = recognise(path)
             path = found.path
@@ -843,7 +620,7 @@ def load_wikipedia(path: str | Path, *, standardise: bool = True, show_progress:
         for key in keys:
             entry = container.entries[key]
             check(entry.kind == "numbers" and len(entry.shape) == 2, f"path: expected {key} as a matrix of numbers. Found: {container.listing()}")
-            arrays[key] = matrix(_Piece(container, entry, (1, 0) if container.kind.startswith("MATLAB v7.3") else (0, 1)))
+            arrays[key] = matrix(Piece(container, entry, (1, 0) if container.kind == V73 else (0, 1)))
             step()
     classes = {}
     for end, part in (("tr", "train"), ("te", "test")):

@@ -24,8 +24,9 @@ from PIL import Image
 
 import cmhkit as ck
 from cmhkit.data import benchmarks, protocols
-from cmhkit.data.benchmarks import MIRFLICKR_LABELS, check_path, load_mirflickr
+from cmhkit.data.benchmarks import MIRFLICKR_LABELS, load_mirflickr
 from cmhkit.data.large import LargePictures, read_picture
+from cmhkit.data.layouts import LAYOUTS, check_path
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -272,7 +273,7 @@ def test_every_layout_is_known_and_what_is_missing_is_said(tmp_path: Path, make,
     folder = make(tmp_path / "data")
     report = check_path(folder)
     assert report.complete and report.lines[0].endswith(title) and f"'{reader}:{folder}'" in str(report) and "missing" not in str(report)
-    layout = next(layout for layout in benchmarks.LAYOUTS.values() if layout.title == title)
+    layout = next(layout for layout in LAYOUTS.values() if layout.title == title)
     for part in [part for part in layout.parts.values() if not part.optional]:
         place = part.find(folder)
         place.rename(tmp_path / "aside")

@@ -16,8 +16,9 @@ from PIL import Image
 from scipy.sparse import csc_matrix
 
 import cmhkit as ck
+from cmhkit.data.containers import open_container
 from cmhkit.data.large import LargePictures
-from cmhkit.data.matfiles import TextLists, binary_labels, load_mat, open_container, recognise
+from cmhkit.data.matfiles import TextLists, binary_labels, load_mat, recognise
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
