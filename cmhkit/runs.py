@@ -315,9 +315,13 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Write what says that the run is whole, then drop the checkpoint, which is of no more use."""
+        """Write what says that the run is whole, then drop the checkpoint."""
         files = [HISTORY, HASHER, REPORT, PAGE, *sorted(f"{CODES}/{p.name}" for p in (self.path / CODES).iterdir() if not p.name.startswith("."))]
         write_json(self.path / FINISHED, {"files": {name: sha256(self.path / name) for name in files}, "time": _now()})
+        self.drop_checkpoint()
+
+    def drop_checkpoint(self) -> None:
+        """Remove the checkpoint of a finished run, which is of no more use."""
         shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -413,6 +417,7 @@ def train(
         check(differs is None, f"out: {folder.path} holds another run ({differs}); name another folder, or pass --fresh to replace it")
         if folder.finished:
             folder.checked(HASHER)
+            folder.drop_checkpoint()
             say(f"{folder.path}: this run is finished; --fresh trains it again")
             return folder
     folder.path.mkdir(parents=True, exist_ok=True)
