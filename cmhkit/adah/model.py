@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from cmhkit.errors import check
 from cmhkit.nn.backbones import CHANNELS, PLACES, VGG19, scenenet
 from cmhkit.nn.binarize import threshold_mask
+from cmhkit.nn.layers import Dropout, linear
+from cmhkit.training import wide_layers
 
 # Added to a sum of exponentials before its logarithm, for a mask that is all off.
 _TINY = 1e-30
@@ -86,7 +88,7 @@ class TextAttention(nn.Module):
 
     def __init__(self, width: int, alpha: float | None, generator: torch.Generator, spread: float | None = None) -> None:
         super().__init__()
-        self.layer = _linear(width, width, generator)
+        self.layer = linear(width, width, generator)
         self.alpha, self.spread = alpha, spread
 
     def scores(self, feature: Tensor) -> Tensor:
@@ -139,8 +141,8 @@ class SceneHead(nn.Module):
         self.register_buffer("bias", scoring.bias.detach().clone(), persistent=False)
         self.readout = readout
         self.dropout = Dropout(dropout, generator)
-        self.hidden = _linear(len(self.bias), hidden, generator) if hidden else None
-        self.hashing = _linear(hidden or len(self.bias), bits, generator)
+        self.hidden = linear(len(self.bias), hidden, generator) if hidden else None
+        self.hashing = linear(hidden or len(self.bias), bits, generator)
 
     @torch.no_grad()
     def evidence(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,7 +180,7 @@ class VGGFeatures(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """f^I, shape (n, 512, H, W), float32. pictures: uint8, shape (n, R, R, 3)."""
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=pictures.is_cuda):
+        with wide_layers(pictures.device):
             return self._vgg[0].feature_map(pictures, self.after_pool5).float()
 
 
@@ -193,13 +195,13 @@ class VGGHead(nn.Module):
             if isinstance(layer, nn.Dropout):
                 layers[i] = Dropout(layer.p, generator)
         self.fully_connected = layers
-        self.hashing = _linear(vgg.hidden, bits, generator)
+        self.hashing = linear(vgg.hidden, bits, generator)
         self._vgg = (vgg,)
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
         """The codes before tanh under each of some masks, shape (n, bits). feature_map: f, (n, C, H, W). masks: shape (n, H·W)."""
         shape = (len(feature_map), 1, *feature_map.shape[2:])
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=feature_map.is_cuda):
+        with wide_layers(feature_map.device):
             found = [self._vgg[0].fully_connected(feature_map * mask.view(shape)) for mask in masks]
         return [self.hashing(x.float()) for x in found]
 
@@ -213,8 +215,8 @@ class TextFeatures(nn.Module):
     def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: torch.Generator) -> None:
         super().__init__()
         self.dropout = Dropout(dropout, generator)
-        self.first = _linear(inputs, hidden, generator)
-        self.second = _linear(hidden, width, generator)
+        self.first = linear(inputs, hidden, generator)
+        self.second = linear(hidden, width, generator)
 
     def forward(self, texts: Tensor) -> Tensor:
         """f^T, shape (n, width). texts: shape (n, inputs)."""
@@ -226,25 +228,11 @@ class TextHead(nn.Module):
 
     def __init__(self, width: int, bits: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.hashing = _linear(width, bits, generator)
+        self.hashing = linear(width, bits, generator)
 
     def logits(self, feature: Tensor, masks: list[Tensor]) -> list[Tensor]:
         """The codes before tanh under each of some masks, shape (n, bits). feature: f, shape (n, d). masks: the same shape."""
         return [self.hashing(feature * mask) for mask in masks]
-
-
-class Dropout(nn.Module):
-    """Dropout whose draws come from a generator of our own. share: what is left out in training."""
-
-    def __init__(self, share: float, generator: torch.Generator) -> None:
-        super().__init__()
-        self.share, self.generator = share, generator
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.share == 0:
-            return x
-        kept = torch.rand(x.shape, generator=self.generator).to(x.device) >= self.share
-        return x * kept / (1 - self.share)
 
 
 class AttentionNetwork(nn.Module):
@@ -313,11 +301,3 @@ def _mask(scores: Tensor, alpha: float | None, spread: float | None) -> Mask:
         scores = (scores - scores.mean(1, keepdim=True)) * (spread / (scores.std(1, keepdim=True) + 1e-6))
     p = scores.softmax(dim=1)
     return Mask(p, threshold_mask(p, 1 / scores.shape[1] if alpha is None else alpha))
-
-
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer that keeps the size of what passes a ReLU (He et al., 2015), its bias 0."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5, generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer

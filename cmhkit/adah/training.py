@@ -25,15 +25,30 @@ from cmhkit.adah.model import (
     VGGHead,
     spread_masks,
 )
+from cmhkit import parallel
 from cmhkit.data.pairs import checked_images
 from cmhkit.errors import InputError, check, whole
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.progress import progress
-from cmhkit.training import Checkpoints, checked_margin, generator, margin_for, one_of, positive, resolve_device
+from cmhkit.training import (
+    OPTIMISERS,
+    Checkpoints,
+    checked_margin,
+    exact,
+    generator,
+    margin_for,
+    means,
+    one_of,
+    optimiser,
+    placed,
+    positive,
+    resolve_device,
+    restore,
+    sent,
+)
 
-OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 # Items that are encoded at once.
 _CHUNK = 128
 
@@ -101,7 +116,7 @@ class ADAHConfig:
         one_of("readout", self.readout, ("posterior", "scores"))
         one_of("distance", self.distance, ("norm", "squared"))
         one_of("reduction", self.reduction, ("mean", "sum"))
-        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        one_of("optimiser", self.optimiser, OPTIMISERS)
         one_of("lr_decay", self.lr_decay, ("none", "linear"))
         for name in ("train_backbone", "own", "through_masks"):
             one_of(name, getattr(self, name), (True, False))
@@ -189,7 +204,7 @@ class ADAH(CrossModalHasher):
         check(len(images) >= 2, f"data: expected at least 2 training pairs, got {len(images)}")
         random = generator(self.seed)
         self._device = resolve_device(self.device)
-        self.network_ = self._built(texts.shape[1], random, self.config.weights, warn=True).to(self._device)
+        self.network_ = placed(self._built(texts.shape[1], random, self.config.weights, warn=True), self._device)
         Alternation(self, images, texts, labels, random).run(run)
 
     def _built(self, text_width: int, random: torch.Generator, weights: str | None, *, warn: bool) -> AttentionNetwork:
@@ -233,7 +248,7 @@ class ADAH(CrossModalHasher):
         self._device = resolve_device(self.device)
         self.network_ = self._built(self.text_width_, generator(0), None, warn=False)
         self.network_.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-        self.network_.to(self._device)
+        placed(self.network_, self._device)
 
 
 class Alternation:
@@ -258,6 +273,7 @@ class Alternation:
             pairs = ((self.network.image_attention, self.config.lr_g), (self.network.text_attention, self.config.lr_g_text))
             self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate, "weight_decay": 0.0} for g, rate in pairs])
             self._spread()
+        self.players = self._players()
 
     def run(self, run: Run) -> None:
         """All epochs, with a checkpoint after each."""
@@ -278,15 +294,15 @@ class Alternation:
         config = self.config
         self._set_rates(epoch)
         order = torch.randperm(self.n, generator=self.random)
-        rows: list[dict[str, float]] = []
-        game: list[dict[str, float]] = []
+        rows: list[dict[str, Tensor]] = []
+        game: list[dict[str, Tensor]] = []
         skipped = 0
         for number, items in enumerate(order.split(self.batch)):
-            batch = self._taken(items)
             step(1)
-            if not _has_triplets(batch[2], config.own):
+            if not _has_triplets(self._similar(items), config.own):
                 skipped += 1
                 continue
+            batch = self._taken(items)
             rows.append(self._d_step(*batch))
             if config.attention == "adversarial" and (number + 1) % config.d_steps == 0:
                 game += [self._g_step(*batch) for _ in range(config.g_steps)]
@@ -295,38 +311,54 @@ class Alternation:
                 f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does an item have both; "
                 "similar items share a label"
             )
-        return {"epoch": epoch, **_means(rows), **_means(game), "skipped_batches": skipped}
+        return {"epoch": epoch, **means(rows), **means(game), "skipped_batches": skipped}
 
-    def _d_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, float]:
+    def _d_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, Tensor]:
         """E and D descend on all six terms; G stays as it is."""
         self._train_only(attention=False)
-        codes = self.network(images, texts, through_masks=self.config.through_masks)
+        codes = self._codes("d", images, texts, similar)
         retrieval = losses.retrieval_terms(codes.image, codes.text, similar, self.margin, **self.options)
         adversarial = self._adversarial(codes, similar) if self.adversarial else []
         loss = losses.total([*retrieval, *adversarial])
         self._step("d", loss)
-        row = {"retrieval_loss": losses.total(retrieval).item(), "active": losses.active_share(retrieval)}
+        row = {"retrieval_loss": exact(losses.total(retrieval)), "active": _active_share(retrieval)}
         if adversarial:
-            row |= {"adversarial_loss": losses.total(adversarial).item(), "adversarial_active": losses.active_share(adversarial)}
+            row |= {"adversarial_loss": exact(losses.total(adversarial)), "adversarial_active": _active_share(adversarial)}
             for name in ("image", "text"):
                 mask = getattr(codes, f"{name}_mask")
-                row[f"{name}_mask_area"] = mask.mask.mean().item()
-                row[f"{name}_mask_entropy"] = mask_entropy(mask.probability.detach()).mean().item()
+                row[f"{name}_mask_area"] = exact(mask.mask.mean())
+                row[f"{name}_mask_entropy"] = exact(mask_entropy(mask.probability.detach()).mean())
         return row
 
-    def _g_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, float]:
+    def _g_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, Tensor]:
         """G ascends on the two adversarial terms; E and D stay as they are."""
         self._train_only(attention=True)
-        codes = self.network(images, texts)
+        codes = self._codes("g", images, texts, similar)
         if self.config.game_query == "given":
             codes = replace(codes, image=codes.image.detach(), text=codes.text.detach())
         terms = self._adversarial(codes, similar)
         loss = losses.total(terms)
         self._step("g", -loss)
-        return {"game_loss": loss.item()}
+        return {"game_loss": exact(loss)}
+
+    def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
+        """The codes of a batch for a step of "d" (E and D) or "g". With several processes this one computes its part, and gathers the rest."""
+        options = {"through_masks": self.config.through_masks} if player == "d" else {}
+        with parallel.part_of(len(similar)):
+            found = self.players[player](images, texts, **options)
+        return parallel.gathered(found, len(similar))
 
     def _adversarial(self, codes: Codes, similar: Tensor) -> list[Any]:
         return losses.adversarial_terms(codes.image, codes.text, codes.image_unattended, codes.text_unattended, similar, self.margin, **self.options)
+
+    def _players(self) -> dict[str, nn.Module]:
+        """The network as each player's steps call it."""
+        found = {}
+        for name in self.optimisers if parallel.size() > 1 else ():
+            for p in self._trained:
+                p.requires_grad_((p in self._attention) == (name == "g"))
+            found[name] = parallel.replicated(self.network)
+        return found or dict.fromkeys(("d", "g"), self.network)
 
     def _train_only(self, *, attention: bool) -> None:
         """Let gradients reach one of the two players only. Dropout is part of E's and D's training, not of G's."""
@@ -340,11 +372,17 @@ class Alternation:
         loss.backward()
         optimiser.step()
 
+    def _similar(self, items: Tensor) -> Tensor:
+        """Which items of a batch share a label, bool, on the CPU."""
+        labels = self.labels[items]
+        return labels @ labels.T > 0
+
     def _taken(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch: images, texts, and which items share a label, bool."""
-        device = self.hasher._device
-        images, labels = self.images[items].to(device), self.labels[items].to(device)
-        return images.float() if images.is_floating_point() else images, self.texts[items].to(device), labels @ labels.T > 0
+        """A batch on the device: images and texts, this process's part of them, and which items of the whole batch share a label, bool."""
+        device, part = self.hasher._device, parallel.mine(items)
+        images = sent(self.images[part], device)
+        images = images.float() if images.is_floating_point() else images
+        return images, sent(self.texts[part], device), sent(self._similar(items), device)
 
     @torch.no_grad()
     def _spread(self) -> None:
@@ -352,7 +390,7 @@ class Alternation:
         self.network.eval()
         images, texts, _ = self._taken(items)
         for name, x in (("image", images), ("text", texts)):
-            features = getattr(self.network, f"{name}_features")(x)
+            features = parallel.gathered(getattr(self.network, f"{name}_features")(x), len(items))
             spread_masks(getattr(self.network, f"{name}_attention"), features, self.config.mask_spread)
 
     def _other_groups(self) -> list[dict[str, Any]]:
@@ -373,7 +411,7 @@ class Alternation:
     def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         for group in groups:
             group["start"] = group["lr"]
-        return OPTIMISERS[self.config.optimiser](groups, lr=self.config.lr)
+        return optimiser(self.config.optimiser, groups, self.config.lr, self.hasher._device)
 
     def _set_rates(self, epoch: int) -> None:
         share = 1 - (epoch - 1) / self.config.epochs if self.config.lr_decay == "linear" else 1.0
@@ -408,7 +446,7 @@ class Alternation:
             return 0
         self.network.load_state_dict(state["network"])
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            restore(optimiser, state["optimisers"][name])
         self.random.set_state(state["random"])
         self.hasher.history_ = state["history"]
         return state["epochs"]
@@ -418,6 +456,11 @@ class DeadHingeWarning(UserWarning):
     """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
 
 
+def _active_share(terms: list[Any]) -> Tensor:
+    """`losses.active_share`, left on the device."""
+    return sum(exact(term.active) for term in terms) / sum(exact(term.triplets) for term in terms)
+
+
 def _has_triplets(similar: Tensor, own: bool) -> bool:
     """Whether some item of a batch has both a similar and a dissimilar one."""
     near, far = similar.clone(), ~similar
@@ -425,7 +468,3 @@ def _has_triplets(similar: Tensor, own: bool) -> bool:
         for x in (near, far):
             x.fill_diagonal_(False)
     return bool((near.any(1) & far.any(1)).any())
-
-
-def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cmhkit.errors import check
 from cmhkit.nn.layers import Dropout, linear
+from cmhkit.training import wide_layers
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Fc7(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """fc7, shape (n, 4096). pictures: uint8, shape (n, R, R, 3)."""
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=pictures.is_cuda):
+        with wide_layers(pictures.device):
             return self.network(pictures).float()
 
 

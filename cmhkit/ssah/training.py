@@ -155,6 +155,7 @@ _PUBLISHED = replace(
     pair_weights="equal",
     reduction="sum",
     adversarial_weight=1.0,
+    label_passes=1,
     lr_discriminator=1e-3,
     lr_text=10**-3.5,
     lr_image=10**-4.5,
@@ -238,6 +239,10 @@ class SSAH(CrossModalHasher):
         x, width = checked_labels(labels), self.network_.label.labelling.out_features
         check(x.shape[1] == width, f"labels: expected rows of {width} labels, as in training, got {x.shape[1]}")
         return x.astype(np.float32)
+
+    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
+        if self.config.backbone == "scenenet":
+            super()._remember_images(images, show_progress)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
         kind = self.config.backbone
