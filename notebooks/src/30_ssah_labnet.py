@@ -703,15 +703,16 @@ except ck.errors.InputError as error:
 official = replace(ck.SSAH(bits=bits, preset="official").config, adversarial="none")
 fresh = labnet(official)
 with torch.no_grad():
-    hidden = fresh.normalise(torch.relu(fresh.first(L)))
+    hidden = fresh.normalise(torch.relu(fresh.first(L[:100])))
     sums = fresh.semantic(hidden)
 print(f"a semantic unit's sum before ReLU: about {sums.abs().mean():.1f} in size")
 print(f"a step of {official.lr_label:g} in all its weights moves it by up to {official.lr_label * hidden.sum(1).mean():.1f}")
+del fresh
 
 
 # %%
 def first_steps(config, count=8):
-    """By step: share of semantic units that are on for some item of the batch, the largest Δ, and J1 as a likelihood, a pair."""
+    """The codes of all sets after some steps. By step: share of units that are on in the batch, the largest Δ, J1 a pair."""
     net, random = labnet(config), torch.Generator().manual_seed(seed)
     adam, bank = torch.optim.Adam(net.parameters(), lr=config.lr_label), first_bank(net, L, config)
     rows = []
@@ -722,18 +723,17 @@ def first_steps(config, count=8):
         j1 = losses.feature_likelihood(features, bank["features"], LabelSimilarity(L[items], L), reduction="mean")
         largest = 0.5 * (features @ bank["features"].T).max()
         rows.append([(features > 0).any(0).float().mean().item(), largest.item(), j1.item()])
-    return net, np.array(rows)
+    return codes_of(net, sets), np.array(rows)
 
 
 dying = {rate: first_steps(replace(official, lr_label=rate)) for rate in (official.lr_label, official.lr_label / 100)}
 
 # %% tags=["nbval-ignore-output"]
-for rate, (died, rows) in dying.items():
+for rate, (packed, rows) in dying.items():
     print(f"rate {rate:g}   units that are on, J1 a pair, by step; log 2 = {np.log(2):.3f}")
     print("   on ", *(f"{value:6.2f}" for value in rows[:, 0]))
     print("   J1 ", *(f"{value:6.2f}" for value in rows[:, 2]))
-    found = ck.codes.diagnostics(codes_of(died, train_labels))
-    print(f"   different codes for {len(sets)} label sets: {found.distinct}")
+    print(f"   different codes for {len(sets)} label sets: {len(np.unique(packed, axis=0))}")
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3))
