@@ -36,8 +36,9 @@ WIKIPEDIA_OPTIONS: dict[str, Any] = {
 }
 
 #: The same for SSAH: no multi-scale fusion, since ten topics have no neighbours; vectors of length 1, since z-scored ones saturate the codes at
-#: the start; no dropout, since the set that is searched is the set that was learned from; smaller batches, since there are few pairs.
-WIKIPEDIA_SSAH_OPTIONS: dict[str, Any] = {"pools": (), "input_scaling": "l2", "dropout": 0.0, "batch": 64, "label_passes": 2}
+#: the start; no dropout, since the set that is searched is the set that was learned from; smaller batches and more epochs, since there are
+#: few pairs: at 64 bits 15 epochs gave .21 / .58 on the held-out pairs, 30 give .30 / .76.
+WIKIPEDIA_SSAH_OPTIONS: dict[str, Any] = {"pools": (), "input_scaling": "l2", "dropout": 0.0, "batch": 64, "label_passes": 2, "epochs": 30}
 
 
 def held_out(data: PairedData, pairs: int, seed: int) -> PairedData:
