@@ -426,7 +426,6 @@ def train(
             say(f"{folder.path}: the run in it is removed, and trained anew")
             folder.clear()
         with contextlib.redirect_stdout(_Lines(say)):
-            say(f"data: {_with_options(settings)}")
             found = load_data(settings.data, **settings.data_options)
             say(repr(found))
             if folder.config() is None:
@@ -482,10 +481,6 @@ def epochs_kept(folder: RunFolder) -> list[dict[str, Any]]:
 def _told(row: dict[str, Any]) -> str:
     parts = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if isinstance(value, float)]
     return f"epoch {row['epoch']}: {', '.join(parts)}".rstrip(": ")
-
-
-def _with_options(settings: Settings) -> str:
-    return settings.data + (f" ({_written(settings.data_options)})" if settings.data_options else "")
 
 
 def finish(hasher: CrossModalHasher, data: PairedData, folder: RunFolder, say: Say) -> None:
@@ -743,7 +738,7 @@ def read_picture(folder: RunFolder, file: Path) -> np.ndarray:
     try:
         return read_photo(file, items["images"][0], items["resize"])[0]
     except InputError as error:
-        raise InputError(f"{file}: expected a picture, got a file {error}") from error
+        raise InputError(f"{file}: expected a picture, got: {error}") from error
 
 
 def encode_texts(path: str | Path, given: str | Path, say: Say) -> dict[str, np.ndarray]:
