@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from typing import Any
 
 from cmhkit.data.cache import cache_dir
@@ -41,7 +42,7 @@ def load(name: str, **options: Any) -> PairedData:
     reader, colon, path = name.partition(":") if isinstance(name, str) else ("", "", "")
     if colon and reader in READERS:
         check(path, f"name: expected a path after {reader + ':'!r}, got none")
-        place, leading = READERS[reader], [path]
+        place, leading = READERS[reader], [os.path.expanduser(path)]
     elif isinstance(name, str) and name in BUILT_IN:
         place, leading = BUILT_IN[name], []
     else:

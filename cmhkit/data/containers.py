@@ -17,6 +17,7 @@ import numpy as np
 
 from cmhkit.data.large import BLOCK, HDF5Pictures, LargePictures, as_bytes, rearranged
 from cmhkit.errors import InputError, check
+from cmhkit.progress import progress
 
 V5, V73, HDF5 = "MATLAB v5", "MATLAB v7.3 (HDF5)", "HDF5"
 ENDINGS = (".mat", ".h5py", ".hdf5", ".h5")
@@ -247,7 +248,7 @@ def _expected(role: str) -> str:
 # Reading.
 
 
-def matrix(piece: Piece) -> np.ndarray:
+def matrix(piece: Piece, show_progress: bool = False) -> np.ndarray:
     """Numbers as float32, shape (n, d), values as they are (0/1, counts and real numbers alike); a sparse matrix is filled up.
 
     Errors: `InputError` for NaN and infinity.
@@ -260,7 +261,7 @@ def matrix(piece: Piece) -> np.ndarray:
         out = np.ascontiguousarray(full.transpose(piece.axes), dtype=np.float32)
     else:
         with _reading(path, piece.container.kind):
-            out = _sparse_matrix(path, entry) if entry.kind == "sparse" else _hdf5_matrix(path, entry, piece.axes)
+            out = _sparse_matrix(path, entry) if entry.kind == "sparse" else _hdf5_matrix(path, entry, piece.axes, show_progress)
     out = out.reshape(len(out), -1)
     for start in range(0, len(out), 4096):
         bad = ~np.isfinite(out[start : start + 4096]).all(axis=1)
@@ -271,7 +272,7 @@ def matrix(piece: Piece) -> np.ndarray:
     return out
 
 
-def _hdf5_matrix(path: Path, entry: Entry, axes: tuple[int, ...]) -> np.ndarray:
+def _hdf5_matrix(path: Path, entry: Entry, axes: tuple[int, ...], show_progress: bool) -> np.ndarray:
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -281,9 +282,11 @@ def _hdf5_matrix(path: Path, entry: Entry, axes: tuple[int, ...]) -> np.ndarray:
         n, width = (dataset.shape[axis] for axis in axes)
         out = np.empty((n, width), dtype=np.float32)
         each = max(1, 2 * BLOCK // (width * dataset.dtype.itemsize))
-        for start in range(0, n, each):
-            stop = min(start + each, n)
-            out[start:stop] = dataset[:, start:stop].T if axes == (1, 0) else dataset[start:stop]
+        with progress(n, f"Reading {entry.key}", show_progress and n > each) as step:
+            for start in range(0, n, each):
+                stop = min(start + each, n)
+                out[start:stop] = dataset[:, start:stop].T if axes == (1, 0) else dataset[start:stop]
+                step(stop - start)
         return out
 
 

@@ -97,20 +97,23 @@ def recognise(path: str | Path) -> Recognised | TextLists:
 
 
 def _recognise_folder(path: Path) -> Recognised:
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    files = _candidates(path)
     check(files, f"path: expected a file that ends in {', '.join(ENDINGS)}, or UGACH's list/ and feature/, in {path}, got {_names_in(path)}")
     containers = [open_container(file) for file in files]
     complete = [found for c in containers if (found := _parted(c.path, c) or _in_one_file(c.path, c)) is not None]
-    if not complete:
-        sets = {_stem(c.path): c for c in containers if _roles(c)}
-        if len(sets) == 1:
-            return _side_by_side(path, next(iter(sets.values())), whole_folder=True)
-        complete = []
     if len(complete) == 1:
         return complete[0]
+    sets = {_stem(c.path): c for c in containers if _roles(c)}
+    if not complete and len(sets) == 1:
+        return _side_by_side(path, next(iter(sets.values())), whole_folder=True)
     listing = "\n  ".join(c.listing() for c in containers)
-    problem = "more than one set; name the file" if complete or len(containers) > 1 else "no known variant"
+    problem = "more than one set; name the file" if complete or sets else "no known variant"
     raise InputError(f"path: expected one set in {path}, got {problem}. Found:\n  {listing}")
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """The files of a folder that may be in circulation; hidden ones are left alone."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith(".") and p.is_file())
 
 
 def _parted(path: Path, container: Container) -> Recognised | None:
@@ -156,7 +159,7 @@ def _side_by_side(path: Path, container: Container, *, whole_folder: bool = Fals
         f"({', '.join(_KEYS)}; VDatabase, ...). Found: {container.listing()}",
     )
     folder, stem = container.path.parent, _stem(container.path)
-    others = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in ENDINGS and file != container.path and _stem(file) == stem]
+    others = [file for file in _candidates(folder) if file != container.path and _stem(file) == stem]
     containers = ([] if whole_folder else [container]) + [open_container(file) for file in others]
     if whole_folder:
         containers = sorted([container, *containers], key=lambda c: c.path)
@@ -404,7 +407,7 @@ def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def _images_of(piece: Piece, show_progress: bool) -> np.ndarray | LargePictures:
-    return pictures(piece, show_progress) if len(piece.entry.shape) == 4 else matrix(piece)
+    return pictures(piece, show_progress) if len(piece.entry.shape) == 4 else matrix(piece, show_progress)
 
 
 def _where(piece: Piece) -> str:
@@ -416,7 +419,7 @@ def _read_whole(found: Recognised, pictures_in: str | Path | None, resolution: i
     labels = binary_labels([matrix(pieces["labels"])], _where(pieces["labels"]))[0]
     text = pieces["texts"]
     texts = strings(text) if text.entry.kind == "text" else None
-    vectors = None if texts is not None else matrix(text)
+    vectors = None if texts is not None else matrix(text, show_progress)
     if "images" in pieces:
         images: Any = _images_of(pieces["images"], show_progress)
     else:
@@ -455,7 +458,7 @@ def picture_paths(named: Sequence[str], folder: Path) -> list[Path]:
 def _read_parted(found: Recognised, repeated: str, show_progress: bool) -> _Content:
     order = [part for part in ("db", "tr", "te") if part in found.parts]
     images = {part: _images_of(found.parts[part]["images"], show_progress) for part in order}
-    vectors = {part: matrix(found.parts[part]["texts"]) for part in order}
+    vectors = {part: matrix(found.parts[part]["texts"], show_progress) for part in order}
     labels = dict(zip(order, binary_labels([matrix(found.parts[p]["labels"]) for p in order], f"the labels in {found.path}"), strict=True))
     return _with_own_split(images, vectors, labels, found.path, repeated, None, show_progress)
 

@@ -127,6 +127,12 @@ def test_pictures_are_read_once_and_again_when_they_change(tmp_path: Path, monke
     assert len(reads) == 54 and np.abs(colour(data.images, 0) - [254, 0, 0]).max() < 3
 
 
+def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wikipedia_folder(tmp_path / "wiki")
+    assert len(ck.data.load("wikipedia:~/wiki", show_progress=False)) == 17
+
+
 def test_a_file_in_circulation_is_read_by_the_same_name(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.eye(24, dtype=np.uint8)[rng.integers(0, 24, 50)]

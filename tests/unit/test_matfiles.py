@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import h5py
 import numpy as np
 import pytest
 from field_files import C, H, N, T, W, cells, hdf5, header, truth, v5, v73
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.sparse import csc_matrix
 
@@ -19,6 +22,7 @@ import cmhkit as ck
 from cmhkit.data.containers import open_container
 from cmhkit.data.large import LargePictures
 from cmhkit.data.matfiles import TextLists, binary_labels, load_mat, recognise
+from cmhkit.data.protocols import fixed_split
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -127,9 +131,9 @@ def test_two_files_of_images_are_told_apart_by_the_path(tmp_path: Path) -> None:
     kept = truth()
     mirflickr_files(tmp_path, kept)
     v5(tmp_path / "mirflickr25k-iall-vgg.mat", XAll=kept["features"])
-    for given in ("", "mirflickr25k-yall.mat"):
+    for name in ("", "mirflickr25k-yall.mat"):
         with pytest.raises(InputError, match=r"(?s)path: expected one file with images, got several; name the one.*iall-vgg\.mat.*iall\.mat"):
-            recognise(tmp_path / given)
+            recognise(tmp_path / name)
     same(load_mat(tmp_path / "mirflickr25k-iall-vgg.mat", **SPLIT), kept)
     same(load_mat(tmp_path / "mirflickr25k-iall.mat", **SPLIT), kept, "pictures")
 
@@ -141,6 +145,15 @@ def test_nuswide_tc10_with_text_in_either_container(tmp_path: Path, write, texts
     write(tmp_path / "nus-wide-tc10-yall.mat", YAll=kept["texts"].T if texts.endswith("T") else kept["texts"])
     v5(tmp_path / "nus-wide-tc10-lall.mat", LAll=kept["labels"])
     same(load_mat(tmp_path / "nus-wide-tc10-xall-vgg.mat", **SPLIT), kept)
+
+
+def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
+    kept = truth()
+    mirflickr_files(tmp_path, kept)
+    for name in ("._mirflickr25k-iall.mat", "._other.mat"):
+        (tmp_path / name).write_bytes(b"junk")
+    same(load_mat(tmp_path, **SPLIT), kept, "pictures")
+    same(load_mat(tmp_path / "mirflickr25k-yall.mat", **SPLIT), kept, "pictures")
 
 
 def test_two_sets_in_one_folder_are_ambiguous(tmp_path: Path) -> None:
@@ -384,6 +397,25 @@ def test_a_split_is_drawn_once_and_kept(tmp_path: Path, own_cache: Path) -> None
     )
 
 
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(n=st.integers(3, 60), data=st.data())
+def test_a_split_has_the_sizes_asked_for_and_no_pair_twice(own_cache: Path, n: int, data) -> None:
+    allowed = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
+    query = data.draw(st.integers(1, min(int(allowed.sum()), n - 1)))
+    train = data.draw(st.integers(1, n - query))
+    seed = data.draw(st.integers(0, 3))
+    ids = np.array(data.draw(st.lists(st.integers(0, 10**6), min_size=n, max_size=n, unique=True)))
+    parts = fixed_split("x", ids, query=query, train=train, seed=seed, query_from=allowed)
+    assert (len(parts["query"]), len(parts["retrieval"]), len(parts["train"])) == (query, n - query, train)
+    assert sorted([*parts["query"], *parts["retrieval"]]) == list(range(n)) and allowed[parts["query"]].all()
+    assert np.isin(parts["train"], parts["retrieval"]).all()
+    again = fixed_split("x", ids, query=query, train=train, seed=seed, query_from=allowed)
+    assert all(np.array_equal(parts[part], again[part]) for part in parts)
+    shutil.rmtree(own_cache)
+    anew = fixed_split("x", ids, query=query, train=train, seed=seed, query_from=allowed)
+    assert all(np.array_equal(parts[part], anew[part]) for part in parts), "the draw itself depends on nothing else"
+
+
 def test_a_benchmark_is_known_by_its_sizes(tmp_path: Path) -> None:
     n, rng = 2900, np.random.default_rng(0)
     labels = np.eye(10, dtype=np.uint8)[rng.integers(0, 10, n)]
@@ -405,6 +437,33 @@ def large(request, tmp_path: Path) -> tuple[LargePictures, np.ndarray]:
     chunks = {"one picture a chunk": {"images": (1, 3, W, H)}, "odd chunks": {"images": (7, 2, 5, 3)}}.get(request.param)
     file = hdf5(tmp_path / "pictures.mat", chunks, images=pixels, YAll=kept["texts"], LAll=kept["labels"])
     return load_mat(file, **SPLIT).images, kept["pictures"]
+
+
+class Counting:
+    """A source that counts the pictures it gives."""
+
+    def __init__(self, n: int) -> None:
+        self.array = np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+        self.shape, self.given = self.array.shape, 0
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        assert 0 <= start < stop <= len(self.array)
+        self.given += stop - start
+        return self.array[start:stop]
+
+
+@settings(max_examples=100, deadline=None)
+@given(n=st.integers(1, 200), data=st.data())
+def test_large_pictures_give_what_is_asked_for_and_read_little_more(n: int, data) -> None:
+    source = Counting(n)
+    rows = np.array(data.draw(st.lists(st.integers(-n, n - 1), max_size=60)), dtype=int)
+    found = LargePictures(source)[rows]
+    np.testing.assert_array_equal(found, source.array[rows])
+    assert source.given <= 5 * len(rows)
+    cut = data.draw(st.slices(n))
+    part = LargePictures(source).part(rows)
+    np.testing.assert_array_equal(LargePictures(source)[cut], source.array[cut])
+    np.testing.assert_array_equal(part[: len(rows) // 2], source.array[rows][: len(rows) // 2])
 
 
 def test_large_pictures_are_cut_as_an_array_is(large, monkeypatch) -> None:
