@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, encode, search, data, doctor. Heavy imports stay inside the commands, so that `--help` is quick.
+"""The command line: train, evaluate, encode, search, grade, data, doctor. Heavy imports stay inside the commands, so that `--help` is quick.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 something failed; 2 bad input or usage, told in one line;
 130 and 143 stopped by Ctrl-C and by a termination signal.
@@ -308,6 +308,24 @@ def _table(rows: list[dict[str, Any]]) -> str:
         width = shutil.get_terminal_size().columns
         lines = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
     return "\n".join(lines)
+
+
+@app.command(no_args_is_help=True)
+def grade(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Submitted notebooks, in folders or not.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The CSV file; FOLDER/grades.csv unless given.", show_default=False)] = None,
+    seconds: Annotated[int, typer.Option(min=1, help="Time limit of a notebook.")] = 900,
+    megabytes: Annotated[int, typer.Option(min=1, help="Memory limit of a notebook.")] = 2500,
+    size: Annotated[Size | None, typer.Option(help="Run them with data of another size: tiny is quicker.", show_default=False)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older CSV file.")] = False,
+) -> None:
+    """Run submitted notebooks and collect what their questions came to. Their code runs as you: see docs/INSTRUCTORS.md."""
+    from cmhkit import grade as grading
+
+    limits = grading.Limits(seconds, megabytes)
+    rows = grading.grade(folder, out, limits=limits, size=size.value if size else "", overwrite=overwrite, say=_say)
+    remarked = len({row["submission"] for row in rows if row["remarks"]})
+    typer.echo(f"{len({row['submission'] for row in rows})} notebooks, {remarked} with remarks: {out or folder / 'grades.csv'}")
 
 
 @app.command()
