@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit import parallel
 from cmhkit.adah import losses
 from cmhkit.adah.model import (
     AttentionNetwork,
@@ -25,7 +26,6 @@ from cmhkit.adah.model import (
     VGGHead,
     spread_masks,
 )
-from cmhkit import parallel
 from cmhkit.data.pairs import checked_images
 from cmhkit.errors import InputError, check, whole
 from cmhkit.hasher import CrossModalHasher, Run
@@ -41,7 +41,7 @@ from cmhkit.training import (
     margin_for,
     means,
     one_of,
-    optimiser,
+    optimiser_for,
     placed,
     positive,
     resolve_device,
@@ -411,7 +411,7 @@ class Alternation:
     def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         for group in groups:
             group["start"] = group["lr"]
-        return optimiser(self.config.optimiser, groups, self.config.lr, self.hasher._device)
+        return optimiser_for(self.config.optimiser, groups, self.config.lr, self.hasher._device)
 
     def _set_rates(self, epoch: int) -> None:
         share = 1 - (epoch - 1) / self.config.epochs if self.config.lr_decay == "linear" else 1.0

@@ -83,6 +83,13 @@ def scenenet() -> SceneNet:
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+@functools.cache
+def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
+    """That mean and deviation on a device, shape (3, 1, 1). Kept, so that no step sends them again."""
+    mean, deviation = (torch.tensor(v, device=device)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_DEVIATION))
+    return mean, deviation
+
+
 def _draw(net: nn.Module, generator: torch.Generator | None) -> None:
     """Draw the weights of a network of ReLUs and set its biases to 0. None leaves them as PyTorch draws them."""
     if generator is None:
@@ -145,7 +152,7 @@ class VGG19(nn.Module):
         pictures: uint8, shape (n, R, R, 3). Returns shape (n, 512, 7, 7), or (n, 512, 14, 14) before pool5, at least 0.
         """
         x = resized(pictures.permute(0, 3, 1, 2).float().div(255), self.side)
-        mean, deviation = (torch.tensor(v, device=x.device)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_DEVIATION))
+        mean, deviation = _imagenet(x.device)
         x = ((x - mean) / deviation).contiguous(memory_format=torch.channels_last)
         return self.features(x) if after_pool5 else self.features[:-1](x)
 

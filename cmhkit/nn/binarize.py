@@ -42,4 +42,4 @@ def mask_entropy(p: Tensor) -> Tensor:
     p: P, shape (items, n), each row sums to 1. Returns shape (items,), from 0 (one place has it all) to 1 (all places alike).
     """
     check(p.ndim == 2 and p.shape[1] > 1, f"p: expected shape (items, n) with at least two places, got {tuple(p.shape)}")
-    return torch.special.entr(p).sum(1) / torch.log(torch.tensor(float(p.shape[1]), device=p.device))
+    return torch.special.entr(p).sum(1) / torch.log(torch.full((), float(p.shape[1]), device=p.device))

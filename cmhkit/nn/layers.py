@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cmhkit.parallel import uniform
+
 
 class Dropout(nn.Module):
     """Dropout whose draws come from a generator of our own. share: what is left out in training."""
@@ -16,7 +18,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.share == 0:
             return x
-        kept = torch.rand(x.shape, generator=self.generator).to(x.device) >= self.share
+        kept = uniform(x.shape, self.generator, x.device) >= self.share
         return x * kept / (1 - self.share)
 
 

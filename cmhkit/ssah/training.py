@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit import codes
+from cmhkit import codes, parallel
 from cmhkit.data.pairs import Split, checked_images, checked_labels
 from cmhkit.errors import InputError, check, whole
 from cmhkit.hasher import CrossModalHasher, Run
@@ -23,9 +23,8 @@ from cmhkit.nn.pairwise import KINDS, LabelSimilarity
 from cmhkit.progress import progress
 from cmhkit.ssah import losses
 from cmhkit.ssah.model import Discriminator, Fc7, MultiScaleFusion, Outputs, SemanticNetwork, SSAHNetwork
-from cmhkit.training import Checkpoints, generator, one_of, positive, resolve_device
+from cmhkit.training import OPTIMISERS, Checkpoints, exact, generator, means, one_of, optimiser_for, placed, positive, resolve_device, restore, sent
 
-OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
 TOLD = {"label": "LabNet", "image": "ImgNet", "text": "TxtNet"}
 # Items that are encoded at once: vectors, pictures.
@@ -113,7 +112,7 @@ class SSAHConfig:
         one_of("adversarial_loss", self.adversarial_loss, ("squared", "cross-entropy"))
         one_of("adversarial_target", self.adversarial_target, ("minus", "flipped"))
         one_of("game", self.game, ("stage", "batch"))
-        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        one_of("optimiser", self.optimiser, OPTIMISERS)
         one_of("lr_decay", self.lr_decay, ("none", "linear", "geometric"))
         one_of("unlabelled", self.unlabelled, ("keep", "drop"))
         for name in ("train_backbone", "local_response_norm", "adversarial_labnet"):
@@ -268,7 +267,7 @@ class SSAH(CrossModalHasher):
         random = generator(self.seed)
         self._device = resolve_device(self.device)
         width = images.shape[1] if images.ndim == 2 else None
-        self.network_ = self._built(width, texts.shape[1], labels.shape[1], random, self.config.weights, warn=True).to(self._device)
+        self.network_ = placed(self._built(width, texts.shape[1], labels.shape[1], random, self.config.weights, warn=True), self._device)
         Schedule(self, images, texts, labels, random).run(run)
 
     def _labelled(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -313,7 +312,7 @@ class SSAH(CrossModalHasher):
 
     def _read(self, x: np.ndarray) -> Tensor:
         """A part of what a network reads, on the device: pictures as they are, vectors scaled."""
-        return torch.from_numpy(np.ascontiguousarray(x)).to(self._device)
+        return sent(torch.from_numpy(np.ascontiguousarray(x)), self._device)
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         if self.config.input_scaling == "none" or x.ndim == 4:
@@ -350,7 +349,7 @@ class SSAH(CrossModalHasher):
         labels = len(weights["image.labelling.bias"])
         self.network_ = self._built(self.image_width_, self.text_width_, labels, generator(0), None, warn=False)
         self.network_.load_state_dict(weights)
-        self.network_.to(self._device)
+        placed(self.network_, self._device)
 
 
 class Schedule:
@@ -376,6 +375,7 @@ class Schedule:
         for name, judge in self.judges.items():
             if judge is not None:
                 self.optimisers[f"d_{name}"] = self._optimiser([{"params": list(judge.parameters()), "lr": self.config.lr_discriminator}])
+        self.players = self._players()
         self._fill_banks()
 
     @torch.no_grad()
@@ -441,13 +441,13 @@ class Schedule:
             alive |= (features > 0).any(0)
             step(1)
         distinct = len(np.unique(self._packed(self.codes[name]), axis=0))
-        return _means(rows) | {f"{name}_dead": 1 - alive.float().mean().item(), f"{name}_distinct": float(distinct)}
+        return means(rows) | {f"{name}_dead": 1 - alive.float().mean().item(), f"{name}_distinct": float(distinct)}
 
-    def _network_step(self, name: str, items: Tensor) -> tuple[dict[str, float], Tensor]:
+    def _network_step(self, name: str, items: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """A step of one network. Returns its terms, and its features without a gradient."""
-        found = getattr(self.network, name)(self._taken(name, items))
+        found = self._said(self.players[name], name, items)
         self._keep(name, items, found)
-        judged: dict[str, float] = {}
+        judged: dict[str, Tensor] = {}
         if name in self.judges and self.config.adversarial != "none" and self.config.game == "batch":
             self.judges[name].requires_grad_(True)
             judged = self._judge_step(name, items, found.features.detach())
@@ -462,8 +462,14 @@ class Schedule:
             terms["adversarial"] = fed
             self._step(f"d_{name}", self.config.adversarial_weight * fed)
             self.judges[name].requires_grad_(False)
-        told = {f"{name}_{what}": term.item() for what, term in (terms | {"loss": loss}).items()}
+        told = {f"{name}_{what}": exact(term) for what, term in (terms | {"loss": loss}).items()}
         return told | judged, found.features.detach()
+
+    def _said(self, net: Any, name: str, items: Tensor) -> Any:
+        """What a network says of a batch. With several processes this one computes its part, and gathers the rest."""
+        with parallel.part_of(len(items)):
+            found = net(self._taken(name, parallel.mine(items)))
+        return parallel.gathered(found, len(items))
 
     def terms(self, name: str, items: Tensor, found: Outputs) -> dict[str, Tensor]:
         """The terms of one network's loss on a batch, scalars by name: j1 to j4, and "adversarial" where it reaches the network.
@@ -471,7 +477,7 @@ class Schedule:
         name: "label", "image" or "text". items: positions of the batch in the training set, whose codes in the bank are those of `found`.
         """
         c, teacher = self.config, self.teacher[name]
-        here = items.to(self.device)
+        here = sent(items, self.device)
         labels, h = self.labels[here], found.codes
         similar = LabelSimilarity(labels, self.labels, c.similarity)
         pairs = {"kind": c.pair_loss, "reduction": c.reduction, "weights": self.weights}
@@ -510,38 +516,49 @@ class Schedule:
             for items in torch.randperm(self.n, generator=self.random).split(self.batch):
                 rows.append(self._judges_step(items))
                 step(1)
-        return _means(rows)
+        return means(rows)
 
-    def _judges_step(self, items: Tensor) -> dict[str, float]:
+    def _judges_step(self, items: Tensor) -> dict[str, Tensor]:
         row = {}
         for name in self.judges:
             with torch.no_grad():
-                features = getattr(self.network, name).features(self._taken(name, items))
+                features = self._said(getattr(self.network, name).features, name, items)
             row |= self._judge_step(name, items, features)
         return row
 
-    def _judge_step(self, name: str, items: Tensor, features: Tensor) -> dict[str, float]:
-        """A step of one discriminator: LabNet's features of the items against given ones, which have no gradient."""
+    def _judge_step(self, name: str, items: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """A step of one discriminator: LabNet's features of the items against given ones, which have no gradient.
+
+        It is small: with several processes each computes it for the whole batch.
+        """
         judge = self.judges[name]
-        on_label, on_modality = judge(self.features["label"][items.to(self.device)]), judge(features)
+        on_label, on_modality = judge(self.features["label"][sent(items, self.device)]), judge(features)
         loss = losses.discriminator_loss(on_label, on_modality, kind=self.config.adversarial_loss, reduction=self.config.reduction)
         self._step(f"d_{name}", loss)
         return {
-            f"d_{name}_loss": loss.item(),
-            f"d_{name}_right_on_label": (on_label > 0).float().mean().item(),
-            f"d_{name}_right_on_{name}": (on_modality <= 0).float().mean().item(),
+            f"d_{name}_loss": exact(loss),
+            f"d_{name}_right_on_label": exact((on_label > 0).float().mean()),
+            f"d_{name}_right_on_{name}": exact((on_modality <= 0).float().mean()),
         }
 
     @torch.no_grad()
     def _keep(self, name: str, items: Tensor, found: Outputs) -> None:
         """Renew a network's rows of the bank."""
-        here = items.to(self.device)
+        here = sent(items, self.device)
         self.codes[name][here] = found.codes.detach()
         if name in self.features:
             self.features[name][here] = found.features.detach()
 
     def _taken(self, name: str, items: Tensor) -> Tensor:
         return self.hasher._read(self.inputs[name][items.numpy()])
+
+    def _players(self) -> dict[str, nn.Module]:
+        """Each network as its own steps call it."""
+        found: dict[str, nn.Module] = {}
+        for name in self.teacher:
+            self._train_only(name)
+            found[name] = parallel.replicated(getattr(self.network, name))
+        return found
 
     def _train_only(self, name: str | None) -> None:
         """Let gradients reach one network, or the discriminators where name is None."""
@@ -579,7 +596,7 @@ class Schedule:
     def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         for group in groups:
             group["start"] = group["lr"]
-        return OPTIMISERS[self.config.optimiser](groups, lr=self.config.lr_label)
+        return optimiser_for(self.config.optimiser, groups, self.config.lr_label, self.device)
 
     def _set_rates(self, epoch: int) -> None:
         c = self.config
@@ -618,14 +635,10 @@ class Schedule:
             return 0
         self.network.load_state_dict(state["network"])
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            restore(optimiser, state["optimisers"][name])
         for bank, kept in ((self.codes, state["codes"]), (self.features, state["features"])):
             for name, value in kept.items():
                 bank[name].copy_(value)
         self.random.set_state(state["random"])
         self.hasher.history_ = state["history"]
         return state["epochs"]
-
-
-def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cmhkit.training import wide_layers
+
 
 class HashNetwork(nn.Module):
     r"""One modality's two layers: representation, then hashing.
@@ -29,7 +31,9 @@ class HashNetwork(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """The hashing layer before its sigmoid: its sign is the bit. x: (n, inputs). Returns (n, bits)."""
-        return self.hashing(torch.tanh(self.representation(x)))
+        with wide_layers(x.device):
+            wide = self.representation(x)
+        return self.hashing(torch.tanh(wide.to(self.hashing.weight.dtype)))
 
     def forward(self, x: Tensor) -> Tensor:
         """The relaxed code h(x), from 0 to 1. x: (n, inputs). Returns (n, bits)."""

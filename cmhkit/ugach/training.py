@@ -13,15 +13,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmhkit import parallel
 from cmhkit.errors import InputError, check, whole
 from cmhkit.graphs import knn_graph
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.progress import progress
-from cmhkit.training import Checkpoints, checked_margin, generator, margin_for, one_of, positive, resolve_device
+from cmhkit.training import (
+    OPTIMISERS,
+    Checkpoints,
+    checked_margin,
+    exact,
+    generator,
+    margin_for,
+    means,
+    one_of,
+    optimiser_for,
+    placed,
+    positive,
+    resolve_device,
+    restore,
+    sent,
+)
 from cmhkit.ugach import losses
 from cmhkit.ugach.model import CrossModalNetwork
-
-OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class UGACHConfig:
         one_of("pretrain_positives", self.pretrain_positives, ("graph", "pair"))
         one_of("negatives", self.negatives, ("generator", "uniform"))
         one_of("generator_start", self.generator_start, ("random", "discriminator"))
-        one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
+        one_of("optimiser", self.optimiser, OPTIMISERS)
         for name in ("hidden", "k_image", "k_text", "draws", "positives", "d_steps"):
             whole(name, getattr(self, name), 1)
         for name in ("pretrain_steps", "rounds", "g_steps"):
@@ -147,8 +161,8 @@ class UGACH(CrossModalHasher):
         self.positives_ = related_items(images, texts, config)
         random = generator(self.seed)
         shape = (images.shape[1], texts.shape[1], config.hidden, self.bits, config.init_std, random)
-        self.discriminator_ = CrossModalNetwork(*shape).to(self._device)
-        self.generator_ = CrossModalNetwork(*shape).to(self._device)
+        self.discriminator_ = placed(CrossModalNetwork(*shape), self._device)
+        self.generator_ = placed(CrossModalNetwork(*shape), self._device)
         Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).play(run)
 
     def _scaled(self, x: np.ndarray, which: str) -> Tensor:
@@ -176,7 +190,7 @@ class UGACH(CrossModalHasher):
             net = CrossModalNetwork(self.image_width_, self.text_width_, self.config.hidden, self.bits, self.config.init_std, generator(0))
             weights = {key.removeprefix(f"{name}."): torch.from_numpy(value) for key, value in state.items() if key.startswith(f"{name}.")}
             net.load_state_dict(weights)
-            setattr(self, f"{name}_", net.to(self._device))
+            setattr(self, f"{name}_", placed(net, self._device))
 
 
 def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any:
@@ -205,6 +219,7 @@ class Game:
         self.images, self.texts, self.random = images, texts, random
         self.margin = self.config.margin_for(hasher.bits)
         self.n, self.pool = len(images), min(self.config.pool, len(images))
+        self.players = {"d": parallel.replicated(hasher.discriminator_), "g": parallel.replicated(hasher.generator_)}
 
     def play(self, run: Run) -> None:
         """Pretrain the discriminator, then play the rounds, with a checkpoint after each."""
@@ -232,17 +247,17 @@ class Game:
         found = [self._d_step(optimiser, uniform=True, graph=graph_only, step=step) for _ in range(self.config.pretrain_steps)]
         if self.config.generator_start == "discriminator":
             self.hasher.generator_.load_state_dict(self.hasher.discriminator_.state_dict())
-        return {"epoch": 0, "stage": "pretraining", **_means(found)}
+        return {"epoch": 0, "stage": "pretraining", **means(found)}
 
     def _round(self, epoch: int, optimisers: dict[str, torch.optim.Optimizer], step: Any) -> dict[str, Any]:
         uniform = self.config.negatives == "uniform"
         if not uniform:
             self.generated = self._embedded(self.hasher.generator_)
         found = [self._d_step(optimisers["d"], uniform=uniform, graph=True, step=step) for _ in range(self.config.d_steps)]
-        row = {"epoch": epoch, "stage": "game", **_means(found)}
+        row = {"epoch": epoch, "stage": "game", **means(found)}
         if not uniform:
             self.judged = self._embedded(self.hasher.discriminator_)
-            row |= _means([self._g_step(optimisers["g"], step) for _ in range(self.config.g_steps)])
+            row |= means([self._g_step(optimisers["g"], step) for _ in range(self.config.g_steps)])
         return row
 
     @torch.no_grad()
@@ -250,10 +265,10 @@ class Game:
         """The codes of the whole training set: a frozen player embeds it once a round."""
         return net(self.images, self.texts)
 
-    def _d_step(self, optimiser: torch.optim.Optimizer, *, uniform: bool, graph: bool, step: Any) -> dict[str, float]:
+    def _d_step(self, optimiser: torch.optim.Optimizer, *, uniform: bool, graph: bool, step: Any) -> dict[str, Tensor]:
         items, related = self._draw_pool(graph)
         loss_parts, active = [], 0.0
-        embedded = self.hasher.discriminator_(self._dropped(self.images[items]), self._dropped(self.texts[items]))
+        embedded = self._embed("d", self._dropped(self.images[items]), self._dropped(self.texts[items]))
         for way, (query, found) in enumerate((embedded, embedded[::-1])):
             with torch.no_grad():
                 if uniform:
@@ -268,20 +283,20 @@ class Game:
                 negatives, usable = self._draw(weights, self.config.draws)
                 positives, _ = self._draw(related.float(), self.config.positives)
             distance = losses.squared_distance(query, found)
-            score = losses.relevance_score(
-                distance.gather(1, positives)[usable][:, :, None], distance.gather(1, negatives)[usable][:, None, :], self.margin
-            )
+            score = losses.relevance_score(distance.gather(1, positives)[:, :, None], distance.gather(1, negatives)[:, None, :], self.margin)
             # Where every candidate is related, there is nothing to tell apart.
-            loss_parts.append(score.mean() if len(score) else query.sum() * 0)
-            active += (score > 0).float().mean().item() / 2 if len(score) else 0.0
+            score = score.where(usable[:, None, None], 0.0)
+            counted = (usable.sum() * score[0].numel()).clamp_min(1)
+            loss_parts.append(score.sum() / counted)
+            active = active + exact((score > 0).float().sum() / counted) / 2
         loss = sum(loss_parts)
         self._descend(optimiser, loss)
         step(1)
-        return {"d_loss": loss.item() / 2, "active": active}
+        return {"d_loss": exact(loss) / 2, "active": active}
 
-    def _g_step(self, optimiser: torch.optim.Optimizer, step: Any) -> dict[str, float]:
+    def _g_step(self, optimiser: torch.optim.Optimizer, step: Any) -> dict[str, Tensor]:
         items, related = self._draw_pool(graph=True)
-        embedded = self.hasher.generator_(self.images[items], self.texts[items])
+        embedded = self._embed("g", self.images[items], self.texts[items])
         parts, earned, spread = [], 0.0, 0.0
         for way, (query, found) in enumerate((embedded, embedded[::-1])):
             log_p = losses.generator_log_probability(query, found, self.config.temperature)
@@ -292,36 +307,40 @@ class Game:
                 score = losses.relevance_score(distance.gather(1, positives), distance.gather(1, drawn), self.margin)
                 reward = losses.generator_reward(score, self.config.reward)
             parts.append(losses.policy_loss(losses.draws_log_probability(log_p, drawn, self.config.log_p), reward, self.config.baseline))
-            earned += reward.mean().item() / 2
-            spread += -(log_p.exp() * log_p).sum(1).mean().item() / 2
+            earned = earned + exact(reward.mean()) / 2
+            spread = spread + -exact((log_p.exp() * log_p).sum(1).mean()) / 2
         self._descend(optimiser, sum(parts))
         step(1)
         return {"reward": earned, "entropy": spread}
+
+    def _embed(self, player: str, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """A pool's codes by "d" or "g". With several processes this one computes its part, and gathers the rest."""
+        part = self.players[player](parallel.mine(images), parallel.mine(texts))
+        return parallel.gathered(part, len(images))
 
     def _draw_pool(self, graph: bool) -> tuple[Tensor, Tensor]:
         """A random pool of items, and which of them are related, bool (pool, pool)."""
         items = torch.randperm(self.n, generator=self.random)[: self.pool]
         if not graph:
-            return items, torch.eye(self.pool, dtype=torch.bool, device=self.images.device)
+            return sent(items, self.images.device), torch.eye(self.pool, dtype=torch.bool, device=self.images.device)
         rows = items.numpy()
         related = self.hasher.positives_[rows][:, rows].toarray()
-        return items, torch.from_numpy(related).to(self.images.device)
+        return sent(items, self.images.device), sent(torch.from_numpy(related), self.images.device)
 
     def _draw(self, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Draw positions with replacement in proportion to weights. Returns them, (n, count), and which rows had any weight, bool (n,)."""
         usable = weights.sum(1) > 0
         safe = torch.where(usable[:, None], weights, torch.ones_like(weights))
-        drawn = torch.multinomial(safe.cpu(), count, replacement=True, generator=self.random)
-        return drawn.to(weights.device), usable
+        return parallel.multinomial(safe, count, self.random), usable
 
     def _dropped(self, x: Tensor) -> Tensor:
         if self.config.dropout == 0:
             return x
-        kept = torch.rand(x.shape, generator=self.random).to(x.device) >= self.config.dropout
+        kept = parallel.uniform(x.shape, self.random, x.device) >= self.config.dropout
         return x * kept / (1 - self.config.dropout)
 
     def _optimiser(self, net: CrossModalNetwork, rate: float) -> torch.optim.Optimizer:
-        return OPTIMISERS[self.config.optimiser](net.parameters(), lr=rate)
+        return optimiser_for(self.config.optimiser, net.parameters(), rate, self.images.device)
 
     def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         if self.config.weight_decay:
@@ -353,14 +372,10 @@ class Game:
         self.hasher.discriminator_.load_state_dict(state["discriminator"])
         self.hasher.generator_.load_state_dict(state["generator"])
         for name, optimiser in optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            restore(optimiser, state["optimisers"][name])
         self.random.set_state(state["random"])
         self.hasher.history_ = state["history"]
         return state["epochs"]
-
-
-def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
 
 def _fit_scaling(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, np.ndarray]:

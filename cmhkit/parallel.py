@@ -1,0 +1,184 @@
+"""Several processes that train one model: each takes a part of every batch, and the codes of the whole batch come together again.
+
+    torchrun --nproc-per-node 2 -m cmhkit train adah --preset paper --data ... --out RUN
+
+Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all processes gather them, and each computes the
+same loss from all of them. DistributedDataParallel adds up what the parts give to the gradient. All processes have one seed and draw the same
+numbers in the same order, so they agree on every batch without a message. With one process every function here hands back what it was given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from cmhkit.errors import InputError, check
+
+#: Kinds of device that draw their own numbers.
+DRAWS_ON = {"cuda"}
+# How many rows the batch has whose part is being computed; None outside `part_of`.
+_whole: int | None = None
+
+
+def _running() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """This process's number, from 0. The first one writes files."""
+    return dist.get_rank() if _running() else 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if _running() else 1
+
+
+def local_rank() -> int:
+    """This process's number on its machine, which is also that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", rank()))
+
+
+@contextmanager
+def started(device: str = "auto") -> Iterator[None]:
+    """Join the processes that torchrun has started; without torchrun, do nothing.
+
+    device: as for the hashers; it decides how processes talk to each other, NCCL between GPUs and Gloo otherwise.
+    """
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1 or _running():
+        yield
+        return
+    check(dist.is_available(), "torchrun: expected a build of PyTorch with torch.distributed, got one without; train with one process")
+    check("RANK" in os.environ and "MASTER_ADDR" in os.environ, "torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none")
+    on_gpus = torch.cuda.is_available() and (device == "auto" or device.startswith("cuda"))
+    if on_gpus:
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+        check(torch.cuda.device_count() >= here, f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}")
+        torch.cuda.set_device(local_rank())
+    dist.init_process_group("nccl" if on_gpus else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+# Batches.
+
+
+def shares(rows: int) -> list[int]:
+    """How many rows of a batch each process takes: they differ by one at most, and the first ones take more."""
+    each, more = divmod(rows, size())
+    return [each + (number < more) for number in range(size())]
+
+
+def mine(batch: Tensor) -> Tensor:
+    """The rows of a batch that this process takes, in their order."""
+    return batch if size() == 1 else batch.split(shares(len(batch)))[rank()]
+
+
+@contextmanager
+def part_of(rows: int) -> Iterator[None]:
+    """What is computed inside is this process's part of a batch of so many rows: `uniform` draws for the whole batch, and keeps that part."""
+    global _whole
+    before, _whole = _whole, rows
+    try:
+        yield
+    finally:
+        _whole = before
+
+
+def gathered(part: Any, rows: int) -> Any:
+    """The whole batch from each process's part of it, in the batch's order.
+
+    part: a tensor whose first axis is the part's rows, or a tuple or a dataclass of such, None left as it is. rows: of the whole batch.
+    Gradients flow back to this process's part. Every process must go on to compute the same loss: DistributedDataParallel takes the mean of
+    their gradients, which are the parts of a sum, so each is handed back times the number of processes.
+    """
+    if size() == 1 or part is None:
+        return part
+    if isinstance(part, Tensor):
+        return _Gathered.apply(part, shares(rows))
+    if isinstance(part, tuple):
+        return tuple(gathered(one, rows) for one in part)
+    return type(part)(*(gathered(getattr(part, field.name), rows) for field in dataclasses.fields(part)))
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, counts: list[int]) -> Tensor:
+        ctx.first, ctx.count = sum(counts[: rank()]), counts[rank()]
+        # Processes exchange tensors of one size only.
+        padded = part.new_zeros(max(counts), *part.shape[1:])
+        padded[: len(part)] = part
+        found = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(found, padded)
+        return torch.cat([one[:count] for one, count in zip(found, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient[ctx.first : ctx.first + ctx.count] * size(), None
+
+
+# Networks and values.
+
+
+def replicated(net: nn.Module) -> nn.Module:
+    """A network whose gradient is the mean over the processes. It covers the parameters that require a gradient now, and starts as the first's.
+
+    Two of them may cover different parameters of one network, for two players.
+    """
+    if size() == 1:
+        return net
+    return nn.parallel.DistributedDataParallel(net, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def from_first(value: Any) -> Any:
+    """What the first process has, in all of them; every process must call this. value: of the first, plain values and tensors on the CPU."""
+    if size() == 1:
+        return value
+    box = [value]
+    device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+    dist.broadcast_object_list(box, src=0, device=device)
+    return box[0]
+
+
+def check_seed(seed: int) -> None:
+    """Every process must have the first one's seed, since they draw the same numbers without a message."""
+    if from_first(seed) != seed:
+        raise InputError(f"seed: expected the first process's, {from_first(seed)}, in all of them, got {seed}")
+
+
+# Random draws.
+
+
+def uniform(shape: tuple[int, ...], random: torch.Generator, device: torch.device) -> Tensor:
+    """Numbers from 0 to 1. random: a CPU generator. Inside `part_of`, this process's rows of those of the whole batch."""
+    if _whole is None or size() == 1:
+        return _uniform(shape, random, device)
+    check(shape[0] == shares(_whole)[rank()], f"shape: expected {shares(_whole)[rank()]} rows, this process's part of {_whole}, got {shape[0]}")
+    return mine(_uniform((_whole, *shape[1:]), random, device))
+
+
+def _uniform(shape: tuple[int, ...], random: torch.Generator, device: torch.device) -> Tensor:
+    if device.type in DRAWS_ON:
+        return torch.rand(shape, generator=on_device(random, device), device=device)
+    return torch.rand(shape, generator=random).to(device)
+
+
+def multinomial(weights: Tensor, count: int, random: torch.Generator) -> Tensor:
+    """Positions drawn with replacement in proportion to each row's weights, shape (n, count), on the weights' device. random: a CPU generator."""
+    if weights.device.type in DRAWS_ON:
+        return torch.multinomial(weights, count, replacement=True, generator=on_device(random, weights.device))
+    return torch.multinomial(weights.cpu(), count, replacement=True, generator=random).to(weights.device)
+
+
+def on_device(random: torch.Generator, device: torch.device) -> torch.Generator:
+    """A generator on another device, started from one draw of a CPU generator: whoever keeps the CPU generator's state can repeat its draws."""
+    return torch.Generator(device).manual_seed(int(torch.randint(2**63 - 1, (), generator=random)))
