@@ -6,12 +6,15 @@ each other: the number of items that all of them share says which axis is which 
 
 from __future__ import annotations
 
+import math
 import re
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -152,7 +155,140 @@ def _read_v5(path: Path, key: str) -> Any:
     from scipy.io import loadmat
 
     with _reading(path, V5):
+        check_outline(path, key)
         return loadmat(str(path), variable_names=[key])[key]
+
+
+# The outline of a MATLAB v5 variable. Types of elements, classes of arrays and bytes of a number are those of MATLAB's "MAT-File Format", level 5.
+
+_MATRIX, _COMPRESSED = 14, 15
+_CELL, _CHAR, _SPARSE = 1, 4, 5
+_NUMERIC_CLASSES = range(6, 16)
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
+_LETTERS = {1, 2, 4, 16, 17, 18}
+_COMPLEX = 0x800
+
+
+def check_outline(path: Path, key: str) -> None:
+    """Follow the outline of one variable. SciPy's reader crashes Python on an array whose class, type or size is damaged.
+
+    Errors: `ValueError` for an outline that is not that of real numbers, of characters, of a sparse matrix or of cells of texts.
+    """
+    with path.open("rb") as file:
+        header = file.read(128)
+        order = "<" if header[126:128] == b"IM" else ">"
+        while len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}II", tag)
+            begin = file.tell()
+            if kind == _COMPRESSED:
+                content = _Inflated(file, size)
+                inner = content.read(8)
+                kind, size = struct.unpack(f"{order}II", inner) if len(inner) == 8 else (0, 0)
+                end = begin + content.packed
+            else:
+                content, end = _Plain(file, begin + size), begin + size
+            if kind != _MATRIX:
+                raise ValueError(f"an element of type {kind} where an array should be")
+            if _outline(content, order, key):
+                return
+            file.seek(end)
+    raise ValueError(f"no whole variable {key}")
+
+
+class _Plain:
+    """Bytes of a file up to an end."""
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self.file, self.end = file, end
+
+    def read(self, count: int) -> bytes:
+        return self.file.read(max(0, min(count, self.end - self.file.tell())))
+
+
+class _Inflated:
+    """Bytes of a compressed element, unpacked as far as they are read."""
+
+    def __init__(self, file: BinaryIO, packed: int) -> None:
+        self.file, self.packed, self._left = file, packed, packed
+        self._stream, self._ready = zlib.decompressobj(), b""
+
+    def read(self, count: int) -> bytes:
+        while len(self._ready) < count and (self._stream.unconsumed_tail or self._left):
+            packed = self._stream.unconsumed_tail or self.file.read(min(self._left, 2**16))
+            if not self._stream.unconsumed_tail:
+                self._left -= len(packed)
+                if not packed:
+                    break
+            self._ready += self._stream.decompress(packed, 2**20)
+        out, self._ready = self._ready[:count], self._ready[count:]
+        return out
+
+
+def _element(content: _Plain | _Inflated, order: str) -> tuple[int, int, bytes | None]:
+    """Type, size and, for a small element that has its bytes in its tag, these bytes."""
+    tag = content.read(8)
+    if len(tag) < 8:
+        raise ValueError("an array that ends too early")
+    kind, size = struct.unpack(f"{order}II", tag)
+    if kind >> 16:
+        kind, size = kind & 0xFFFF, kind >> 16
+        if size > 4:
+            raise ValueError(f"a small element of {size} bytes")
+        return kind, size, tag[4 : 4 + size]
+    return kind, size, None
+
+
+def _bytes_of(content: _Plain | _Inflated, order: str, wanted: set[int], most: int) -> bytes:
+    kind, size, small = _element(content, order)
+    if kind not in wanted or size > most:
+        raise ValueError(f"an element of type {kind} and {size} bytes where {' or '.join(map(str, sorted(wanted)))} should be")
+    if small is not None:
+        return small
+    found = content.read(size + -size % 8)[:size]
+    if len(found) < size:
+        raise ValueError("an array that ends too early")
+    return found
+
+
+def _outline(content: _Plain | _Inflated, order: str, key: str | None, depth: int = 0) -> bool:
+    """Whether this array has the name `key` (None: any). If it has, its outline is followed, and what it says must hold."""
+    flags = struct.unpack(f"{order}II", _bytes_of(content, order, {6}, 8).ljust(8, b"\0"))[0]
+    sizes = _bytes_of(content, order, {5}, 256)
+    shape = struct.unpack(f"{order}{len(sizes) // 4}i", sizes[: len(sizes) // 4 * 4])
+    name = _bytes_of(content, order, {1, 2}, 4096).split(b"\0")[0].decode("latin-1")
+    if key is not None and name != key:
+        return False
+    items, kind = math.prod(shape), flags & 0xFF
+    if min(shape, default=-1) < 0 or depth > 8:
+        raise ValueError(f"an array of shape {shape}, {depth} deep")
+    if kind in _NUMERIC_CLASSES:
+        if flags & _COMPLEX:
+            raise ValueError(f"complex numbers in {key}")
+        stored, size, small = _element(content, order)
+        if stored not in _BYTES or size != items * _BYTES[stored]:
+            raise ValueError(f"{size} bytes of type {stored} for {items} numbers")
+        if depth and small is None:
+            content.read(size + -size % 8)  # in a cell, more follows
+    elif kind == _CHAR:
+        _bytes_of(content, order, _LETTERS, 8 * items + 8)
+    elif kind == _SPARSE:
+        if flags & _COMPLEX or len(shape) != 2:
+            raise ValueError(f"a sparse matrix of shape {shape} or of complex numbers")
+        rows = _bytes_of(content, order, {5, 6}, 2**31)
+        columns = _bytes_of(content, order, {5, 6}, 2**31)
+        values = _bytes_of(content, order, set(_BYTES), 2**31)
+        if len(columns) != 4 * (shape[1] + 1) or len(rows) > 4 * max(1, len(values)):
+            raise ValueError(f"{len(columns) // 4} column starts for a sparse matrix of shape {shape}")
+    elif kind == _CELL:
+        for _ in range(items):
+            inner, size, small = _element(content, order)
+            if inner != _MATRIX or small is not None:
+                raise ValueError(f"an element of type {inner} in a cell")
+            if size:
+                _outline(content, order, None, depth + 1)
+    else:
+        raise ValueError(f"an array of class {kind}")
+    return True
 
 
 @dataclass(frozen=True)
@@ -256,6 +392,9 @@ def matrix(piece: Piece, show_progress: bool = False) -> np.ndarray:
     path, entry = piece.container.path, piece.entry
     if piece.container.kind == V5:
         found = _read_v5(path, entry.key)
+        if entry.kind == "sparse":
+            with _reading(path, V5):
+                found.check_format(full_check=True)
         full = found.toarray() if entry.kind == "sparse" else np.asarray(found)
         check(full.ndim == len(entry.shape) and full.dtype.kind in "biuf", f"path: expected {entry.key} as numbers in {path}, got {full.dtype}")
         out = np.ascontiguousarray(full.transpose(piece.axes), dtype=np.float32)
