@@ -196,7 +196,7 @@ def _tell_how_to_go_on(out: Path) -> None:
     except InputError:
         kept = None
     if kept is None:
-        _say(f"cmhkit: stopped before the first epoch; nothing is kept in {out}")
+        _say("cmhkit: stopped before training began; nothing is kept")
         return
     done = runs.epochs_kept(folder)
     state = f"the state after epoch {done[-1]['epoch']} is kept in {out}" if done else f"no epoch was finished; {out} keeps the settings"

@@ -332,14 +332,20 @@ class RunFolder:
         except ImportError:  # no such lock on this system
             yield
             return
-        with (self.path / ".lock").open("w") as file:
+        lock = self.path / ".lock"
+        with lock.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(f"{self.path}: another process is training in this folder now; wait, or name another folder") from error
             except OSError:  # a file system without locks
                 pass
-            yield
+            try:
+                yield
+            finally:
+                if {p.name for p in self.path.iterdir()} == {lock.name}:  # nothing came of it
+                    lock.unlink()
+                    self.path.rmdir()
 
     def _json(self, name: str) -> Any:
         try:
@@ -422,12 +428,12 @@ def train(
             return folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.alone():
-        if kept is not None and fresh:
-            say(f"{folder.path}: the run in it is removed, and trained anew")
-            folder.clear()
         with contextlib.redirect_stdout(_Lines(say)):
             found = load_data(settings.data, **settings.data_options)
             say(repr(found))
+            if kept is not None and fresh:
+                say(f"{folder.path}: the run in it is removed, and trained anew")
+                folder.clear()
             if folder.config() is None:
                 write_json(folder.path / CONFIG, _described(settings, found, device))
             else:
@@ -442,12 +448,13 @@ class _Lines(io.TextIOBase):
     """What a fit prints, passed on line by line."""
 
     def __init__(self, say: Say) -> None:
-        self._say, self._rest = say, ""
+        self._say, self._rest, self._out = say, "", sys.stdout
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._say(line)
+        with contextlib.redirect_stdout(self._out):  # `say` may print
+            for line in lines:
+                self._say(line)
         return len(text)
 
 

@@ -14,14 +14,23 @@ import os
 import signal
 import sys
 
+import safetensors.numpy
+import scipy.sparse
 import torch
+import tqdm
 
 import cmhkit.cli
-import cmhkit.data.folder
 import cmhkit.data.scenes
+import cmhkit.doctor
+import cmhkit.graphs
+import cmhkit.nn.backbones
+import cmhkit.nn.features
 import cmhkit.pages
 import cmhkit.runs
 import cmhkit.ugach
+
+# Loaded once, here, for every process that is forked.
+LOADED = (safetensors.numpy, scipy.sparse, tqdm)
 
 
 def die_at(number: int, after: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cmhkit as ck
@@ -105,17 +105,17 @@ def test_pairs_are_checked(given_texts: list[str], message: str) -> None:
     ],
 )
 def test_the_command_of_a_run_gives_the_same_settings_again(method: str, options: list[str]) -> None:
-    def settings(method: str, options: list[str], data: str, data_options: list[str]) -> runs.Settings:
+    def settings_of(method: str, options: list[str], data: str, data_options: list[str]) -> runs.Settings:
         kind = runs.method_class(method)
         typed = runs.options_of(kind, options)
         return runs.Settings.of(kind(16, seed=3, **typed), typed, *runs.data_spec(data, data_options))
 
-    first = settings(method, options, "mat:a folder/x.mat", ["standardise=yes", "query=0.1", "seed=4"])
+    first = settings_of(method, options, "mat:a folder/x.mat", ["standardise=yes", "query=0.1", "seed=4"])
     words = shlex.split(first.command("a run"))
     assert words[:3] == ["cmhkit", "train", method] and words[-2:] == ["--out", "a run"]
     again = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     data_options = [words[i + 1] for i, word in enumerate(words) if word == "--data-option"]
-    second = settings(words[2], again, words[words.index("--data") + 1], data_options)
+    second = settings_of(words[2], again, words[words.index("--data") + 1], data_options)
     assert second == first and second.difference(json.loads(json.dumps(vars(first)))) is None
     assert Path(first.data.partition(":")[2]).is_absolute() and first.data_options == {"standardise": True, "query": 0.1, "seed": 4}
 
@@ -202,8 +202,23 @@ def test_fresh_removes_a_run_and_nothing_else(tmp_path: Path, load_small) -> Non
         runs.train("cca", tmp_path / "run", bits=16, say=lambda line: None)
     folder = runs.train("cca", tmp_path / "run", bits=16, fresh=True, say=lambda line: None)
     assert folder.codes("query_images").shape == (8, 2) and (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    with pytest.raises(InputError, match="sizes: not an option of 'scenes'"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "load_data", ck.data.load)
+        runs.train("cca", tmp_path / "run", data_options=["sizes=tiny"], fresh=True, say=lambda line: None)
+    assert folder.codes("query_images").shape == (8, 2)  # a run is removed only once there is something to train on
     folder.clear()
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [".lock", "notes.txt"]
+
+
+def test_what_is_said_can_be_printed(tmp_path: Path, load_small, capsys: pytest.CaptureFixture[str]) -> None:
+    runs.train("cca", tmp_path / "run", bits=8)
+    assert capsys.readouterr().out.splitlines() == [repr(small()), "saving the hasher", "encoding", "measuring"]
+
+
+def test_a_start_that_failed_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="size: expected one of tiny"):
+        runs.train("cca", tmp_path / "run", data_options=["size=huge"], say=lambda line: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["hasher.safetensors", "codes/retrieval_images.npy", "codes/retrieval_ids.npy", "codes/retrieval_items.json"])
@@ -256,6 +271,7 @@ def test_numbers_that_json_has_not_become_null(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, 0.5, None], "b": [0, 1]}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 2**32 - 1))
 def test_places_of_a_curve(m: int, seed: int) -> None:
     recall = np.sort(np.random.default_rng(seed).random(m))
@@ -323,6 +339,7 @@ def test_a_page_where_no_query_has_an_answer(tmp_path: Path, load_small) -> None
     assert "No query has a relevant item" in (tmp_path / "report.html").read_text()
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
 def test_ticks_are_round_and_hold_the_values(low: float, span: float) -> None:
     ticks = pages._ticks(low, low + span)
