@@ -225,6 +225,20 @@ def test_a_malformed_split_is_told_without_options_too(tmp_path: Path, kind: str
         ck.data.load(f"mat:{tmp_path / 'set.mat'}", show_progress=False)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"), [(144, 5), (144, 3), (145, 8), (145, 255), (176, 0), (176, 8), (176, 14), (177, 1), (181, 9), (160, 200)]
+)
+def test_a_damaged_outline_is_told_before_scipy_crashes_on_it(tmp_path: Path, place: int, value: int) -> None:
+    """Class (144), flags (145), shape (160), type (176) and size (180) of the first array of a MATLAB v5 file."""
+    file = v5(tmp_path / "set.mat", **whole())
+    content = bytearray(file.read_bytes())
+    assert content[place] != value
+    content[place] = value
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="path: expected"):
+        ck.data.load(f"mat:{file}", query=2, train=4, show_progress=False)
+
+
 def mirflickr(change: Callable[[Path], object], message: str):
     return "mirflickr", mirflickr_folder, change, message, {"least": 10}
 

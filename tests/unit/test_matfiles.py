@@ -16,6 +16,7 @@ from field_files import C, H, N, T, W, cells, hdf5, header, truth, v5, v73
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 import cmhkit as ck
@@ -64,6 +65,13 @@ def test_pixels_in_v5_lie_as_matlab_holds_them(tmp_path: Path) -> None:
     kept = truth()
     file = v5(tmp_path / "small.mat", images=kept["pictures"].transpose(1, 2, 3, 0), YAll=kept["texts"], LAll=kept["labels"])
     same(load_mat(file, **SPLIT), kept, "pictures")
+
+
+def test_a_compressed_v5_file(tmp_path: Path) -> None:
+    kept = truth(600)
+    arrays = {"XAll": kept["features"], "YAll": csc_matrix(kept["texts"]), "LAll": kept["labels"]}
+    savemat(tmp_path / "set.mat", arrays, do_compression=True)
+    same(load_mat(tmp_path / "set.mat", **SPLIT), kept)
 
 
 def test_nuswide_tc21(tmp_path: Path) -> None:
