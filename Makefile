@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks measure bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
+.PHONY: help lab test notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
 
 # PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
@@ -44,6 +44,9 @@ notebooks: setup-test ## build and execute the notebooks from notebooks/src
 
 measure: setup-test ## time and memory of each notebook, written into README.md
 	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py measure
+
+report: setup-test ## the built notebooks as pages to read without running: out/report/index.html
+	@$(ONE_THREAD) "$(BIN)/python" tools/report.py
 
 bench: setup-bench ## speed and memory beside what a user would run instead, written to bench/RESULTS.md (minutes)
 	@$(ONE_THREAD) "$(BIN)/python" -m bench.speed
