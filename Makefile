@@ -68,10 +68,10 @@ setup-lab:
 	$(SETUP) lab
 
 setup-test:
-	$(SETUP) lab test faiss
+	$(SETUP) lab test faiss photos
 
 setup-bench:
 	$(SETUP) lab test faiss bench
 
 setup-browser:
-	$(SETUP) lab test browser faiss
+	$(SETUP) lab test browser faiss photos
