@@ -19,6 +19,8 @@ PARAMETERS = {"size", "seed", "bits", "results_path"}
 FORBIDDEN_NAMES = {"Output", "interact", "interactive", "interactive_output", "clear_output"}
 IGNORING = {"nbval-ignore-output", "pytest-validate-ignore-output"}
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception", "nbval-raises-exception", "skip-execution"}
+# Decimals that prose may use though nothing prints them: facts, not measurements.
+CONSTANTS = {709.8: "the logarithm of the largest float64", 88.7: "the logarithm of the largest float32"}
 LIVE_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -270,6 +272,41 @@ def without_alt(text: str) -> bool:
     return any(not re.search(r"""\balt\s*=\s*("\s*[^"\s]|'\s*[^'\s])""", image) for image in re.findall(r"<img\b[^>]*>", text))
 
 
+def prose_numbers(notebook: NotebookNode, source: NotebookNode) -> Found:
+    """A decimal in prose is a rounded number of some output of the notebook, or stands in its code: a figure that a new run contradicts is found.
+
+    Left out: code, formulas, block quotes (they quote papers), addresses, and `CONSTANTS`. Whole numbers and percentages are not looked at: they
+    count and define more often than they measure. A wrong figure can agree with another number by chance: measured on this course, one to twelve in
+    a hundred do with three decimals, half of them with two. So figures in prose are worth three decimals, or a printed line beside them.
+    """
+    printed = [float(number) for number in re.findall(r"\d*\.\d+|\d+", shown_text(notebook))]
+    written = {float(number) for _, cell in code_cells(notebook) for number in re.findall(r"\d*\.\d+|\d+", cell.source)} | set(CONSTANTS)
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type != "markdown":
+            continue
+        prose = re.sub(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^ *>.*?$|\]\([^)]*\)|arXiv[ :]\S+", " ", cell.source, flags=re.DOTALL | re.MULTILINE)
+        for number in re.findall(r"(?<![\w.])\d*\.\d+(?![\w.]*\d)", prose):
+            half = 0.5000001 * 10.0 ** -len(number.split(".")[1])
+            if float(number) not in written and not any(abs(value - float(number)) <= half for value in printed):
+                yield i, f"the number {number} is in no output and in no code cell: print it, or mend the text"
+
+
+def shown_text(notebook: NotebookNode) -> str:
+    """What a notebook's outputs say, without tags and pictures."""
+    parts = []
+    for _, cell in code_cells(notebook):
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                parts.append(output.text)
+            for kind, content in output.get("data", {}).items():
+                if kind == "text/plain":
+                    parts.append("".join(content))
+                elif kind == "text/html":
+                    bare = re.sub(r"<style.*?</style>|src=\"[^\"]*\"|style=\"[^\"]*\"", " ", "".join(content), flags=re.DOTALL)
+                    parts.append(re.sub(r"</?[a-z][^>\"]*>", " ", bare))
+    return "\n".join(parts)
+
+
 def static_twins(notebook: NotebookNode, source: NotebookNode) -> Found:
     """A kept output of a widget is its static twin, not a view whose model is gone or the text `VBox(…)`."""
     for i, cell in code_cells(notebook):
@@ -306,6 +343,7 @@ GUARDS: dict[str, Callable[[NotebookNode, NotebookNode], Found]] = {
     "kept outputs": kept_outputs,
     "clean outputs": clean_outputs,
     "alt texts": alt_texts,
+    "prose numbers": prose_numbers,
     "static twins": static_twins,
     "clean metadata": clean_metadata,
 }

@@ -117,6 +117,8 @@ BROKEN: list[tuple[str, str, Callable[[NotebookNode], None]]] = [
     ("alt texts", "an img with an empty alt", put(1, data(text_html='<img alt="" src="data:,">'))),
     ("alt texts", "a picture in the text", text("![](x.png)")),
     ("alt texts", "an img in the text", text("<img src='x.png'>")),
+    ("prose numbers", "a figure that nothing prints", text("The MAP is 0.8317, and `0.8318` in code or $0.8319$ in a formula is another matter.")),
+    ("prose numbers", "no digit before the point", text("It rose to .8317.")),
     ("static twins", "a live view", put(1, new_output("display_data", {guards.LIVE_VIEW: {"model_id": "0"}, "text/html": "x"}))),
     ("static twins", "a bare widget", put(1, data(text_plain="VBox(children=())"))),
     ("clean metadata", "widget state", lambda notebook: notebook.metadata.update(widgets={})),
