@@ -31,6 +31,12 @@ Each shows itself at the end of a cell, has `.state` (pure), `.result` (frozen: 
         features (epochs, n, width) of the same items; scores D (2, epochs, n), of labels, of its own kind;  inputs: epoch, shown ("all" |
         "pictures" | "words"), links ("none" | "item" | "all"), item
 
+    ComparisonExplorer(data, codes, *, query=0, way="images", k=5, against=None)
+        codes: {"CCA": {"query": {"images", "texts"}, "retrieval": {"images", "texts"}}}, packed;  inputs: query, way ("images" | "texts": what
+        asks), k, against (the method compared with)
+    AblationSlider(sweeps, *, sweep=None, position=None)
+        sweeps: as cmhkit.lessons.sweeps.load("ablations");  inputs: sweep ("METHOD, option"), position (of its value)
+
 Importing this package is cheap: ipywidgets, Pillow and the rest are imported by the widget that is asked for.
 """
 
@@ -44,8 +50,10 @@ _NAMES = {
     "State": "base",
     "Static": "base",
     "Widget": "base",
+    "AblationSlider": "ablation_slider",
     "BitFlipper": "bit_flipper",
     "CodeWatcher": "code_watcher",
+    "ComparisonExplorer": "comparison_explorer",
     "DataBrowser": "data_browser",
     "DistributionReplay": "distribution_replay",
     "GraphExplorer": "graph_explorer",

@@ -87,6 +87,17 @@ CELLS = {
         "judged = [np.stack([np.full((6, 40), 0.9), rng.random((6, 40)) ** np.linspace(6, 1, 6)[:, None]]) for _ in range(2)]\n"
         "widgets.DistributionReplay(label, image, text, image_scores=judged[0], text_scores=judged[1], captions=train.texts[:40])"
     ),
+    "ComparisonExplorer": (
+        "parts = {'query': data.query, 'retrieval': data.retrieval}\n"
+        "coded = lambda h: {n: {'images': h.encode(images=p), 'texts': h.encode(texts=p)} for n, p in parts.items()}\n"
+        "widgets.ComparisonExplorer(data, {f'noise {s}': coded(StandIn(32, s)) for s in (0.9, 0.6, 0.3, 0.1)}, query=3)"
+    ),
+    "AblationSlider": (
+        "maps = 0.3 + 0.1 * rng.random((5, 2, 2))\n"
+        "about = {'method': 'UGACH', 'bits': 32, 'size': 'lab', 'asked': '400 training pairs, held out', 'fixed': {'rounds': 0}}\n"
+        "k_text = {**about, 'option': 'k_text', 'values': [5, 15, 50, 150, 500], 'default': 50, 'map': maps}\n"
+        "widgets.AblationSlider([k_text, {'method': 'ADAH', 'option': 'margin', 'values': [8, 16, 32], 'default': 16, 'map': maps[:3]}])"
+    ),
 }
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
 
@@ -318,6 +329,43 @@ def test_distributions_by_keyboard(page) -> None:
     page.keyboard.press("Enter")
     wait_status(output, "item 0 → 7")
     assert "Lines join the features of every item." in output.locator("img").first.get_attribute("alt")
+
+
+def test_comparison_by_keyboard(page) -> None:
+    output = cell(page, "ComparisonExplorer")
+    assert status(output).startswith("Query 3, a picture asks for texts, the first 5: noise 0.9 ")
+    assert output.locator("td .cmh-card").count() == 20
+    box = output.get_by_label("query", exact=True)
+    box.focus()
+    box.press("Control+a")
+    page.keyboard.type("7")
+    page.keyboard.press("Enter")
+    wait_status(output, "query 3 → 7")
+    way = output.get_by_label("way", exact=True)
+    way.focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, "way images → texts")
+    assert way.evaluate("node => node === document.activeElement")
+    for picture in output.locator("td img").all():
+        assert re.match(r"Scene \d+: .+", picture.get_attribute("alt"))
+    output.get_by_label("compare with").focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, r"In common with noise 0\.6: noise 0\.9 \d")
+
+
+def test_ablations_by_keyboard(page) -> None:
+    output = cell(page, "AblationSlider")
+    assert status(output).startswith("UGACH, k_text = 50: MAP 0.")
+    value = output.get_by_label("value", exact=True)
+    value.focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, r"k_text = 150: MAP 0\.\d{3}")
+    output.locator(".noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    wait_status(output, "k_text = 500: ")
+    output.get_by_label("sweep", exact=True).select_option(label="ADAH, margin")
+    wait_status(output, "ADAH, margin = 16: MAP")
+    assert value.evaluate("node => node.selectedOptions[0].textContent") == "16"
 
 
 def test_watcher_by_keyboard(page) -> None:

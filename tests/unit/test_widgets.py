@@ -67,6 +67,12 @@ class Hasher:
         return self.codes[pictures[:, 8, 8].astype(int).argmax(axis=1)]
 
 
+def coded(data: PairedData, hasher: Hasher) -> dict:
+    """Codes of both parts, of pictures and of texts."""
+    parts = {"query": data.query, "retrieval": data.retrieval}
+    return {name: {"images": hasher.encode(images=part), "texts": hasher.encode(texts=part)} for name, part in parts.items()}
+
+
 def every_widget() -> list[base.Widget]:
     data = scenes()
     rng = np.random.default_rng(0)
@@ -84,6 +90,8 @@ def every_widget() -> list[base.Widget]:
         widgets.DistributionReplay(*rng.random((3, 4, 20, 5)), image_scores=rng.random((2, 4, 20)), text_scores=rng.random((2, 4, 20))),
         widgets.NetworkCodeWatcher(*np.tanh(rng.normal(size=(3, 4, 6, 8)))),
         widgets.LabelCodeExplorer(rng.random((20, 6)) < 0.4, lambda sets: sets @ PLANE - 0.4, names=tuple(WORDS), chosen=("dog", "boat")),
+        widgets.ComparisonExplorer(data, {"A": coded(data, Hasher(8)), "B": coded(data, Hasher(16))}, query=1, k=3),
+        widgets.AblationSlider([{"method": "A", "option": "k", "values": [1, 5], "default": 5, "map": [[[0.1, 0.2]], [[0.3, 0.4]]]}]),
     ]
 
 
