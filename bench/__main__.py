@@ -10,9 +10,9 @@ from bench.quality import WIKIPEDIA_FILE
 
 def main() -> int:
     """Run them; the first that fails ends it."""
-    commands = [["bench.quality", "scenes"], ["bench.attention"]]
+    commands = [["bench.quality", "scenes"], ["bench.attention"], ["bench.supervision", "scenes"]]
     if WIKIPEDIA_FILE.exists():
-        commands.append(["bench.quality", "wikipedia"])
+        commands += [["bench.quality", "wikipedia"], ["bench.supervision", "wikipedia"]]
     else:
         print(f"Skipped: the Wikipedia figures, since {WIKIPEDIA_FILE} is not there.")
     for command in commands:
