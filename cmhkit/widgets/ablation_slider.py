@@ -160,20 +160,20 @@ class AblationSlider(Widget):
         super().__init__(AblationState(found, sweep, position))
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
-        return [{"sweep": name} for name in self._state.sweeps]
+        return [{"sweep": name, "position": sweep.usual} for name, sweep in self._state.sweeps.items()]
 
     def _controls(self) -> list[ipw.Widget]:
         sweep = self.choice("sweep", "sweep", [(name, name) for name in self._state.sweeps])
-        slider = ipw.IntSlider(
-            min=0, max=1, continuous_update=False, readout=False, layout=ipw.Layout(width="150px"), tooltip="the value, by its place"
-        )
-        value = ipw.Dropdown(description="value", style={"description_width": "initial"}, layout=ipw.Layout(width="auto", margin="2px 16px 2px 0"))
+        first = [(str(v), i) for i, v in enumerate(self._state.chosen.values)]
+        value = ipw.Dropdown(options=first, description="value", style={"description_width": "initial"})
+        value.layout = ipw.Layout(width="auto", margin="2px 16px 2px 0")
+        slider = ipw.SelectionSlider(options=first, continuous_update=False, layout=ipw.Layout(width="220px"), tooltip="the value, by its place")
 
         def offer(now: State) -> None:
             options = tuple((str(v), i) for i, v in enumerate(now.chosen.values))
-            slider.max = max(1, len(options) - 1)
-            if value.options != options:
-                value.options = options
+            for control in (value, slider):
+                if tuple(control.options) != options:
+                    control.options = options
 
         self._bound.append(offer)
         for control in (value, slider):

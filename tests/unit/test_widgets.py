@@ -91,7 +91,7 @@ def every_widget() -> list[base.Widget]:
         widgets.NetworkCodeWatcher(*np.tanh(rng.normal(size=(3, 4, 6, 8)))),
         widgets.LabelCodeExplorer(rng.random((20, 6)) < 0.4, lambda sets: sets @ PLANE - 0.4, names=tuple(WORDS), chosen=("dog", "boat")),
         widgets.ComparisonExplorer(data, {"A": coded(data, Hasher(8)), "B": coded(data, Hasher(16))}, query=1, k=3),
-        widgets.AblationSlider([{"method": "A", "option": "k", "values": [1, 5], "default": 5, "map": [[[0.1, 0.2]], [[0.3, 0.4]]]}]),
+        widgets.AblationSlider([{"method": m, "option": "k", "values": [1, 5], "default": 5, "map": rng.random((2, 3, 2))} for m in "AB"]),
     ]
 
 
