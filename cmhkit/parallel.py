@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from cmhkit.errors import InputError, check
+from cmhkit.errors import check
 
 #: Kinds of device that draw their own numbers.
 DRAWS_ON = {"cuda"}
@@ -56,8 +56,9 @@ def started(device: str = "auto") -> Iterator[None]:
         yield
         return
     check(dist.is_available(), "torchrun: expected a build of PyTorch with torch.distributed, got one without; train with one process")
+    check(device in ("auto", "cuda", "cpu"), f"device: expected auto, cuda or cpu where several processes train together, got {device!r}")
     check("RANK" in os.environ and "MASTER_ADDR" in os.environ, "torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none")
-    on_gpus = torch.cuda.is_available() and (device == "auto" or device.startswith("cuda"))
+    on_gpus = torch.cuda.is_available() and device != "cpu"
     if on_gpus:
         here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
         check(torch.cuda.device_count() >= here, f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}")
@@ -149,10 +150,10 @@ def from_first(value: Any) -> Any:
     return box[0]
 
 
-def check_seed(seed: int) -> None:
-    """Every process must have the first one's seed, since they draw the same numbers without a message."""
-    if from_first(seed) != seed:
-        raise InputError(f"seed: expected the first process's, {from_first(seed)}, in all of them, got {seed}")
+def check_same(settings: str) -> None:
+    """Every process must have the first one's settings, since they agree on batches and draws without a message. Else `InputError`."""
+    first = from_first(settings)
+    check(settings == first, f"torchrun: expected the first process's settings in all of them, {first}, got {settings}")
 
 
 # Random draws.

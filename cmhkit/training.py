@@ -68,7 +68,8 @@ def wide_layers(device: torch.device) -> AbstractContextManager[None]:
     """A block whose matrix products and convolutions are computed in bfloat16 where the device is fast at it (`FAST_ON`)."""
     import torch
 
-    return torch.autocast(device.type, dtype=torch.bfloat16) if device.type in FAST_ON else nullcontext()
+    emulated = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, dtype=torch.bfloat16) if device.type in FAST_ON and not emulated else nullcontext()
 
 
 def placed(net: nn.Module, device: torch.device) -> nn.Module:
@@ -171,6 +172,7 @@ class Checkpoints:
         """The state that was saved last, on the CPU, or None."""
         from cmhkit import parallel
 
+        parallel.check_same(self.key)
         return parallel.from_first(self._read() if parallel.rank() == 0 else None)
 
     def _read(self) -> dict[str, Any] | None:

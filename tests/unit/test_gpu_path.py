@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench import gpu
 from cmhkit import parallel, training
 from cmhkit.adah import ADAH
 from cmhkit.adah import training as adah
@@ -270,3 +271,64 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
 def test_a_block_of_wide_layers_is_plain_elsewhere():
     with wide_layers(CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+# The measurement.
+
+
+def test_the_measurement_says_that_there_is_no_gpu(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpu, "write_section", None)  # it is not called
+    assert gpu.main([]) == 1
+    assert "No GPU figure exists yet: there is no CUDA device here." in capsys.readouterr().err
+
+
+def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(gpu, "write_section", None)
+    monkeypatch.setattr(adah, "exact", lambda x: seen.append(training.FAST_ON) or exact(x))
+    before = adah.sent
+    assert gpu.main(["--rehearse"]) == 0
+    said = capsys.readouterr().out
+    assert "A rehearsal on the CPU. No GPU figure exists yet" in said
+    table = [[cell.strip() for cell in line.strip("| ").split("|")] for line in said.splitlines() if line.startswith("| ")]
+    assert [row[:2] for row in table[2:]] == [[study.told, way] for study in gpu.REHEARSAL for way in gpu.WAYS]
+    assert all(float(row[2].replace(",", "")) > 0 and float(row[3]) > 0 and 0 < float(row[6].rstrip("%")) for row in table[2:])
+    assert [row[3] for row in table[3::2]] == ["1.00", "1.00"]
+    assert adah.sent is before and training.FAST_ON == {"cuda"} and set(map(frozenset, seen)) == {frozenset({"cuda"})}
+
+
+def test_the_plain_loop_is_plain(monkeypatch):
+    with gpu.plain_loop():
+        assert not training.FAST_ON and adah.sent is ssah.sent is gpu._sent and adah.exact is gpu._read
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert adah.exact is exact and training.FAST_ON == {"cuda"}
+
+
+def test_operations_are_those_of_the_layers():
+    """ADAH with two widths of its text feature, on one batch: what the difference must be, from the layers that have this width."""
+    data = gpu.part(pairs(ADAH), 12)
+    options = {name: value for name, value in OPTIONS[ADAH].items() if name not in ("epochs", "text_width")}
+    with gpu.small_networks():
+        narrow, wide = (gpu.work(gpu.Study(ADAH, "", options | {"text_width": width}, 1), data, CPU) for width in (8, 16))
+
+    def expected(width: int, hidden: int = 16, bits: int = 64, items: int = 12) -> int:
+        # Forward in both steps; backward in E's and D's step: weights and inputs, in G's step: nothing.
+        second = (2 + 2) * hidden * width
+        # Forward in both; backward: inputs in the one, weights in the other.
+        attention = (2 + 1 + 1) * width * width
+        # Attended and unattended: forward in both; backward: weights and inputs in the one, inputs of the unattended in the other.
+        hashing = (4 + 4 + 1) * width * bits
+        return 2 * items * (second + attention + hashing)
+
+    assert wide - narrow == expected(16) - expected(8)
+
+
+def test_rates_and_shares():
+    one = gpu.Result("a", gpu.WAYS[0], pairs=100, seconds=0.5, gigabytes=2.0, work=10**12)
+    other = gpu.Result("a", gpu.WAYS[1], pairs=100, seconds=2.0, gigabytes=None, work=10**12)
+    assert one.rate == 200 and one.share(4e12) == 0.5
+    assert gpu.rows([one, other], 4e12) == [
+        ["a", "cmhkit", "200", "4.00", "2.00", "10.0", "50.0%"],
+        ["a", "plain float32 loop", "50.0", "1.00", "–", "10.0", "12.5%"],
+    ]
