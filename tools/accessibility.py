@@ -79,7 +79,7 @@ def pictures(page: BeautifulSoup) -> Iterator[str]:
     for image in page.find_all("img"):
         alt = str(image.get("alt", "")).strip()
         decoration = image.get("role") == "presentation" and image.get("alt") == ""
-        if not decoration and (not alt or re.fullmatch(r"\S+\.(png|jpe?g|svg|gif)|image|figure|plot", alt, flags=re.IGNORECASE)):
+        if not decoration and (not alt or re.fullmatch(r"\S+\.(png|jpe?g|svg|gif)|image|figure|plot|no description.*", alt, flags=re.IGNORECASE)):
             yield f"a picture without a text that says what is seen: {str(image)[:60]}"
     for drawing in page.find_all("svg"):
         hidden = drawing.get("aria-hidden") == "true"

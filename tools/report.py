@@ -96,13 +96,14 @@ def markdown(source: str) -> str:
 def body_of(notebook: NotebookNode) -> tuple[str, str, list[dict[str, str]]]:
     """A notebook's cells as HTML; the styles that its outputs brought, each once; the page's parts, {"id", "title"}, one a heading of level 2."""
     from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
     exporter = HTMLExporter(
         template_name=TEMPLATE.name,
         extra_template_basedirs=[str(TEMPLATE.parent)],
         filters={"markdown2html": markdown},
-        display_data_priority=["text/html", "text/markdown", "image/png", "text/plain"],
         default_preprocessors=[],
+        config=Config({"NbConvertBase": {"display_data_priority": ["text/html", "text/markdown", "image/png", "text/plain"]}}),
     )
     page = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
     styles = dict.fromkeys(str(tag.extract().string).strip() for tag in page.find_all("style"))
@@ -111,9 +112,9 @@ def body_of(notebook: NotebookNode) -> tuple[str, str, list[dict[str, str]]]:
         table.wrap(page.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "table"}))
     for head in page.select("thead th:not([scope])"):
         head["scope"] = "col"
-    for block in page.find_all("pre"):
+    for block in page.find_all("pre", class_="printed"):  # code is wrapped, what was printed stands in columns
         if max(map(len, block.get_text().splitlines()), default=0) > WIDE:
-            block.attrs |= {"tabindex": "0", "role": "region", "aria-label": "printed" if "printed" in block.get("class", []) else "code"}
+            block.attrs |= {"tabindex": "0", "role": "region", "aria-label": "printed"}
     for link in page.find_all("a", href=True):
         link["href"] = re.sub(r"\.ipynb(?=#|$)", ".html", link["href"]) if not urlsplit(link["href"]).scheme else link["href"]
     return str(page), "\n".join(styles), [{"id": part["id"], "title": part.get_text(" ", strip=True)} for part in page.select("section.text h2")]
