@@ -6,12 +6,14 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -158,7 +160,8 @@ def train(
 ) -> None:
     """Train a method, and keep its codes and a report in a run folder.
 
-    A run that was stopped, or killed, goes on after its last epoch when the same command is given again.
+    A run that was stopped, or killed, goes on after its last epoch when the same command is given again. Several processes train one model with
+    torchrun --nproc-per-node N -m cmhkit train ...
     """
     if quiet:
         os.environ["CMHKIT_HEADLESS"] = "1"
@@ -166,24 +169,38 @@ def train(
         from cmhkit import runs
 
         _set_threads(threads)
-        folder = runs.train(
-            method.value,
-            out,
-            data=data,
-            data_options=data_option or [],
-            bits=bits,
-            preset=preset,
-            seed=seed,
-            device=device,
-            options=options or [],
-            fresh=fresh,
-            say=_say if not quiet else lambda line: None,
-        )
+        with _processes(device) as first:
+            folder = runs.train(
+                method.value,
+                out,
+                data=data,
+                data_options=data_option or [],
+                bits=bits,
+                preset=preset,
+                seed=seed,
+                device=device,
+                options=options or [],
+                fresh=fresh,
+                say=_say if not quiet and first else lambda line: None,
+            )
     except KeyboardInterrupt as stop:
         _tell_how_to_go_on(out)
         raise typer.Exit(_stopped(stop)) from None
-    typer.echo(folder.report()["summary"])
-    typer.echo(f"report: {folder.path / runs.PAGE}")
+    if first:
+        typer.echo(folder.report()["summary"])
+        typer.echo(f"report: {folder.path / runs.PAGE}")
+
+
+@contextlib.contextmanager
+def _processes(device: str) -> Iterator[bool]:
+    """Join the processes that torchrun has started, if it has. Yields whether this is the first one, which speaks for all."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield True
+        return
+    from cmhkit import parallel
+
+    with parallel.started(device):
+        yield parallel.rank() == 0
 
 
 def _tell_how_to_go_on(out: Path) -> None:

@@ -10,6 +10,7 @@ numbers in the same order, so they agree on every batch without a message. With 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,7 +138,11 @@ def replicated(net: nn.Module) -> nn.Module:
     """
     if size() == 1:
         return net
-    return nn.parallel.DistributedDataParallel(net, broadcast_buffers=False, gradient_as_bucket_view=True)
+    wrapper = nn.parallel.DistributedDataParallel
+    # Buffers are constants here. Newer versions of PyTorch have another name for leaving them alone.
+    known = inspect.signature(wrapper).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    return wrapper(net, gradient_as_bucket_view=True, **{buffers: False})
 
 
 def from_first(value: Any) -> Any:

@@ -402,6 +402,7 @@ def train(
 
     method, bits, preset, seed, device: as for the hashers. options, data_options: "name=value" each. data: as for `cmhkit.data.load`.
     fresh: start anew, whatever run is in the folder. say: takes a line at each stage and at the end of every epoch.
+    Inside `cmhkit.parallel.started` every process calls this; the first one alone reads and writes the folder.
     Returns the folder. Errors: `InputError` for bad input, for a folder that holds something else
     or another run, and for data that have changed since the run was started.
     """
@@ -414,6 +415,11 @@ def train(
 
         resolve_device(device)
     settings = Settings.of(hasher, given, *data_spec(data, list(data_options)))
+    together = _together()
+    if together is not None and together.rank() > 0:
+        if together.from_first(None):
+            hasher.fit(load_data(settings.data, **settings.data_options), show_progress=False)
+        return folder
     kept = folder.config()
     if kept is None:
         strange = folder.strange()
@@ -425,6 +431,8 @@ def train(
             folder.checked(HASHER)
             folder.drop_checkpoint()
             say(f"{folder.path}: this run is finished; --fresh trains it again")
+            if together is not None:
+                together.from_first(False)
             return folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.alone():
@@ -439,9 +447,18 @@ def train(
             else:
                 folder.check_data(found)
                 _note_versions(folder, say)
+            if together is not None:
+                say(f"{together.size()} processes train together")
+                together.from_first(True)
             fit(hasher, found, folder, say)
             finish(hasher, found, folder, say)
     return folder
+
+
+def _together() -> types.ModuleType | None:
+    """`cmhkit.parallel` in one of several processes that train together, which wait for the first one's word; else None."""
+    parallel = sys.modules.get("cmhkit.parallel")
+    return parallel if parallel is not None and parallel.size() > 1 else None
 
 
 class _Lines(io.TextIOBase):

@@ -268,9 +268,11 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
     torch.testing.assert_close(p, q)
 
 
-def test_a_block_of_wide_layers_is_plain_elsewhere():
-    with wide_layers(CPU):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+def test_a_block_of_wide_layers_is_plain_elsewhere(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)  # a GPU of 2018
+    for device in (CPU, torch.device("cuda"), META):
+        with wide_layers(device):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32 and not torch.is_autocast_enabled("cuda")
 
 
 # The measurement.
