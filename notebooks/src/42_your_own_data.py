@@ -386,7 +386,7 @@ def search(hasher, some, words, k=6):
 search(ugach, data, "bird")
 
 # %% [markdown]
-# No text of these pictures was read: the captions say the distances of their pixels' codes. With half a thousand pairs, expect misses.
+# This search read no text of these pictures: it compared the code of your words with codes of pixels. With half a thousand pairs, expect misses.
 #
 # ## With labels: SSAH
 #
@@ -611,13 +611,15 @@ assert codes_of_exit == [0, 0, 2]
 #
 # The preset `lab` is made for a laptop: frozen features and small layers. `preset="paper"` takes the paper's own: for SSAH it is CNN-F on pictures of 224 pixels, trained with the rest. Here is one
 # epoch of it, on our folder, if there is a GPU. The network starts untrained, so one epoch teaches next to nothing; it shows that all of it runs. For real training give the weights of a
-# pretrained CNN-F with `weights=PATH`, and leave `epochs` out.
+# pretrained CNN-F with `weights=PATH` (MatConvNet's `imagenet-vgg-f.mat`), and leave `epochs` out.
 
 # %%
 import torch
 
 if torch.cuda.is_available():
-    full = ck.SSAH(bits=bits, seed=seed, preset="paper", epochs=1, device="cuda").fit(labelled, show_progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # "CNN-F starts untrained": so it does
+        full = ck.SSAH(bits=bits, seed=seed, preset="paper", epochs=1, device="cuda").fit(labelled, show_progress=False)
     print(f"one epoch of preset='paper' on the GPU: codes {full.encode(images=labelled.query).shape}")
 else:
     print("SKIPPED: there is no CUDA device here, so preset='paper' was not run.")
@@ -637,7 +639,7 @@ q.quiz1
 # 3. You trained UGACH without labels and SSAH with them, saved a hasher, and encoded a picture that came later.
 # 4. You read a benchmark's file, saw four that are refused, and did the same from the command line.
 #
-# **On a GPU.** `cmhkit train ssah --preset paper --data mirflickr:PATH --out RUN` is the whole of it. The code of this notebook stays as it is.
+# **On a GPU.** `cmhkit train ssah --preset paper --set weights=PATH --data mirflickr:PATH --data-option features=none --out RUN` is the whole of it: CNN-F reads the pictures itself, so no features are asked for. The code of this notebook stays as it is.
 
 # %%
 nb.results(
