@@ -32,6 +32,8 @@ EXPECTED: dict[str, set[str]] = {
     "30": {"codes", "equal_to_library", "losses", "map_l2l", "untrained_map"},
     "31": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
     "32": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
+    "41": {"codes", "equal_to_library", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
+    "40": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
     "42": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
 }
 
