@@ -72,9 +72,15 @@ rng = nb.setup(seed)
 # | [20 ADAH: attention masks](20_adah_attention_masks.ipynb) | let a network choose where to look | mask explorer |
 # | [21 ADAH: losses](21_adah_losses.ipynb) | rank all triplets of a batch, exactly | triplet viewer |
 # | [22 ADAH: adversarial](22_adah_adversarial.ipynb) | hide what helps, and watch the masks move | mask replay |
+# | [30 SSAH: LabNet](30_ssah_labnet.ipynb) | let a network learn codes from labels alone | label-to-code explorer |
+# | [31 SSAH: supervision](31_ssah_supervision.ipynb) | teach pictures and words with those codes | code watcher, three networks |
+# | [32 SSAH: adversarial](32_ssah_adversarial.ipynb) | ask whether features of three kinds can be told apart | distribution replay |
+# | [40 Side by side](40_side_by_side.ipynb) | compare the three papers and the baselines on the same queries | comparison explorer |
+# | [41 Failure gallery](41_failure_gallery.ipynb) | see nine ways to get a wrong figure, and repair each | – |
+# | [42 Your own data](42_your_own_data.ipynb) | search your own pictures, and the field's benchmarks | retrieval explorer |
 #
-# Take 00, 01 and 02 first. Then 10 to 12 walk through one paper, UGACH, which learns without labels, and 20 to 22 through another, ADAH, which learns
-# from labels. A third paper, SSAH, comes later. Every notebook also works alone.
+# Take 00, 01 and 02 first. Then 10 to 12 walk through one paper, UGACH, which learns without labels, 20 to 22 through ADAH, which learns from labels where to
+# look, and 30 to 32 through SSAH, in which a network that reads labels teaches the others. 40 to 42 compare, warn, and take you to your own data. Every notebook also works alone.
 
 # %% [markdown]
 # ## Is this machine ready?

@@ -382,7 +382,7 @@ hashers, story = {}, {}
 for name, options in runs.items():
     seen = []
     hashers[name] = ck.SSAH(bits=bits, seed=seed, **(game | options)).fit(
-        train, callback=lambda row, hasher, seen=seen: seen.append(look(hasher)), show_progress=False
+        data, callback=lambda row, hasher, seen=seen: seen.append(look(hasher)), show_progress=False
     )
     story[name] = seen
 print(f"{len(runs)} runs, {len(seen)} epochs each")
@@ -496,7 +496,7 @@ replay("flipped, cross-entropy").small_multiples({"epoch": 0}, {"epoch": len(see
 #
 # **Predict.** Does the adversarial term raise MAP?
 #
-# > **MAP here is for reading only.** No epoch and no option of this notebook was chosen by it: each figure is the last epoch's.
+# > **MAP here is for reading only.** Each figure is the last epoch's, never the best one's. The options are alike in all four runs but for the term.
 #
 # The ceiling is LabNet itself: it encodes the *labels* of the queries and of the retrieval set. No query has labels in earnest, so nothing can be asked of it; but it bounds what its pupils can learn.
 
