@@ -26,6 +26,8 @@ from cmhkit.errors import check
 DRAWS_ON = {"cuda"}
 # How many rows the batch has whose part is being computed; None outside `part_of`.
 _whole: int | None = None
+# Whether the first process has told the others what to do.
+_told = False
 
 
 def _running() -> bool:
@@ -64,11 +66,29 @@ def started(device: str = "auto") -> Iterator[None]:
         here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
         check(torch.cuda.device_count() >= here, f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}")
         torch.cuda.set_device(local_rank())
+    global _told
+    _told = False
     dist.init_process_group("nccl" if on_gpus else "gloo")
     try:
         yield
+    except Exception:
+        if rank() == 0 and not _told:
+            tell(False)
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def tell(go: bool) -> None:
+    """The first process says whether there is something to train. If it fails before, `started` says no for it."""
+    global _told
+    _told = True
+    from_first(go)
+
+
+def told() -> bool:
+    """The other processes wait for `tell`."""
+    return from_first(None)
 
 
 # Batches.

@@ -417,7 +417,7 @@ def train(
     settings = Settings.of(hasher, given, *data_spec(data, list(data_options)))
     together = _together()
     if together is not None and together.rank() > 0:
-        if together.from_first(None):
+        if together.told():
             hasher.fit(load_data(settings.data, **settings.data_options), show_progress=False)
         return folder
     kept = folder.config()
@@ -432,7 +432,7 @@ def train(
             folder.drop_checkpoint()
             say(f"{folder.path}: this run is finished; --fresh trains it again")
             if together is not None:
-                together.from_first(False)
+                together.tell(False)
             return folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.alone():
@@ -449,7 +449,7 @@ def train(
                 _note_versions(folder, say)
             if together is not None:
                 say(f"{together.size()} processes train together")
-                together.from_first(True)
+                together.tell(True)
             fit(hasher, found, folder, say)
             finish(hasher, found, folder, say)
     return folder

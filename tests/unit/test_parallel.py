@@ -113,9 +113,12 @@ def process(number: int, ports: list[int], folder: Path, cache: Path) -> None:
             found[kind.__name__] = told(trained(kind, kept))
             found[f"{kind.__name__} again"] = told(trained(kind, kept))
     found["command"] = []
-    for port in ports[1:]:  # trains; then finds the run finished
+    (folder / "run").mkdir(exist_ok=True)
+    (folder / "other").mkdir(exist_ok=True)
+    (folder / "other" / "notes.txt").touch()
+    for port, out in zip(ports[1:], ("run", "run", "other"), strict=True):  # trains; finds the run finished; is refused
         os.environ["MASTER_PORT"] = str(port)
-        result = CliRunner().invoke(app, [*COMMAND, "--out", str(folder / "run")])
+        result = CliRunner().invoke(app, [*COMMAND, "--out", str(folder / out)])
         found["command"].append((result.exit_code, result.stdout, result.stderr))
     torch.save(found, folder / f"{number}.pt")
 
@@ -125,7 +128,7 @@ def two(tmp_path_factory, tiny, tiny_cache) -> tuple[Path, list[dict]]:
     """What two processes found, and the folder that they wrote to."""
     folder = tmp_path_factory.mktemp("two")
     with contextlib.ExitStack() as stack:
-        free = [stack.enter_context(socket.socket()) for _ in range(3)]
+        free = [stack.enter_context(socket.socket()) for _ in range(4)]
         for one in free:
             one.bind(("127.0.0.1", 0))
         ports = [one.getsockname()[1] for one in free]
@@ -192,10 +195,11 @@ def test_the_first_process_keeps_the_checkpoint_for_all(two, kind):
 
 def test_the_command_line_trains_with_both(two, tiny, shared_cache):
     folder, found = two
-    (first, finished), (second, quiet) = (one["command"] for one in found)
-    assert [code for code, _, _ in (first, finished, second, quiet)] == [0, 0, 0, 0], found
+    (first, finished, refused), others = (one["command"] for one in found)
+    assert [code for code, _, _ in (first, finished, refused)] == [0, 0, 2]
     assert "2 processes train together" in first[2] and "report: " in first[1] and "this run is finished" in finished[2]
-    assert second[1:] == quiet[1:] == ("", "")
+    assert refused[2].startswith("cmhkit: out: expected a new folder") and "notes.txt" in refused[2]
+    assert others == [(0, "", "")] * 3
     run = RunFolder(folder / "run").checked("hasher.safetensors")
     alone = UGACH(bits=8, seed=3, device="cpu", **RUN).fit(tiny, show_progress=False)
     for name, value in run.hasher()._state().items():
