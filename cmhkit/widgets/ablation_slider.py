@@ -119,9 +119,9 @@ class AblationState(State):
             cells = f"<td>{seeds[0]}</td><td>{seeds[1]}</td><td>{'the preset' if i == sweep.usual else _signed(gain)}</td>"
             head = f"{'▶ ' if here else ''}{value}"
             weight = 600 if here else 400
-            rows += f"<tr style='font-weight:{weight}'><th scope='row'>{escape(head)}</th>{cells}</tr>"
+            rows += f"<tr style='font-weight:{weight}'><th scope='row' style='white-space:nowrap'>{escape(head)}</th>{cells}</tr>"
         titles = (sweep.option, *(f"{way}, a seed each" for way in DIRECTIONS), "mean against the preset")
-        heads = "".join(f"<th scope='col'>{escape(title)}</th>" for title in titles)
+        heads = "".join(f"<th scope='col' style='overflow-wrap:normal'>{escape(title)}</th>" for title in titles)
         key = "Full height is MAP 1; the value that is chosen is filled, and has ▶ in the table."
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="all values"'
         table = f"<div {box}><table><tr>{heads}</tr>{rows}</table></div>"

@@ -121,8 +121,8 @@ class ComparisonState(State):
             cells = "".join(f"<td style='vertical-align:top'>{self._cell(name, columns, i)}</td>" for name in columns)
             body += f"<tr><th scope='row'>{i + 1}</th>{cells}</tr>"
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="rankings, a column for each method"'
-        table = f"<table style='width:100%;table-layout:fixed;min-width:{40 + 112 * len(columns)}px'>"
-        table += f"<tr><th scope='col' style='width:28px'>place</th>{heads}</tr>{body}</table>"
+        table = f"<table style='width:100%;table-layout:fixed;min-width:{58 + 112 * len(columns)}px'>"
+        table += f"<tr><th scope='col' style='width:46px'>place</th>{heads}</tr>{body}</table>"
         return f"{query}<p class='cmh-dim'>{escape(key)}</p><div {box}>{table}</div>"
 
     def _head(self, name: str, column: Column) -> str:
@@ -138,7 +138,7 @@ class ComparisonState(State):
         kind = "" if hit is None else " cmh-yes" if hit else " cmh-no"
         if name == self.against:
             shared = sum(row in other.rows for key, other in columns.items() if key != name)
-            difference = f"in {shared} others"
+            difference = f"others: {shared}"
         else:
             difference = moved(i + 1, int(column.places[i]), self.k)
         head = f"<div class='cmh-head'><span>{difference}</span><span>d {column.distances[i]}</span></div>"

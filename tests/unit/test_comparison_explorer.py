@@ -82,7 +82,7 @@ def test_the_page_marks_differences_and_relevance_in_words() -> None:
     assert html.count("✗ not relevant") == sum(int((~c.relevant).sum()) for c in columns.values())
     for i, place in enumerate(columns["B"].places, start=1):
         assert f"<span>{moved(i, int(place), 6)}</span>" in html
-    assert re.findall(r"in (\d) others", html) == [str(sum(row in columns[name].rows for name in "BC")) for row in columns["A"].rows]
+    assert re.findall(r"others: (\d)", html) == [str(sum(row in columns[name].rows for name in "BC")) for row in columns["A"].rows]
     assert html.count("<th scope='row'>") == 6 and html.count("AP 0.") == 3
     cut = [c for c in columns.values() if c.inside < c.tied]
     assert cut and html.count("<div class='cmh-note'>") == len(cut)
