@@ -9,7 +9,7 @@
 #     language: python
 #     name: python3
 #   cmhkit:
-#     walks_through: a folder of pictures and tags, benchmark files, the command line, full models on a GPU
+#     walks_through: a folder of pictures and tags, the command line, benchmark files, full models on a GPU
 #     widget: retrieval explorer
 #     minutes: 35
 # ---
@@ -22,7 +22,7 @@
 # 1. turn a folder of your own pictures and texts into a data set, and read the report on what was left out;
 # 2. ask the questions that a split must answer: who asks, which pictures are twins, who is learned from, and what is relevant;
 # 3. train with and without labels, save the result, and encode a picture that was not there before;
-# 4. read a benchmark's file, do all of this from the command line, and say what changes on a GPU.
+# 4. do this from the command line too, read a benchmark's file, and say what changes on a GPU.
 #
 # Reading takes 35 minutes, running takes about half a minute. The notebook makes a small folder for itself; at its end you can put in yours.
 #
@@ -354,6 +354,38 @@ except ck.InputError as error:
     print(error)
 
 # %% [markdown]
+# ## From the command line
+#
+# The quickest way to use a folder needs no notebook at all: two commands. `train` makes a *run folder*, which keeps options, codes, the hasher and a report as a web page; `search` asks it. We start
+# them from here; in a terminal you type what stands behind the `$`. ITQ is trained, since it takes a moment; `ugach` stands in the same place, and `ssah`
+# where there are labels. As above, nothing can be measured, and the report says so.
+
+# %%
+import subprocess
+
+
+def command(*words):
+    print("$ cmhkit", short(" ".join(map(str, words))))
+    done = subprocess.run([sys.executable, "-m", "cmhkit", *map(str, words)], capture_output=True, text=True, encoding="utf-8")
+    lines = short(done.stdout if done.returncode == 0 else done.stderr).splitlines()
+    print(*lines, f"(exit code {done.returncode})", sep="\n", end="\n\n")
+    return done.returncode
+
+
+options = ["--data-option", "features=scenenet", "--data-option", "side=64"]
+codes_of_exit = [command("train", "itq", "--out", place / "run", "--data", f"folder:{made}", *options, "--bits", bits, "--quiet")]
+
+# %%
+codes_of_exit.append(command("search", place / "run", "bird", "-k", 3))
+
+# %% [markdown]
+# A mistake is told in one line, with exit code 2, so that a script can stop:
+
+# %%
+codes_of_exit.append(command("train", "itq", "--out", place / "other", "--data", f"folder:{place / 'nowhere'}", *options))
+assert codes_of_exit == [0, 0, 2]
+
+# %% [markdown]
 # ## Without labels: UGACH
 #
 # UGACH (lessons 10 to 12) needs no labels. A short run; the preset has more steps.
@@ -576,37 +608,6 @@ for name in ("no_key", "too_few", "page", "pickle"):
 # > and gives the papers' protocol; NUS-WIDE, MS COCO, IAPR TC-12 and Wikipedia have readers too. Nothing is downloaded: `cmhkit data check PATH` says what is there, what is missing, and where the
 # > makers publish it.
 #
-# ## The same from the command line
-#
-# What you did above are two commands. A *run folder* keeps everything: options, codes, the hasher, a report as a web page. We start them from here; in a terminal you type what stands behind the `$`. ITQ
-# is trained, since it takes a moment; put `ssah` there and it is the training of above.
-
-# %%
-import subprocess
-
-
-def command(*words):
-    print("$ cmhkit", short(" ".join(map(str, words))))
-    done = subprocess.run([sys.executable, "-m", "cmhkit", *map(str, words)], capture_output=True, text=True, encoding="utf-8")
-    lines = short(done.stdout if done.returncode == 0 else done.stderr).splitlines()
-    print(*lines, f"(exit code {done.returncode})", sep="\n", end="\n\n")
-    return done.returncode
-
-
-options = ["--data-option", "features=scenenet", "--data-option", "side=64"]
-codes_of_exit = [command("train", "itq", "--out", place / "run", "--data", f"folder:{made}", *options, "--bits", bits, "--quiet")]
-
-# %%
-codes_of_exit.append(command("search", place / "run", "bird", "-k", 3))
-
-# %% [markdown]
-# A mistake is told in one line, with exit code 2, so that a script can stop:
-
-# %%
-codes_of_exit.append(command("train", "itq", "--out", place / "other", "--data", f"folder:{place / 'nowhere'}", *options))
-assert codes_of_exit == [0, 0, 2]
-
-# %% [markdown]
 # ## On a GPU: the papers' networks
 #
 # The preset `lab` is made for a laptop: frozen features and small layers. `preset="paper"` takes the paper's own: for SSAH it is CNN-F on pictures of 224 pixels, trained with the rest. Here is one
@@ -636,8 +637,8 @@ q.quiz1
 # 1. You made a folder a data set, and read in its report what was left out and why. Pictures became squares with bars, and you computed where the bars are.
 # 2. You asked who asks (a file's content says it, and you found the library's split by hand), which pictures are twins (a checksum does not see them), who is learned from, and what is relevant
 #    (without labels, nobody knows).
-# 3. You trained UGACH without labels and SSAH with them, saved a hasher, and encoded a picture that came later.
-# 4. You read a benchmark's file, saw four that are refused, and did the same from the command line.
+# 3. You trained ITQ from the command line, UGACH without labels and SSAH with them, saved a hasher, and encoded a picture that came later.
+# 4. You read a benchmark's file, and saw four that are refused.
 #
 # **On a GPU.** `cmhkit train ssah --preset paper --set weights=PATH --data mirflickr:PATH --data-option features=none --out RUN` is the whole of it: CNN-F reads the pictures itself, so no features are asked for. The code of this notebook stays as it is.
 
