@@ -107,11 +107,12 @@ class AblationState(State):
 
     def _page(self) -> str:
         sweep = self.chosen
+        top = max(float(sweep.mean.max()), 1e-9)
         parts = []
         for way, values in zip(DIRECTIONS, sweep.mean.T, strict=True):
             said = [f"{sweep.option} {value}: {score:.3f}" for value, score in zip(sweep.values, values, strict=True)]
             title = f"MAP, {way}"
-            parts.append(f'<div style="flex:1 1 200px;max-width:340px">{bars(title, values, said, now=self.position)}</div>')
+            parts.append(f'<div style="flex:1 1 200px;max-width:340px">{bars(title, values / top, said, now=self.position)}</div>')
         rows = ""
         for i, value in enumerate(sweep.values):
             here, gain = i == self.position, sweep.mean[i] - sweep.mean[sweep.usual]
@@ -122,7 +123,7 @@ class AblationState(State):
             rows += f"<tr style='font-weight:{weight}'><th scope='row' style='white-space:nowrap'>{escape(head)}</th>{cells}</tr>"
         titles = (sweep.option, *(f"{way}, a seed each" for way in DIRECTIONS), "mean against the preset")
         heads = "".join(f"<th scope='col' style='overflow-wrap:normal'>{escape(title)}</th>" for title in titles)
-        key = "Full height is MAP 1; the value that is chosen is filled, and has ▶ in the table."
+        key = f"From 0; full height is MAP {top:.3f}. The value that is chosen is filled, and has ▶ in the table."
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="all values"'
         table = f"<div {box}><table><tr>{heads}</tr>{rows}</table></div>"
         note = f"<p class='cmh-dim'>{escape(sweep.note)}</p>" if sweep.note else ""

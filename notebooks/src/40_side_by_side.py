@@ -61,13 +61,13 @@ rng = nb.setup(seed, torch=True)
 # | ADAH | which training pairs share a label | **yes** |
 # | SSAH | the labels themselves, through LabNet | **yes** |
 #
-# The line between the fourth row and the fifth is the most important one in any table of this field. Above it a method finds out what belongs together. Below it, it is told.
+# The line between UGACH and ADAH is the most important one in any table of this field. Above it a method finds out what belongs together. Below it, it is told.
 #
 # **Predict.** All six get the same pictures and texts. How far apart are the two groups?
 #
 # ## Saved runs: five seeds
 #
-# Five seeds of every method and length take hours, so they are not run here. `python -m bench.quality`, `bench.attention` and `bench.supervision` ran them on `lab`, with the presets, and this
+# Five seeds of every method and length take more than an hour, so they are not run here. `python -m bench.quality`, `bench.attention` and `bench.supervision` ran them on `lab`, with the presets, and this
 # notebook reads what they found. Every entry names the file in the repository that it comes from.
 
 # %%
@@ -94,16 +94,19 @@ q.q1.check(mean_and_deviation)
 # q.q1.solution()
 
 # %%
-def cell(runs):
-    """Both ways: mean ± deviation. runs: (seeds, 2)."""
-    mean, deviation = runs.mean(axis=0), runs.std(axis=0, ddof=1)
-    return " / ".join(f"{m:.3f} ±{d:.3f}" for m, d in zip(mean, deviation, strict=True))
+def table_of(way):
+    """Mean ± deviation over the seeds, a method a row. way: 0 or 1."""
+    for method in methods:
+        cells = []
+        for length in lengths:
+            runs = plain[method, length][:, way] if (method, length) in plain else None
+            cells.append("no run" if runs is None else f"{runs.mean():.3f} ±{runs.std(ddof=1):.3f}")
+        print(f"{method:14s}" + "".join(f"{text:>15s}" for text in cells))
 
 
-print(f"{'MAP, I → T / T → I':18s}" + "".join(f"{length:>9d} bits{'':14s}" for length in lengths))
-for method in methods:
-    cells = (cell(plain[method, length]) if (method, length) in plain else "no run" for length in lengths)
-    print(f"{method:18s}" + "".join(f"{text:>27s} " for text in cells))
+for way, title in enumerate(("pictures → texts", "texts → pictures")):
+    print(f"{'MAP':14s}" + "".join(f"{length:>10d} bits" for length in lengths) + f"   {title}")
+    table_of(way)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -114,7 +117,7 @@ for method in methods:
 #
 # A cell without a run says so. An empty cell is not a zero, and it is not to be filled by guessing along the row.
 #
-# CCA has no randomness at this point, so its deviation is 0. That does not make its figure more certain: another split of the data would move it too. Seeds measure *one* kind of luck.
+# CCA draws nothing at random here, so its deviation is 0. That does not make its figure more certain: another split of the data would move it too. Seeds measure *one* kind of luck.
 
 # %%
 import matplotlib.pyplot as plt
@@ -138,7 +141,7 @@ nb.show(figure, alt=alt, caption="Saved runs. More bits help those who have lear
 #
 # ### Is a difference more than luck?
 #
-# **Predict.** At 32 bits UGACH is above ITQ. Do you trust that? And what of UGACH with its generator against its own pretraining, .006 apart (lesson 12)?
+# **Predict.** At 32 bits UGACH is above ITQ. Do you trust that? And what of a difference of .003?
 #
 # Runs at *equal seeds* are pairs: the same start, the same batches. So look at the differences, seed by seed.
 #
@@ -168,8 +171,8 @@ for pair in (("ITQ", "CCA"), ("UGACH", "ITQ"), ("ADAH", "UGACH"), ("SSAH", "ADAH
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# UGACH less ITQ is many times its error and has the same sign in every seed. ITQ less CCA is a few thousandths: with another split of the data it may well turn. A difference of .006 asks for the same care:
-# look at its error before you give it a reason.
+# UGACH less ITQ is many times its error and has the same sign in every seed. ITQ less CCA is a few thousandths: with another split of the data it may well turn. Look at the error of a
+# difference before you give it a reason.
 #
 # </details>
 #
@@ -178,10 +181,16 @@ for pair in (("ITQ", "CCA"), ("UGACH", "ITQ"), ("ADAH", "UGACH"), ("SSAH", "ADAH
 # At 32 bits the benchmarks also ran ADAH and SSAH with one thing changed. These belong in the same picture: they say what the parts are worth.
 
 # %%
+def cell(runs):
+    """Both ways: mean ± deviation. runs: (seeds, 2)."""
+    mean, deviation = np.mean(runs, axis=0), np.std(runs, axis=0, ddof=1)
+    return " / ".join(f"{m:.3f} ±{d:.3f}" for m, d in zip(mean, deviation, strict=True))
+
+
 for entry in saved:
     if entry["method"] in ("ADAH", "SSAH") and entry["bits"] == 32:
         words = entry["variant"] or "as it is"
-        print(f"{entry['method']}, {words:42s} {len(entry['seeds'])} seeds   {cell(np.array(entry['map']))}")
+        print(f"{entry['method']}, {words:42s} {len(entry['seeds'])} seeds   {cell(entry['map'])}")
 
 # %% [markdown]
 # Compare each with the first line of its method.
@@ -492,10 +501,11 @@ query, retrieval, train = (len(data.parts[part]) for part in ("query", "retrieva
 ours = {"data": "scenes", "pairs": len(data), "queries": query, "trained on": train, "pictures by": "SceneNet, frozen"}
 ours |= {"texts": f"{data.text_vectors.shape[1]} words", "ties": "expected", "epoch": "the last"}
 theirs = {
-    "SSAH, MIRFlickr": {"data": "MIRFlickr", "pairs": 20015, "queries": 2000, "trained on": 10000, "pictures by": "CNN-F or VGG-19", "texts": "1386 words"},
-    "SSAH, NUS-WIDE": {"data": "NUS-WIDE", "pairs": 195834, "queries": 2100, "trained on": 10500, "pictures by": "CNN-F or VGG-19", "texts": "1000 words"},
+    "SSAH, MIRFlickr": {"data": "MIRFlickr", "pairs": 20015, "queries": 2000, "trained on": 10000, "texts": "1386 words"},
+    "SSAH, NUS-WIDE": {"data": "NUS-WIDE", "pairs": 195834, "queries": 2100, "trained on": 10500, "texts": "1000 words"},
     "UGACH, MIRFlickr": {"data": "MIRFlickr"},
 }
+theirs = {name: other | ({"pictures by": "CNN-F or VGG-19"} if "SSAH" in name else {}) for name, other in theirs.items()}
 for name, other in theirs.items():
     unsaid = [key for key in ours if key not in other]
     unequal = [key for key in other if other[key] != ours[key]]
