@@ -541,7 +541,7 @@ q.quiz1
 # 2. You compared rankings query by query: the method with the lower MAP wins some, and methods that look equally good at the head of a list find different things.
 # 3. You moved through sweeps that never asked the queries, and set published tables beside ours with what differs.
 #
-# **On a GPU.** `preset="paper"` trains the papers' own networks, and lesson 42 reads the papers' own files; the comparison is the same code. `python -m bench.sweeps more` adds the runs at 128 bits that are missing above.
+# **On a GPU.** `preset="paper"` trains the papers' own networks, and lesson 42 reads the papers' own files; the comparison is the same code. The runs at 128 bits come from `python -m bench.sweeps more`.
 
 # %%
 scores = {name: [both[way].map for way in WAYS] for name, both in found.items()}
