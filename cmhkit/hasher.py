@@ -162,14 +162,22 @@ class CrossModalHasher:
         check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
         query, retrieval = data.query, data.retrieval
         found = {
-            "image_query": self.encode(images=query),
-            "text_query": self.encode(texts=query),
-            "image_retrieval": self.encode(images=retrieval),
-            "text_retrieval": self.encode(texts=retrieval),
+            "query_images": self.encode(images=query),
+            "query_texts": self.encode(texts=query),
+            "retrieval_images": self.encode(images=retrieval),
+            "retrieval_texts": self.encode(texts=retrieval),
         }
+        return self.measured(data, found, **options)
+
+    def measured(self, data: PairedData, found: dict[str, np.ndarray], **options: Any) -> Report:
+        """What `evaluate` reports, from codes that are there already.
+
+        data: with labels. found: packed codes "query_images", "query_texts", "retrieval_images" and "retrieval_texts". options: as for `evaluate`.
+        """
+        query, retrieval = data.query, data.retrieval
         both = [
-            metrics.evaluate(found[f"{a}_query"], found[f"{b}_retrieval"], query.labels, retrieval.labels, **options)
-            for a, b in (("image", "text"), ("text", "image"))
+            metrics.evaluate(found[f"query_{a}"], found[f"retrieval_{b}"], query.labels, retrieval.labels, **options)
+            for a, b in (("images", "texts"), ("texts", "images"))
         ]
         return Report(
             method=type(self).__name__,
@@ -177,8 +185,8 @@ class CrossModalHasher:
             data=data.name,
             image_to_text=both[0],
             text_to_image=both[1],
-            image_codes=codes.diagnostics(found["image_retrieval"], warn=True),
-            text_codes=codes.diagnostics(found["text_retrieval"], warn=True),
+            image_codes=codes.diagnostics(found["retrieval_images"], warn=True),
+            text_codes=codes.diagnostics(found["retrieval_texts"], warn=True),
         )
 
     def save(self, path: str | Path) -> Path:

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmhkit import __version__, codes, metrics
+from cmhkit import __version__, metrics
 from cmhkit.data import BUILT_IN, READERS
 from cmhkit.data import load as load_data
 from cmhkit.data.cache import sha256, write_atomically
@@ -523,7 +523,7 @@ def finish(hasher: CrossModalHasher, data: PairedData, folder: RunFolder, say: S
         say("no report of quality: the data have no labels that would say what is relevant")
     else:
         say("measuring")
-        report = measured(hasher, data, found)
+        report = hasher.measured(data, found)
     write_report(folder.path, report_content(report, hasher, data), folder)
     folder.finish()
 
@@ -590,23 +590,6 @@ def encoded(hasher: CrossModalHasher, data: PairedData) -> dict[str, np.ndarray]
             found[f"{part.name}_texts"] = hasher.encode(texts=part)
             step()
     return found
-
-
-def measured(hasher: CrossModalHasher, data: PairedData, found: dict[str, np.ndarray], **options: Any) -> Report:
-    """What `CrossModalHasher.evaluate` reports, from codes that are there already. options: those of `metrics.evaluate`."""
-    both = [
-        metrics.evaluate(found[f"query_{a}"], found[f"retrieval_{b}"], data.query.labels, data.retrieval.labels, **options)
-        for a, b in (("images", "texts"), ("texts", "images"))
-    ]
-    return Report(
-        method=type(hasher).__name__,
-        bits=hasher.bits,
-        data=data.name,
-        image_to_text=both[0],
-        text_to_image=both[1],
-        image_codes=codes.diagnostics(found["retrieval_images"], warn=True),
-        text_codes=codes.diagnostics(found["retrieval_texts"], warn=True),
-    )
 
 
 def described_items(data: PairedData) -> dict[str, Any]:
@@ -695,7 +678,7 @@ def evaluate(
         items = load_data(name, **loader_options)
         check_labels(items)
         found = encoded(hasher, items)
-    content = report_content(measured(hasher, items, found, **options), hasher, items)
+    content = report_content(hasher.measured(items, found, **options), hasher, items)
     if out is not None:
         check(Path(out).resolve() != folder.path.resolve(), "--out: expected another folder than the run's, whose own report stays as it is")
         write_report(Path(out), content, folder)

@@ -17,7 +17,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.large import file_name
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import check, whole
 
 _FORMAT = 1
 _STREAM = 7
@@ -132,13 +132,6 @@ def _kept(name: str, ids: np.ndarray, key: dict[str, Any], seed: int, draw: Call
 
     folder = cache.checked_folder(f"split-{file_name(name)}", made_from, build)
     return {file.stem: np.load(file) for file in sorted(folder.glob("*.npy"))}
-
-
-def expect_protocol(name: str) -> BenchmarkProtocol:
-    """The protocol of a benchmark by name. Errors: `InputError` for an unknown name."""
-    if name not in PROTOCOLS:
-        raise InputError(f"name: expected one of {', '.join(PROTOCOLS)}, got {name!r}")
-    return PROTOCOLS[name]
 
 
 def _checksum(array: np.ndarray) -> str:
