@@ -20,6 +20,8 @@ from cmhkit.training import one_of
 KINDS = ("likelihood", "squared")
 # Pairs in one block: 4 MB a buffer in float32, and a handful of buffers.
 _PAIRS = 1 << 20
+# Pairs in a matrix of S that is kept for several sums: 16 MB.
+_KEPT = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,13 @@ class LabelSimilarity:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """S of the items from start to stop, the end left out; floating point, shape (stop - start, m)."""
-        return (self.labels_a[start:stop] @ self.labels_b.T > 0).to(self.labels_a.dtype) * self.value
+        similar = (self.labels_a[start:stop] @ self.labels_b.T > 0).to(self.labels_a.dtype)
+        return similar if self.value == 1 else similar.mul_(self.value)
+
+    def kept(self) -> Tensor | LabelSimilarity:
+        """For more than one sum over the same pairs: S as a matrix where that is small, else what makes it a block at a time."""
+        n, m = self.shape
+        return self.rows(0, n) if n * m <= _KEPT else self
 
 
 def pairwise_loss(
@@ -100,28 +108,30 @@ class _PairwiseLoss(torch.autograd.Function):
         need_a, need_b = ctx.needs_input_grad[:2]
         # MPS has no float64.
         total = torch.zeros((), dtype=a.dtype if a.device.type == "mps" else torch.float64, device=a.device)
+        # What a similar and a dissimilar pair count. The sum keeps the rounding of earlier versions, so that their runs repeat to the bit.
+        counted = None if weights == (1.0, 1.0) else a.new_tensor((weights[0] - weights[1], 0.0)) + weights[1]
         gradient_a = torch.empty_like(a) if need_a else None
         gradient_b = torch.zeros_like(b) if need_b else None
         for start in range(0, len(a), rows):
             stop = min(start + rows, len(a))
             part = a[start:stop]
-            theta = (part @ b.T).mul_(0.5)
+            theta = (0.5 * part) @ b.T
             s = similar.rows(start, stop) if isinstance(similar, LabelSimilarity) else similar[start:stop].to(a.dtype)
             value = F.softplus(theta).addcmul_(s, theta, value=-1)
-            counts = None if weights == (1.0, 1.0) else (s > 0).to(a.dtype).mul_(weights[0] - weights[1]).add_(weights[1])
+            counts = None if counted is None else torch.where(s > 0, counted[0], counted[1])
             terms = value.square().mul_(0.5) if squared else value
             total += (terms if counts is None else terms * counts).sum(dtype=total.dtype)
             if not (need_a or need_b):
                 continue
-            slope = theta.sigmoid_().sub_(s).mul_(0.5)
+            slope = theta.sigmoid_().sub_(s)
             if squared:
                 slope.mul_(value)
             if counts is not None:
                 slope.mul_(counts)
             if gradient_a is not None:
-                torch.mm(slope, b, out=gradient_a[start:stop])
+                torch.mm(slope, b, out=gradient_a[start:stop]).mul_(0.5)
             if gradient_b is not None:
-                gradient_b.addmm_(slope.T, part)
+                gradient_b.addmm_(slope.T, part, alpha=0.5)
         ctx.save_for_backward(gradient_a, gradient_b)
         return total.to(a.dtype)
 

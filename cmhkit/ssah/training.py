@@ -479,7 +479,7 @@ class Schedule:
         c, teacher = self.config, self.teacher[name]
         here = sent(items, self.device)
         labels, h = self.labels[here], found.codes
-        similar = LabelSimilarity(labels, self.labels, c.similarity)
+        similar = LabelSimilarity(labels, self.labels, c.similarity).kept()
         pairs = {"kind": c.pair_loss, "reduction": c.reduction, "weights": self.weights}
         with torch.no_grad():
             binary = losses.shared_code(*(bank[here] for bank in self.codes.values())) if c.binary == "shared" else losses.shared_code(h)

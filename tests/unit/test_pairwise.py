@@ -81,6 +81,16 @@ def test_huge_codes_do_not_overflow():
     assert pairwise_loss(a, b, 1 - similar).item() == pytest.approx(4 * 2e8, rel=1e-6)
 
 
+def test_a_small_s_is_kept_as_a_matrix_and_a_large_one_is_not(monkeypatch):
+    a, b, similar = example(7, 5, 4, dtype=torch.float32)
+    matrix = similar.kept()
+    assert torch.equal(matrix, similar.rows(0, 7))
+    for weights in ((1.0, 1.0), (3.0, 0.2)):
+        assert torch.equal(pairwise_loss(a, b, matrix, weights=weights), pairwise_loss(a, b, similar, weights=weights))
+    monkeypatch.setattr("cmhkit.nn.pairwise._KEPT", 34)
+    assert similar.kept() is similar
+
+
 def test_similarity_by_labels():
     labels = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 0]])
     found = LabelSimilarity(labels, labels, 0.999)
