@@ -450,21 +450,24 @@ def step(net, optimiser, items, bank, config, sign=1.0):
 
 # %% [markdown]
 # To compare, we give the library as many pairs as one batch holds. An epoch is then a single step of LabNet, and its weights must be ours.
+# Both sides take this one step by plain gradient descent at rate 1, so the step *is* the gradient. Adam would not compare well: it divides an entry's gradient by its own size, and where that gradient is only rounding,
+# the step is too. The library shuffles the batch, and the order of a sum changes its last digits.
 
 # %%
 few = data.take(data.train.index[: config.batch])
 labels = torch.from_numpy(few.labels.astype(np.float32))
 net = labnet(config)
-start = net.semantic.weight.detach().clone()
-adam = torch.optim.Adam(net.parameters(), lr=config.lr_label)
-step(net, adam, torch.arange(len(few)), first_bank(net, labels, config), config)
+start = {name: p.detach().clone() for name, p in net.named_parameters()}
+step(net, torch.optim.SGD(net.parameters(), lr=1.0), torch.arange(len(few)), first_bank(net, labels, config), config)
 
-one = ck.SSAH(bits=bits, seed=seed, pools=(), binary="own", label_passes=1, **quick).fit(few, show_progress=False)
+plain = {"optimiser": "sgd", "lr_label": 1.0, "pools": (), "binary": "own", "label_passes": 1}
+one = ck.SSAH(bits=bits, seed=seed, **plain, **quick).fit(few, show_progress=False)
 theirs = dict(one.network_.label.named_parameters())
-step_gap = max((p.detach() - theirs[name].detach()).abs().max().item() for name, p in net.named_parameters())
-moved = (net.semantic.weight.detach() - start).abs().max().item()
-assert step_gap < 1e-5 < moved
-print(f"{len(theirs)} weight matrices and biases after one step: the library's")
+with torch.no_grad():
+    step_gap = max((p - theirs[name]).abs().max().item() for name, p in net.named_parameters())
+    moved = min((p - start[name]).abs().max().item() for name, p in net.named_parameters())
+assert step_gap < 1e-5 < 1e-3 < moved
+print(f"{len(theirs)} weight matrices and biases moved by one step, to where the library's are")
 
 # %% [markdown]
 # `pools=()` leaves out a part of the network for texts, so that LabNet's weights are the first to be drawn. Text and picture networks took a step too; they are notebook 31.
