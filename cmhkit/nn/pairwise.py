@@ -56,8 +56,8 @@ class LabelSimilarity:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """S of the items from start to stop, the end left out; floating point, shape (stop - start, m)."""
-        similar = (self.labels_a[start:stop] @ self.labels_b.T > 0).to(self.labels_a.dtype)
-        return similar if self.value == 1 else similar.mul_(self.value)
+        shared = self.labels_a[start:stop] @ self.labels_b.T
+        return shared.sign_().mul_(self.value)  # sign_ is faster than a comparison, and no count is below 0
 
     def kept(self) -> Tensor | LabelSimilarity:
         """For more than one sum over the same pairs: S as a matrix where that is small, else what makes it a block at a time."""
@@ -108,8 +108,6 @@ class _PairwiseLoss(torch.autograd.Function):
         need_a, need_b = ctx.needs_input_grad[:2]
         # MPS has no float64.
         total = torch.zeros((), dtype=a.dtype if a.device.type == "mps" else torch.float64, device=a.device)
-        # What a similar and a dissimilar pair count. The sum keeps the rounding of earlier versions, so that their runs repeat to the bit.
-        counted = None if weights == (1.0, 1.0) else a.new_tensor((weights[0] - weights[1], 0.0)) + weights[1]
         gradient_a = torch.empty_like(a) if need_a else None
         gradient_b = torch.zeros_like(b) if need_b else None
         for start in range(0, len(a), rows):
@@ -118,7 +116,7 @@ class _PairwiseLoss(torch.autograd.Function):
             theta = (0.5 * part) @ b.T
             s = similar.rows(start, stop) if isinstance(similar, LabelSimilarity) else similar[start:stop].to(a.dtype)
             value = F.softplus(theta).addcmul_(s, theta, value=-1)
-            counts = None if counted is None else torch.where(s > 0, counted[0], counted[1])
+            counts = None if weights == (1.0, 1.0) else s.sign().mul_(weights[0] - weights[1]).add_(weights[1])
             terms = value.square().mul_(0.5) if squared else value
             total += (terms if counts is None else terms * counts).sum(dtype=total.dtype)
             if not (need_a or need_b):
