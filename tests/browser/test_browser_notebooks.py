@@ -1,0 +1,88 @@
+"""Each notebook with a widget, opened in JupyterLab and run from its first cell to its last, on the tiny data.
+
+The strict check runs notebooks at their own size, without a browser. Here a reader's eyes count: no error on the page or in the console, every
+picture has a text, the widget is there and takes the focus. Screenshots go to out/browser/ for people to look at.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.timeout(300)
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+WITH_WIDGET = [path for path in BUILT if nbformat.read(path, as_version=4).metadata.cmhkit["widget"] != "–"]
+WIDTHS = {1280: "light", 800: "dark"}
+# Of JupyterLab's own model: the state of the kernel, the counts of all code cells, and the errors in their outputs.
+STATE = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const cells = panel.content.widgets.filter(cell => cell.model.type === 'code');
+    const outputs = cells.flatMap(cell => cell.model.outputs.toJSON());
+    return {
+        status: panel.sessionContext.session?.kernel?.status,
+        counts: cells.map(cell => cell.model.executionCount),
+        errors: outputs.filter(output => output.output_type === 'error').map(output => `${output.ename}: ${output.evalue}`),
+    };
+}"""
+# A cell that fails ends the run, and so does a kernel that dies: nobody waits for the cells behind it.
+ENDED = f"""() => {{
+    const s = ({STATE})();
+    const last = s.status === 'idle' && s.counts.every(count => count !== null);
+    return last || s.errors.length > 0 || s.status === 'dead' || s.status === 'autorestarting';
+}}"""
+
+
+def prepared(path: Path, folder: Path) -> str:
+    """A copy of a notebook without outputs, on the tiny data. Returns its name."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            if "parameters" in cell.metadata.get("tags", []):
+                cell.source = re.sub(r'^size = "lab"$', 'size = "tiny"', cell.source, flags=re.M)
+    nbformat.write(notebook, folder / path.name)
+    return path.name
+
+
+@pytest.mark.parametrize("path", WITH_WIDGET, ids=lambda path: path.stem)
+def test_a_notebook_runs_in_the_browser(browser, lab: str, lab_root: Path, shots: Path, path: Path) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    try:
+        page.goto(lab.format(prepared(path, lab_root)))
+        page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
+        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context")
+        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        page.wait_for_function(ENDED, timeout=240_000, polling=500)
+
+        state = page.evaluate(STATE)
+        assert state["errors"] == []
+        assert state["counts"] == list(range(1, len(state["counts"]) + 1)), f"not every cell ran, the kernel is {state['status']}"
+        assert problems == []
+        silent = page.locator(".jp-OutputArea-output img:not([alt]), .jp-OutputArea-output img[alt='']").count()
+        assert silent == 0, f"{silent} pictures without a text"
+
+        widget = page.locator(".jp-OutputArea-output:has(.cmh-status)").first
+        widget.scroll_into_view_if_needed()
+        controls = widget.locator("button:visible, input:visible, select:visible, textarea:visible")
+        assert controls.count() > 0
+        controls.first.focus()
+        assert page.evaluate("document.activeElement.closest('.jp-OutputArea-output') !== null")
+        for width, theme in WIDTHS.items():
+            page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme.title()}'}})")
+            page.set_viewport_size({"width": width, "height": 900})
+            widget.scroll_into_view_if_needed()
+            page.wait_for_timeout(500)
+            page.screenshot(path=shots / f"notebook-{path.stem}-{width}-{theme}.png")
+    finally:
+        page.evaluate("window.jupyterapp?.shell.currentWidget?.sessionContext.shutdown()")
+        context.close()
