@@ -46,7 +46,7 @@ quiz1 = Quiz(
             "A text finds pictures. What is compared?",
             [
                 Option("The words of the text with the tags of each picture", "No tag of a searched picture is read: only the picture's code is."),
-                Option("The code of the text with the code of each picture", "Yes: both sorts of thing get codes of the same length.", right=True),
+                Option("The code of the text with the code of each picture", "Yes: words and pictures get codes of the same length.", right=True),
                 Option("The words with the pixels", "Words and pixels have no common measure. That is why both become codes."),
             ],
         ),

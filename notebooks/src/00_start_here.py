@@ -25,10 +25,10 @@
 #
 # Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order, from the top.
 #
-# | symbol | meaning | in cmhkit | shape |
+# | symbol | meaning | in cmhkit | shape of n of them |
 # | --- | --- | --- | --- |
-# | $x^I$ | a picture | `data.images` | (n, 64, 64, 3) uint8 |
-# | $x^T$ | a text, as counts of known words | `data.text_vectors` | (n, words) |
+# | $v$ | a picture | `data.images` | (n, 64, 64, 3) uint8 |
+# | $t$ | a text, as a row of known words: 1 if it has the word | `data.text_vectors` | (n, words), 0 or 1 |
 # | $l$ | labels, for judging only | `data.labels` | (n, 24), 0 or 1 |
 # | $K$ | bits of a code | `bits` | a number |
 # | $b$ | a code, packed into bytes | `hasher.encode(...)` | (n, K / 8) uint8 |
@@ -52,10 +52,10 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## What this is about
 #
-# You have pictures and texts. You want to type words and get pictures, or show a picture and get texts. Words and pixels cannot be compared.
+# You want to type words and get pictures, or show a picture and get texts. Words and pixels cannot be compared directly.
 #
 # **Hashing** turns each of them into a short row of bits, a *code*. **Cross-modal** hashing makes the codes of both kinds comparable: the code of
-# a picture of a dog should be near the code of the word "dog". Near means: few bits differ. Counting differing bits is very fast, and a code
+# a picture of a dog should be near the code of the word "dog". Near means that few bits differ. Differing bits are counted very fast, and a code
 # takes only a few bytes. **Deep** cross-modal hashing lets networks learn the codes. This course builds such networks, step by step.
 
 # %% [markdown]
@@ -79,8 +79,13 @@ rng = nb.setup(seed)
 # | [41 Failure gallery](41_failure_gallery.ipynb) | see nine ways to get a wrong figure, and repair each | – |
 # | [42 Your own data](42_your_own_data.ipynb) | search your own pictures, and the field's benchmarks | retrieval explorer |
 #
-# Take 00, 01 and 02 first. Then 10 to 12 walk through one paper, UGACH, which learns without labels, 20 to 22 through ADAH, which learns from labels where to
-# look, and 30 to 32 through SSAH, in which a network that reads labels teaches the others. 40 to 42 compare, warn, and take you to your own data. Every notebook also works alone.
+# Take 00, 01 and 02 first. Then come three papers of 2018:
+#
+# - 10 to 12, **UGACH** (Unsupervised Generative Adversarial Cross-modal Hashing), learns without labels;
+# - 20 to 22, **ADAH** (Attention-aware Deep Adversarial Hashing), learns from labels where to look;
+# - 30 to 32, **SSAH** (Self-Supervised Adversarial Hashing), has a network that reads labels and teaches the others.
+#
+# 40 to 42 compare, warn, and take you to your own data. Every notebook can also be run alone.
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -94,7 +99,7 @@ ck.doctor.run()
 # %% [markdown]
 # ## The data
 #
-# The lessons use *scenes*: small pictures made of one to three real drawings, each with a text of tags that people gave to these drawings. The
+# The lessons use *scenes*: small pictures made of one to three drawings, each with a text of tags that people gave to these drawings. The
 # first load builds them, which takes less than half a minute. Later loads take a moment.
 #
 # A scene and its text are a *pair*. The pairs are split: **train** is for learning, **retrieval** is what is searched (train is a part of it), and **query**
@@ -107,10 +112,10 @@ print(f"query {len(query)}, retrieval {len(retrieval)}, of these train {len(data
 print(f"pictures {query.images.shape[1:]}, known words {len(data.vocabulary.words)}, labels {len(data.label_names)}")
 
 # %% [markdown]
-# Here are six pairs of the query set. Under each picture stand its tags, and then its labels in capitals.
+# Here are five pairs of the query set. Under each picture stand its tags, and then its labels in capitals.
 
 # %%
-shown = range(6)
+shown = range(5)
 names = [[data.label_names[c] for c in np.flatnonzero(query.labels[i])] for i in shown]
 nb.gallery(
     [query.images[i] for i in shown],
@@ -120,37 +125,37 @@ nb.gallery(
 )
 
 # %% [markdown]
-# See how loose the tags are. They tell of feelings, places and occasions, and many do not name a thing in the picture. That is what tags are like.
+# See how loose the tags are: many do not name a thing in the picture.
 #
-# Labels are tidier: a short list of kinds of things. The methods of this notebook never read them. We use them to judge: a result is **relevant** if it shares at least
-# one label with the query.
+# Labels are a short list of kinds of things. The methods of this notebook never read them. We use them to judge: a result is **relevant** if it shares at
+# least one label with the query.
 #
 # **Predict.** Take a query and a random scene. How likely is the scene relevant: one in two, one in six, one in fifty?
 
 # %%
 relevant = (query.labels.astype(int) @ retrieval.labels.T.astype(int)) > 0
-print("pairs of query and scene:", relevant.shape)
-print(f"share that is relevant: {relevant.mean():.3f}")
+print("queries, scenes:", relevant.shape)
+print(f"share of relevant scenes: {relevant.mean():.3f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About one in six, as printed. There are two dozen labels, and a scene has one to three of them. So a method that guesses still finds some relevant
-# scenes. Keep the printed share in mind: it is the floor for all that follows.
+# About one in six. A method that guesses finds that share of relevant scenes, so it is called the level of **chance**.
 #
 # </details>
 
 # %% [markdown]
 # ## A first retrieval
 #
-# ITQ is a quick method from 2011: it finds linear directions in which pictures and texts of a pair agree, turns them so that little is lost by keeping only
-# signs, and keeps the signs. It learns in about a second. A picture enters as a row of numbers from a small network that comes with the kit; the printed line says so.
+# **ITQ** is a quick method from 2011; lesson 02 explains it. It learns in about a second from the pairs of the training set, without labels. A picture enters as
+# **features**, a row of numbers: SceneNet, a small trained network that comes with the kit, says for each known drawing how likely it is in the picture. The
+# printed line says so, in short.
 
 # %%
 hasher = ck.ITQ(bits=bits, seed=seed).fit(data)
 
 # %% [markdown]
-# Now type words. They become a code.
+# Now take some words. They become a code: as bytes, and as signs, one for each bit (the first 16 are shown).
 
 # %%
 words = "boat sea"
@@ -160,26 +165,28 @@ print("bytes:", code[0].tolist())
 print("signs:", " ".join(f"{s:+d}" for s in signs[0, :16]), "...")
 
 # %% [markdown]
-# The pictures to be searched have codes of the same length. An index finds those with the fewest differing bits.
+# The pictures to be searched have codes of the same length. An index finds those with the fewest differing bits. This number of bits is the **Hamming distance**.
 
 # %%
 index = ck.index.HammingIndex(hasher.encode(images=retrieval))
 hits = index.search(code, k=6)
 found = hits.ids[0]
+labels_of = [" and ".join(data.label_names[c] for c in np.flatnonzero(retrieval.labels[i])) for i in found]
 nb.gallery(
     [retrieval.images[i] for i in found],
-    alts=["A scene with " + " and ".join(data.label_names[c] for c in np.flatnonzero(retrieval.labels[i])) for i in found],
+    alts=[f"A scene with the labels {labels}." for labels in labels_of],
     captions=[f"{n}. distance {d}" for n, d in enumerate(hits.distances[0], 1)],
     caption=f"The six pictures nearest to “{words}”, by Hamming distance.",
     width=110,
 )
 
 # %% [markdown]
-# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Pictures at the same distance **tie**. Ties are normal with
-# short codes, and lesson 01 shows what they do to a score.
-
-# %% [markdown]
+# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Pictures at the same distance **tie**; lesson 01 shows
+# what ties do to a score.
+#
 # ## The other way: a picture finds texts
+#
+# Now a picture of the query set asks, and texts are searched. Each line is the distance of a text, and the text.
 
 # %%
 text_index = ck.index.HammingIndex(hasher.encode(texts=retrieval))
@@ -198,9 +205,10 @@ for item, distance in zip(answer.ids[0], answer.distances[0]):
 # - Type other words and press **Enter**. Or set *query by* to a picture.
 # - Move with **Tab**, change with the arrow keys. Each slider has a box for numbers beside it.
 # - The line with the bar on its left says in words what is shown and what changed.
-# - A solid border and ✓ mark a relevant result; a dashed border and ✗ one that is not.
+# - A solid border and ✓ mark a relevant result; a dashed border and ✗ one that is not. Typed words have no labels, so they are given those that are usual among
+#   texts with these words.
 #
-# Here two methods are ready: ITQ, and codes drawn by chance, which no learning made.
+# Two methods are ready: ITQ, and random codes, for which nothing was learned.
 #
 # **Predict.** Set *method* to random. How many of the ten results will be relevant?
 
@@ -212,11 +220,11 @@ explorer
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About as many as by chance. The line above the pictures says how many that is. (With ten results, luck makes it a few more or fewer.)
+# About as many as by chance, give or take a few. The line above the pictures says how many that is.
 #
 # </details>
 #
-# Beside each widget stands a plain picture of it in two or more states. It needs no running notebook.
+# After each widget stands a plain picture of it in two or more states. Here are both methods, with five results each.
 
 # %%
 explorer.small_multiples({"method": "ITQ", "k": 5}, {"method": "random", "k": 5})
@@ -229,7 +237,7 @@ explorer.small_multiples({"method": "ITQ", "k": 5}, {"method": "random", "k": 5}
 #
 # ### Exercise 1: precision
 #
-# `relevant` says for each result, nearest first, whether it is relevant. What share of the first `k` is relevant?
+# What share of the first `k` results is relevant? `relevant` is an array of True and False, one for each result, nearest first. Return a number from 0 to 1.
 
 # %%
 def precision(relevant, k):
@@ -240,7 +248,7 @@ q.q1.check(precision)
 # q.q1.solution()
 
 # %% [markdown]
-# This is what a wrong answer looks like. It counts, but the share was asked for:
+# This is what a wrong answer looks like. It counts the relevant results, but their share was asked for:
 
 # %%
 def too_large(relevant, k):
@@ -260,23 +268,23 @@ q.q1.hint()
 #
 # One query proves little. `evaluate` asks with every query, both ways. **MAP**, mean average precision, is the usual score: 1 is perfect. Lesson 01 computes it by hand.
 #
-# **Predict.** Where will the MAP of the random codes lie: near 0, near the share that you printed above, or near one half?
+# **Predict.** Where will the MAP of the random codes lie: near 0, near chance, or near one half?
 
 # %%
 report, chance = hasher.evaluate(data), random.evaluate(data)
-print(f"{'':8}image -> text   text -> image")
+print(f"{'MAP':8}image → text   text → image")
 for name, r in (("ITQ", report), ("random", chance)):
-    print(f"{name:8}{r.map_i2t:13.2f}   {r.map_t2i:13.2f}")
+    print(f"{name:8}{r.map_i2t:12.2f}   {r.map_t2i:12.2f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Near the share of relevant scenes. Random codes shuffle the database, and in a shuffled list every place is relevant with that probability. So read a MAP always
-# against its floor, never against 0.
+# Near chance. Random codes shuffle the searched pairs, and in a shuffled list every place is relevant with that probability. So read a MAP against chance, never
+# against 0.
 #
 # </details>
 #
-# The whole report has more rows. Lessons 01 and 02 explain them.
+# The whole report has more rows. Lesson 02 explains them.
 
 # %%
 report
@@ -292,11 +300,11 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. Cross-modal hashing gives pictures and texts codes in one space. You have the map; [lesson 01](01_hamming_space.ipynb) is next.
-# 2. You typed words and found pictures by counting differing bits. You saw the floor that random codes set.
-# 3. You used a widget, saw the three outcomes of a check, asked for a hint and took a quiz.
+# 1. Cross-modal hashing gives pictures and texts codes that can be compared. You have the map; [lesson 01](01_hamming_space.ipynb) is next.
+# 2. You found pictures by words, and texts by a picture, by counting differing bits. Random codes score at the level of chance.
+# 3. You used a widget, saw two outcomes of a check, asked for a hint and took a quiz.
 #
-# **On a GPU.** Nothing to do here: ITQ is linear algebra on a few thousand rows. The lessons on deep methods say what changes with a GPU.
+# **On a GPU.** Nothing changes here: ITQ is linear algebra on a few thousand rows. The lessons on deep methods say what a GPU does for them.
 
 # %%
 nb.results(

@@ -33,7 +33,7 @@
 # | $d_H$ | Hamming distance | `ck.codes.hamming(a, b)` | (n, m) uint16 |
 # | $\mathrm{AP}$ | average precision of one query | `ck.metrics.average_precision` | a number |
 # | $\mathrm{MAP}$ | its mean over the queries | `ck.metrics.evaluate(...).map` | a number |
-# | $P(r), R(r)$ | precision and recall within radius $r$ | `ck.metrics.precision_recall_by_radius` | (K + 1,) each |
+# | | precision and recall within each radius | `ck.metrics.precision_recall_by_radius` | (K + 1,) each |
 
 # %% tags=["parameters"]
 size = "lab"
@@ -54,9 +54,9 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## Codes
 #
-# A model gives real numbers. A code keeps only their signs. We write the two values as −1 and +1, so that we can do arithmetic with them.
+# A model gives real numbers. A code keeps only their signs, written as −1 and +1, so that we can do arithmetic with them.
 #
-# One choice must be made: the sign of 0. NumPy says 0, which would be a third value. Here it is +1.
+# One choice must be made: the sign of 0. In NumPy it is 0, which would be a third value. In cmhkit it is +1.
 
 # %%
 values = np.array([[0.7, -0.2, 0.0, -1.3]])
@@ -64,7 +64,7 @@ print("numpy :", np.sign(values).astype(int).tolist())
 print("cmhkit:", ck.codes.sign(values).tolist())
 
 # %% [markdown]
-# For the first half of this notebook, codes drawn at random are enough. Here are four of them. You see the first 16 bits of each.
+# For the first half of this notebook, codes drawn at random are enough. Here are the first 16 bits of four of them.
 
 # %%
 signs = ck.codes.sign(rng.standard_normal((4, bits)))
@@ -82,13 +82,14 @@ for row in signs:
 many = ck.codes.sign(rng.standard_normal((300, bits)))
 differ = (many[:, None, :] != many[None, :, :]).sum(axis=2)
 pairs = differ[np.triu_indices(300, k=1)]
-print(f"K = {bits}: mean {pairs.mean():.1f}, smallest {pairs.min()}, largest {pairs.max()}")
+print(f"{len(pairs)} pairs, K = {bits}: mean {pairs.mean():.1f}, standard deviation {pairs.std():.1f}")
+print(f"smallest {pairs.min()}, largest {pairs.max()}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In half of them: each bit differs with probability one half. The spread around $K/2$ is small, about $\sqrt K / 2$. So a pair of codes that is much nearer
-# than $K/2$ did not come about by chance. That is what a search looks for.
+# In half of them: each bit differs with probability one half. The standard deviation is $\sqrt K / 2$. So few random pairs are much nearer than $K/2$, though
+# among tens of thousands some are. A search looks for pairs that are nearer than chance makes them.
 #
 # </details>
 #
@@ -101,7 +102,7 @@ print(f"K = {bits}: mean {pairs.mean():.1f}, smallest {pairs.min()}, largest {pa
 # %% [markdown]
 # ### Exercise 1: distance from the inner product
 #
-# Solve for $d$. `a` and `b` are codes of ±1. Do not compare them; use `a @ b`.
+# Solve for $d$. `a` and `b` are codes of ±1, arrays of shape (K,). Return the number of bits in which they differ. Do not compare them; use `a @ b`.
 
 # %%
 def distance(a, b):
@@ -113,7 +114,8 @@ q.q1.check(distance)
 # q.q1.solution()
 
 # %% [markdown]
-# Written out for all pairs of the four codes, and equal to the library's result. `int` matters: 8-bit numbers would overflow in the product of long codes.
+# Written out for all pairs of the four codes, and equal to the library's result, which takes packed codes (explained below). `int` matters: 8-bit numbers would
+# overflow in the product of long codes.
 
 # %%
 inner = signs.astype(int) @ signs.T.astype(int)
@@ -123,39 +125,17 @@ assert (by_hand == ck.codes.hamming(packed, packed)).all()
 print(by_hand)
 
 # %% [markdown]
-# Each code is at distance 0 from itself, and the table is symmetric. Three things follow from $a^\top b = K - 2d$:
+# Each code is at distance 0 from itself, and the table is symmetric. Two things follow from $a^\top b = K - 2d$:
 #
 # - Sorting by distance, small first, is sorting by inner product, large first.
-# - The inner product of two codes changes in steps of 2, and a distance has only $K + 1$ values: $0, 1, \dots, K$.
-# - The squared Euclidean distance is $\lVert a - b\rVert^2 = 2K - 2\,a^\top b = 4d$. Networks learn with inner products or Euclidean distances, and search uses bits: they agree.
+# - The squared Euclidean distance is $\lVert a - b\rVert^2 = 2K - 2\,a^\top b = 4d$.
+#
+# Networks learn with inner products or Euclidean distances, search uses bits, and all three order the items alike. The next cell checks the factor 4:
 
 # %%
 euclidean = ((signs[:, None, :].astype(int) - signs[None, :, :]) ** 2).sum(axis=2)
 assert (euclidean == 4 * by_hand).all()
 print(euclidean)
-
-# %% [markdown]
-# ## Flip bits yourself
-#
-# Two codes as rows of switches. Flip one bit and watch the distance, the inner product, and the bytes.
-#
-# **Predict.** Flip one bit that agreed. By how much does the distance change, and by how much the inner product?
-
-# %%
-flipper = widgets.BitFlipper(bits=8, seed=seed)
-flipper
-
-# %% [markdown]
-# <details><summary>Answer</summary>
-#
-# The distance grows by 1. The inner product falls by 2: a $+1$ became a $-1$.
-#
-# </details>
-#
-# The same widget with 0, 1, half and all bits flipped. Compare the column of bytes: XOR has a one exactly where the codes differ.
-
-# %%
-flipper.small_multiples()
 
 # %% [markdown]
 # ## Packed bits
@@ -165,7 +145,7 @@ flipper.small_multiples()
 #
 # ### Exercise 2: one byte
 #
-# Turn eight signs into a number from 0 to 255.
+# `signs` is an array of eight values ±1. Return their byte, a number from 0 to 255.
 
 # %%
 def to_byte(signs):
@@ -177,7 +157,7 @@ q.q2.check(to_byte)
 # q.q2.solution()
 
 # %% [markdown]
-# Written out for whole codes: cut into groups of eight, weigh, sum.
+# Written out for whole codes: cut into groups of eight, weigh, sum. Each row is one code, as $K / 8$ bytes.
 
 # %%
 weights = 2 ** np.arange(7, -1, -1)
@@ -192,8 +172,10 @@ print(packed_by_hand)
 #
 # To compare packed codes, the processor needs two operations:
 #
-# - **XOR** (`^`) of two words sets the bits that differ;
+# - **XOR** (`^`) sets the bits that differ;
 # - **popcount** counts the bits that are set.
+#
+# Here they are for the first two codes. The counts of the bytes add up to the distance in the table above.
 
 # %%
 a, b = packed[0], packed[1]
@@ -205,7 +187,7 @@ print("counts ", " ".join(f"{count:8d}" for count in np.bitwise_count(a ^ b)))
 # %% [markdown]
 # ### Exercise 3: distance of packed codes
 #
-# `a` and `b` are rows of bytes.
+# `a` and `b` are packed codes, uint8 arrays of shape (K / 8,). Return the number of bits in which they differ.
 
 # %%
 def distance_of_bytes(a, b):
@@ -217,7 +199,7 @@ q.q3.check(distance_of_bytes)
 # q.q3.solution()
 
 # %% [markdown]
-# Written out for all pairs:
+# Written out for all pairs: the same table once more.
 
 # %%
 xor = packed[:, None, :] ^ packed[None, :, :]
@@ -226,12 +208,36 @@ assert (from_bytes == ck.codes.hamming(packed, packed)).all()
 print(from_bytes)
 
 # %% [markdown]
+# ## Flip bits yourself
+#
+# Two codes as rows of switches: flip one bit and watch the distance, the inner product and the bytes (in hexadecimal, as is usual).
+#
+# **Predict.** Flip one bit that agreed. By how much does the distance change, and by how much the inner product?
+
+# %%
+flipper = widgets.BitFlipper(bits=8, seed=seed)
+flipper
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The distance grows by 1. The inner product falls by 2: a $+1$ became a $-1$.
+#
+# </details>
+#
+# The same widget with 0, 1, half and all bits flipped. Compare the three rows of each table: the last has a one exactly where the codes differ.
+
+# %%
+flipper.small_multiples()
+
+# %% [markdown]
 # ## Why it is fast
 #
-# Count bytes and operations instead of guessing. A processor handles words of 64 bits. One distance takes an XOR and a popcount a word, and a sum. An inner product of $K$ floats takes $K$
-# multiplications and $K - 1$ additions. For comparison, the last line has the 4,096 floats that a large network of 2014 gives for a picture.
+# Count bytes and operations. A processor handles words of 64 bits. One distance takes an XOR and a popcount for each word, and the sum of the counts. An inner
+# product of $K$ floats takes $K$ multiplications and $K - 1$ additions. The last line is for comparison: the 4,096 floats that VGG-19, a large network of 2014,
+# gives for a picture.
 #
-# **Predict.** A million codes of 64 bits: does it fit into a phone's memory? Into a processor's cache?
+# **Predict.** How much memory do a million codes of 64 bits take? And the 4,096 floats of a million pictures?
 
 # %%
 print("               bytes    a million items   operations a distance")
@@ -243,44 +249,43 @@ print(f"4096 floats{4096 * 4:9d}   {4096 * 4:12d} MB   {2 * 4096 - 1:8d}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# A few megabytes: it fits into a phone with ease, and into the cache of many desktop processors. The 4,096 floats of the same million pictures do not fit into most computers' memory.
+# 8 MB, which a phone holds with ease. The floats take 16 GB, 2,048 times as much.
 #
 # </details>
 #
-# Now measure. The numbers are those of one machine: yours will differ, and no test compares them.
+# Now measure: 200 queries against 20,000 items, the best of seven runs. Your numbers will differ.
 
 # %% tags=["nbval-ignore-output"]
-import time
+from timeit import repeat
 
 signs_many = ck.codes.sign(rng.standard_normal((20_000, 64)))
 packed_many = ck.codes.pack(signs_many)
-float_codes = signs_many.astype(np.float32)
-features = rng.standard_normal((20_000, 512), dtype=np.float32)
-for name, job in {
-    "64 bits, XOR and popcount": lambda: ck.codes.hamming(packed_many[:200], packed_many),
-    "64 floats, inner products": lambda: float_codes[:200] @ float_codes.T,
-    "512 floats, inner products": lambda: features[:200] @ features.T,
-}.items():
-    job()
-    start = time.perf_counter()
-    job()
-    print(f"{name}: {1000 * (time.perf_counter() - start):.0f} ms for 200 queries and 20,000 items")
+floats_64 = signs_many.astype(np.float32)
+floats_512 = rng.standard_normal((20_000, 512), dtype=np.float32)
+jobs = {
+    "64 bits, XOR and popcount ": lambda: ck.codes.hamming(packed_many[:200], packed_many),
+    "64 floats, inner products ": lambda: floats_64[:200] @ floats_64.T,
+    "512 floats, inner products": lambda: floats_512[:200] @ floats_512.T,
+}
+for name, job in jobs.items():
+    print(f"{name} {1000 * min(repeat(job, number=1, repeat=7)):3.0f} ms")
 
 # %% [markdown]
-# Do not be surprised if the first two are close. Products of float matrices are the most polished routine there is, and in NumPy each step of XOR and popcount walks through memory once
-# more. The saving that never depends on the machine is memory: 32 times less than floats of the same length.
+# The first two may be close: products of float matrices are highly tuned, and in NumPy each step of XOR and popcount goes through memory once more. What does not
+# depend on the machine is the memory saved: 32 times less than floats of the same length.
 #
-# **On a GPU.** During training, codes stay on the GPU as ±1 floats: one matrix product $UV^\top$ gives all distances of a batch, $d = (K - UV^\top)/2$. For search, packed
-# codes let a GPU hold many millions of items.
+# **On a GPU.** During training, codes stay on the GPU as ±1 floats: one matrix product $UV^\top$ gives all distances of a batch, $d = (K - UV^\top)/2$. For search,
+# packed codes let a GPU hold many millions of items.
 
 # %% [markdown]
 # ## Ties
 #
-# A distance has only $K + 1$ values. With thousands of items, many must share one. Items at the same distance **tie**: the codes do not say which comes first.
+# A distance has only $K + 1$ values: $0, 1, \dots, K$. With thousands of items, many must share one. Items at the same distance **tie**: the codes do not say
+# which comes first.
 #
 # ### Exercise 4: the smallest largest tie
 #
-# However clever the codes: what can you promise about the largest tie of `items` items?
+# One query is compared with `items` items, by codes of `bits` bits. However good the codes are, some tie has at least so many items: return that whole number.
 
 # %%
 def largest_tie_at_least(items, bits):
@@ -292,7 +297,7 @@ q.q4.check(largest_tie_at_least)
 # q.q4.solution()
 
 # %% [markdown]
-# Now real codes. ITQ is the quick method of lesson 00; lesson 02 looks at it. Texts are the queries, pictures are searched. We make codes of three lengths.
+# Now real codes, of ITQ, the quick method of lesson 00, in three lengths. Texts are the queries, pictures are searched.
 
 # %%
 data = ck.data.load("scenes", size=size)
@@ -306,25 +311,25 @@ for k in lengths:
 print("lengths:", lengths, "| queries:", len(query), "| items:", len(retrieval))
 
 # %% [markdown]
-# **Predict.** With 16 bits: how many items share the most common distance to a query, on average? Compare with the promise of exercise 4.
+# **Predict.** With 16 bits: how many items share the most common distance to a query, on average? About as many as exercise 4 says at least, or many more?
 
 # %%
 for k in lengths:
     table = ck.codes.hamming(text_codes[k], picture_codes[k])
     counts = np.stack([np.bincount(row, minlength=k + 1) for row in table])
-    promise = -(-len(retrieval) // (k + 1))
-    largest, first = counts.max(axis=1).mean(), np.median([row[row > 0][0] for row in counts])
-    print(f"{k:3d} bits: largest tie {largest:4.0f} of {len(retrieval)} items (at least {promise}),", end=" ")
-    print(f"{first:.0f} items at the smallest distance (median)")
+    at_least = -(-len(retrieval) // (k + 1))
+    nearest = np.median([row[row > 0][0] for row in counts])
+    print(f"{k:3d} bits: largest tie {counts.max(axis=1).mean():4.0f} of {len(retrieval)} items (at least {at_least})")
+    print(f"          {nearest:.0f} items at the smallest distance (median)")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Several times the promise. Distances crowd around the middle, as for random codes. Even at the front, a query often finds more than one item at its smallest distance.
+# Several times as many. Distances crowd around the middle, as for random codes. Even at the front, a query often finds more than one item at its smallest distance.
 #
 # </details>
 #
-# One query as a picture:
+# Here is one query: how many items are at each distance, and how many of these are relevant (share a label with the query, lesson 00).
 
 # %%
 import matplotlib.pyplot as plt
@@ -339,18 +344,19 @@ axes.bar(range(17), miss, bottom=hit, label="not relevant", color="0.75")
 axes.set(xlabel="Hamming distance", ylabel="items", xticks=range(0, 17, 2))
 axes.legend(frameon=False)
 alt = "Stacked bars over distances 0 to 16: a hill, highest near the middle; hatched relevant items lie more to the left."
-nb.show(figure, alt=alt, caption="Each bar is one tie. Its relevant and its other items stand in no order.")
+nb.show(figure, alt=alt, caption="Each bar is one tie. Nearly every bar holds both kinds of items.")
 
 # %% [markdown]
-# See that nearly every bar holds both kinds. Within a bar, the order is free. A score that depends on it measures luck. To see how much luck, we first need a score.
+# Within a bar, the codes give no order. A score that depends on the order there measures luck. To see how much luck, we first need a score.
 #
 # ## Average precision by hand
 #
-# Eight items, sorted by distance, without ties. 1 is relevant.
+# A relevant item in a ranking is a **hit**. At each place, **precision** is the share of hits so far. **Average precision** is the mean of the precisions at the
+# places of the hits:
 #
-# At each place, **precision** is the share of relevant items so far. **Average precision** is the mean of the precisions at the places of the hits:
+# $$\mathrm{AP} = \frac{1}{\text{relevant items}}\ \sum_{p\,:\,\text{hit at } p} \frac{\text{hits up to } p}{p}.$$
 #
-# $$\mathrm{AP} = \frac{1}{R}\sum_{p\,:\,\text{hit at } p} \frac{\text{hits up to } p}{p}, \qquad R = \text{number of relevant items}.$$
+# Here are eight items, sorted by distance, without ties; 1 is relevant.
 
 # %%
 ranking = np.array([1, 0, 1, 1, 0, 0, 1, 0])
@@ -363,7 +369,7 @@ for place, (is_hit, so_far) in enumerate(zip(ranking, hits), start=1):
 # %% [markdown]
 # ### Exercise 5: average precision
 #
-# Write it for any ranking without ties. `relevant` holds 0 and 1, nearest item first; at least one is 1.
+# Write it for any ranking without ties. `relevant` is an array of 0 and 1, nearest item first; at least one is 1. Return a number from 0 to 1.
 
 # %%
 def average_precision(relevant):
@@ -394,14 +400,14 @@ print(f"as it was {library_ap:.4f}; last hit one later {late:.4f}; first hit one
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The first hit: its precision falls from 1 to 1/2. AP is mostly about the top of the ranking.
+# Moving the first hit: its precision falls from 1 to 1/2. AP is mostly about the top of the ranking.
 #
 # </details>
 #
 # ## MAP
 #
-# **Mean average precision** is the mean of AP over the queries. A query that has no relevant item in the database has no AP: the division is by zero. The library leaves it
-# out, and counts it in `empty_queries`. Here are three queries; the last is empty.
+# **Mean average precision** is the mean of AP over the queries. A query that has no relevant item in the database (the searched set) is **empty**: it has no AP, since
+# the division is by zero. The library leaves it out, and counts it in `empty_queries`. Here are three queries; the last is empty.
 
 # %%
 rankings = np.array([[1, 0, 1, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0, 0]])
@@ -413,8 +419,7 @@ print(f"with 0 for the empty query it would be {np.nansum(aps) / 3:.4f}")
 # %% [markdown]
 # ## What a tie does
 #
-# Now eight items with a tie: four of them stand at distance 5, and two of these four are relevant. A program must put them in some order. There are $4! = 24$ orders.
-# Try them all.
+# Now four of eight items tie at distance 5, and two of these four are relevant. A program must put them in some order. There are $4! = 24$ orders. Try them all.
 
 # %%
 from itertools import permutations
@@ -432,7 +437,8 @@ for value, count in zip(values, counts):
 # %% [markdown]
 # The codes are the same each time. Only the order of equal distances changes, and with it the score. What should be reported?
 #
-# A fair answer is the mean over all orders: the **expectation**. The best and the worst order bound it. The library calls the three `expected` (the default), `optimistic` and `pessimistic`.
+# A fair answer is the mean over all orders: the **expectation**. The best and the worst order bound it. The library calls the three `expected` (the default),
+# `optimistic` and `pessimistic`.
 
 # %%
 rules = {"pessimistic": min(scores), "expected": np.mean(scores), "optimistic": max(scores)}
@@ -444,35 +450,33 @@ for ties, by_trying in rules.items():
 # %% [markdown]
 # ## The closed form
 #
-# Real ties hold hundreds of items, and nobody can try all their orders. Nobody needs to. Take a tie of $n$ items with $r$ relevant ones, behind $s$ nearer items with $R_s$ relevant ones.
-# Look at place $s + i$, the $i$-th of the tie:
+# Real ties hold hundreds of items: too many orders to try. There is a formula (McSherry and Najork, ECIR 2008). Take a tie of $n$ items, $m$ of them relevant, behind $s$
+# nearer items, $h$ of them relevant. Look at place $s + i$, the $i$-th of the tie:
 #
-# - it holds a relevant item with probability $r / n$;
-# - if it does, the $i - 1$ places of the tie before it hold $(i - 1)\frac{r - 1}{n - 1}$ relevant ones on average, and the item itself is one more.
+# - it holds a relevant item with probability $m / n$;
+# - if it does, the $i - 1$ places of the tie before it hold $(i - 1)\frac{m - 1}{n - 1}$ relevant ones on average, and the item itself is one more.
 #
 # So the tie adds to the sum of precisions, on average,
 #
-# $$\frac{r}{n}\sum_{i=1}^{n}\frac{R_s + 1 + (i - 1)\frac{r - 1}{n - 1}}{s + i}.$$
-#
-# (McSherry and Najork, ECIR 2008. The library also replaces this sum by harmonic numbers, so that it takes no loop.)
+# $$\frac{m}{n}\sum_{i=1}^{n}\frac{h + 1 + (i - 1)\frac{m - 1}{n - 1}}{s + i}.$$
 
 # %%
 def expected_ap(distance, relevant):
-    total, before, hits_before = 0.0, 0, 0
+    total, s, h = 0.0, 0, 0
     for value in np.unique(distance):
-        group = relevant[distance == value]
-        n, r = len(group), group.sum()
-        others = (r - 1) / (n - 1) if n > 1 else 0.0
+        tie = relevant[distance == value]
+        n, m = len(tie), tie.sum()
         i = np.arange(1, n + 1)
-        total += r / n * ((hits_before + 1 + (i - 1) * others) / (before + i)).sum()
-        before, hits_before = before + n, hits_before + r
+        before = (i - 1) * (m - 1) / max(n - 1, 1)
+        total += m / n * ((h + 1 + before) / (s + i)).sum()
+        s, h = s + n, h + m
     return total / relevant.sum()
 
 
 print(f"closed form {expected_ap(tied_distance, tied_relevant):.6f}, mean over all orders {np.mean(scores):.6f}")
 
 # %% [markdown]
-# It also holds for every real query, with ties of hundreds:
+# The library uses the same formula. Here they agree on every query of the 16-bit codes, with ties of hundreds:
 
 # %%
 table = ck.codes.hamming(text_codes[16], picture_codes[16])
@@ -484,7 +488,7 @@ print(f"{len(aps)} queries, largest difference below 1e-9: {np.abs(aps - metrics
 # %% [markdown]
 # ## How much luck is in a MAP?
 #
-# **Predict.** MAP with 16 bits on real codes: how far apart are the best and the worst order of the ties? In the third digit, the second, or the first? Does it help to take
+# **Predict.** MAP with 16 bits on real codes: do the best and the worst order of the ties differ in the third digit, the second, or the first? Does it help to take
 # 64 bits?
 
 # %%
@@ -513,8 +517,8 @@ nb.show(figure, alt=alt, caption="The same codes each time: only the order of eq
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In the first or second digit. A gain smaller than that says nothing, unless both methods order their ties by the same rule. Longer codes have more distances
-# and smaller ties, so the bar shrinks, but it does not vanish.
+# In the first or second digit. When two papers treat ties differently, a gain smaller than that says nothing. Longer codes have more distances and smaller ties, so the
+# bar shrinks, but it does not vanish.
 #
 # </details>
 #
@@ -528,42 +532,40 @@ for ties in rules:
 print(f"share of relevant items {relevant.mean():.2f}")
 
 # %% [markdown]
-# The optimistic order calls a useless code perfect. The expectation says what it is: a shuffle. That is why it is the default here.
+# The optimistic order calls a useless code perfect. The expectation is at chance, as it should be: all orders count alike, and the code says nothing.
 #
-# What do programs do in practice? They sort. A **stable** sort keeps tied items in the order of the database, so the score depends on how the file was sorted. An **unstable** sort leaves the order
-# open, and it may change with the library or the processor. Sort the database in three ways, and rank with a stable sort:
+# What do programs do in practice? They sort. A **stable** sort keeps tied items in the order of the database, so the score depends on how the file was sorted. An
+# **unstable** sort leaves the order open, and it may change with the library or the processor. Sort the database in three ways, and rank with a stable sort:
 
 # %%
 by_label = np.lexsort(retrieval.labels.T[::-1])
 orders = {"as stored": np.arange(len(retrieval)), "by label": by_label, "by label, backwards": by_label[::-1]}
 print(f"{'':20}stable   expected")
 for name, order in orders.items():
-    both = [
-        ck.metrics.evaluate(text_codes[16], picture_codes[16][order], query.labels, retrieval.labels[order], ties=ties).map
-        for ties in ("stable", "expected")
-    ]
-    print(f"{name:20}{both[0]:.3f}    {both[1]:.3f}")
+    codes, labels = picture_codes[16][order], retrieval.labels[order]
+    stable, expected = (
+        ck.metrics.evaluate(text_codes[16], codes, query.labels, labels, ties=ties).map for ties in ("stable", "expected")
+    )
+    print(f"{name:20}{stable:.3f}    {expected:.3f}")
 
 # %% [markdown]
-# See that the column *stable* moves though the codes are the same, and that *expected* does not. Over many queries most of the luck averages out, unless the order of the file has to do with the
-# labels. A benchmark file may well be sorted by class.
+# See that the column *stable* moves though the codes are the same, and that *expected* does not. Over many queries most of the luck averages out, unless the order of
+# the file has to do with the labels. A benchmark file may well be sorted by class.
 #
-# > **The note, the paper, the official code.** The reading notes that this course starts from tell how the data are split, and nothing of how equal distances are ordered. The SSAH authors'
-# > published code (`utils/calc_hammingranking.py`) ranks with `np.argsort(distance)`. NumPy's default sort is not stable, so the order within a tie is left to the library. A query without a
-# > relevant item adds 0 to its sum but still counts in the divisor: it is scored 0. In cmhkit ties are averaged over in closed form, and empty queries are left out and reported; `ties="stable"` and `empty="zero"` are there for comparison.
+# > **The note, the paper, the official code.** The reading notes from which this course starts say nothing of how equal distances are ordered. The SSAH authors'
+# > published code (`utils/calc_hammingranking.py`) ranks with `np.argsort(distance)`. NumPy's default sort is not stable, so the order within a tie is left to the
+# > library. An empty query adds 0 to the sum and counts in the divisor, so it is scored 0. For comparison, cmhkit has both as options: `ties="stable"` and `empty="zero"`.
 
 # %% [markdown]
 # ## MAP@R and its three divisors
 #
-# > **MAP@R: which one?** Often only the first $R$ places are looked at. Then the sum of precisions at hits has to be divided by something, and three things are in use:
-# >
-# > - `hits`: the hits among the first $R$;
-# > - `relevant`: the smaller of $R$ and the number of relevant items in the database;
-# > - `hits_capped`: published code also has a mean over the first $\min(R, \text{relevant})$ *hits*, wherever they stand. That is no MAP@R, since it looks behind place $R$.
-# >
-# > A table that does not name its divisor cannot be compared.
+# Often only the first $R$ places are looked at. Then the sum of precisions at the hits has to be divided by something, and published code does it in three ways:
 #
-# **Predict.** Below, $R = 4$ and two hits are within it. Which divisor gives the largest number, which the smallest?
+# - `hits`: by the number of hits among the first $R$;
+# - `relevant`: by the smaller of $R$ and the number of relevant items in the database;
+# - `hits_capped`: the mean over the first $\min(R, \text{relevant})$ *hits*, wherever they stand. That is no MAP@R, since it looks behind place $R$.
+#
+# **Predict.** The ranking is 1 0 1 0 0 1 1 1, and $R = 4$: two of five relevant items are within it. Which divisor gives the largest number, which the smallest?
 
 # %%
 ranking = np.array([1, 0, 1, 0, 0, 1, 1, 1])
@@ -581,11 +583,12 @@ for divisor, score in by_hand_at_r.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# `hits` is the largest: it does not mind that only two of five relevant items were found. `relevant` is the smallest: it wants four hits in four places. One ranking, three scores.
+# `hits` is the largest: it does not mind that only two of five relevant items were found. `relevant` is the smallest: it wants four hits in four places. So a table
+# that does not name its divisor cannot be compared.
 #
 # </details>
 #
-# The same on real codes, $R = 50$, 16 bits:
+# The same on real codes of 16 bits, with $R = 50$. Again one ranking has three scores:
 
 # %%
 for divisor in ck.metrics.DIVISORS:
@@ -596,10 +599,10 @@ for divisor in ck.metrics.DIVISORS:
 # %% [markdown]
 # ## Precision and recall by radius
 #
-# Codes can be used without ranking: return everything within Hamming distance $r$ of the query. For each radius there is a **precision** (the share of what came that is relevant) and a
-# **recall** (the share of the relevant that came). No tie matters here, since a whole group comes or does not.
+# Codes can be used without ranking: return everything within some Hamming distance of the query, the **radius**. For each radius there is a **precision** (the share of
+# what came that is relevant) and a **recall** (the share of the relevant that came). Ties do not matter here: a whole tie comes or does not.
 #
-# Written out, and equal to the library's. A query that finds nothing within $r$ has precision 0 there.
+# Written out for the 16-bit codes, and equal to the library's. A query that finds nothing within a radius has precision 0 there.
 
 # %%
 precision_by_hand, recall_by_hand = [], []
@@ -614,14 +617,17 @@ for radius in range(0, 17, 2):
     print(f"radius {radius:2d}: precision {precision[radius]:.2f}, recall {recall[radius]:.2f}")
 
 # %% [markdown]
-# **Predict.** Longer codes spread the items over more distances. What happens to the precision at radius 0 and 2?
+# A larger radius brings more of the relevant items and more of the others, until everything comes and precision is at chance.
+#
+# **Predict.** Longer codes spread the items over more distances. What happens to the precision at radius 2?
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.6))
 for k in lengths:
     p, r = ck.metrics.precision_recall_by_radius(text_codes[k], picture_codes[k], query.labels, retrieval.labels)
     axes.plot(r, p, label=f"{k} bits")
-    print(f"{k:3d} bits: precision {p[0]:.2f} at radius 0, {p[2]:.2f} at radius 2")
+    finds = (ck.codes.hamming(text_codes[k], picture_codes[k]) <= 2).any(axis=1).mean()
+    print(f"{k:3d} bits, radius 2: precision {p[2]:.2f}; {finds:.0%} of the queries find something")
 axes.axhline(relevant.mean(), color="0.5", linewidth=1, linestyle=":", marker="")
 axes.text(0.99, relevant.mean() - 0.02, "share of relevant items", ha="right", va="top", fontsize=10)
 axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1), xlim=(-0.02, 1.02))
@@ -632,8 +638,8 @@ nb.show(figure, alt=alt, caption="Each marker is one radius, from 0 at the left 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It falls. With long codes, few queries have any item so near, and those that find nothing count as 0. So a curve by radius may start low at the left, although what is found there is good. Codes for
-# lookup in a small radius should be short; codes for ranking may be long.
+# It falls. With long codes, few queries have any item so near, and those that find nothing count as 0. So a curve by radius may start low at the left, although nearly
+# all that is found there is relevant. Codes for lookup in a small radius should be short; codes for ranking may be long.
 #
 # </details>
 #
@@ -646,8 +652,8 @@ q.quiz1
 # ## Recap
 #
 # 1. $a^\top b = K - 2d$. Packed codes need XOR and popcount, and $K/8$ bytes each: that makes a search fast and small.
-# 2. AP is the mean precision at the hits, MAP its mean over queries. A short code has few distances and large ties, and the order of ties can move MAP in the first or second digit. The expectation over
-#    orders has a closed form.
+# 2. AP is the mean precision at the hits, MAP its mean over queries. Short codes have large ties, and their order can move MAP in the first or second digit. The
+#    expectation over orders has a closed form.
 # 3. Ask of a MAP: what about ties, and empty queries? Of a MAP@R: which divisor? Of a curve by radius: what counts where nothing is found?
 #
 # [Lesson 02](02_pairs_and_protocol.ipynb) looks at the data and at the rules of a fair comparison.
