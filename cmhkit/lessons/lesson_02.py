@@ -105,7 +105,7 @@ q3 = Question(
         "training against retrieval": lambda parts: np.intersect1d(parts["train"], parts["retrieval"]),
         "how many instead of which": lambda parts: len(np.intersect1d(parts["query"], np.concatenate([parts["retrieval"], parts["train"]]))),
     },
-    remark="training pairs may be in the retrieval set: the papers do so. Queries may not.",
+    remark="training pairs may be in the retrieval set, as is usual. Queries may not.",
 )
 
 CHANCE_CASES = {
@@ -146,10 +146,10 @@ quiz1 = Quiz(
                 Option("To keep it small.", "Its size is an option of its own. All texts together could be cut to 1000 words as well."),
                 Option(
                     "Because the queries stand for texts that nobody has seen yet.",
-                    "Yes. A real query comes after training. Its new words have no column, and the score should feel that.",
+                    "Yes. A real query comes after training. Its new words have no column, and the score should show that.",
                     right=True,
                 ),
-                Option("Because query texts have no labels.", "They do have labels: the measuring needs them. Words have nothing to do with it."),
+                Option("Because query texts have no labels.", "They do have labels, for scoring. The vocabulary does not use labels."),
             ],
         ),
         Choice(

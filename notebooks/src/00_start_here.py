@@ -25,7 +25,7 @@
 #
 # Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order, from the top.
 #
-# | symbol | meaning | in cmhkit | shape of n of them |
+# | symbol | meaning | in cmhkit | shape, for n items |
 # | --- | --- | --- | --- |
 # | $v$ | a picture | `data.images` | (n, 64, 64, 3) uint8 |
 # | $t$ | a text, as a row of known words: 1 if it has the word | `data.text_vectors` | (n, words), 0 or 1 |
@@ -148,8 +148,7 @@ print(f"share of relevant scenes: {relevant.mean():.3f}")
 # ## A first retrieval
 #
 # **ITQ** is a quick method from 2011; lesson 02 explains it. It learns in about a second from the pairs of the training set, without labels. A picture enters as
-# **features**, a row of numbers: SceneNet, a small trained network that comes with the kit, says for each known drawing how likely it is in the picture. The
-# printed line says so, in short.
+# **features**, a row of numbers. They come from SceneNet, a small trained network in the kit: it says for each drawing that it knows how likely the picture shows it.
 
 # %%
 hasher = ck.ITQ(bits=bits, seed=seed).fit(data)
@@ -186,7 +185,7 @@ nb.gallery(
 #
 # ## The other way: a picture finds texts
 #
-# Now a picture of the query set asks, and texts are searched. Each line is the distance of a text, and the text.
+# Now a picture of the query set asks, and texts are searched. Each line gives the distance of a text, then the text.
 
 # %%
 text_index = ck.index.HammingIndex(hasher.encode(texts=retrieval))

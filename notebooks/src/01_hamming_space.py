@@ -128,7 +128,7 @@ print(by_hand)
 # Each code is at distance 0 from itself, and the table is symmetric. Two things follow from $a^\top b = K - 2d$:
 #
 # - Sorting by distance, small first, is sorting by inner product, large first.
-# - The squared Euclidean distance is $\lVert a - b\rVert^2 = 2K - 2\,a^\top b = 4d$.
+# - The squared Euclidean distance is $\|a - b\|^2 = 2K - 2\,a^\top b = 4d$.
 #
 # Networks learn with inner products or Euclidean distances, search uses bits, and all three order the items alike. The next cell checks the factor 4:
 
@@ -532,7 +532,7 @@ for ties in rules:
 print(f"share of relevant items {relevant.mean():.2f}")
 
 # %% [markdown]
-# The optimistic order calls a useless code perfect. The expectation is at chance, as it should be: all orders count alike, and the code says nothing.
+# The optimistic order calls a useless code perfect. The expectation is close to chance, as it should be, since the code says nothing.
 #
 # What do programs do in practice? They sort. A **stable** sort keeps tied items in the order of the database, so the score depends on how the file was sorted. An
 # **unstable** sort leaves the order open, and it may change with the library or the processor. Sort the database in three ways, and rank with a stable sort:
@@ -633,7 +633,7 @@ axes.text(0.99, relevant.mean() - 0.02, "share of relevant items", ha="right", v
 axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1), xlim=(-0.02, 1.02))
 axes.legend(frameon=False)
 alt = "Precision over recall, a line and marker for each code length; all end on the dotted share of relevant items."
-nb.show(figure, alt=alt, caption="Each marker is one radius, from 0 at the left to all bits at the right.")
+nb.show(figure, alt=alt, caption="Each marker is one radius, from 0 at the left. Longer codes start lower; all end at chance.")
 
 # %% [markdown]
 # <details><summary>Answer</summary>

@@ -178,7 +178,7 @@ print(f"query texts of which nothing is left: {empty} of {len(query_set)}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About a tenth, as printed. We accept it, since a user's words are not all known either. A vocabulary from *all* texts would hide this loss from the score.
+# About 10 %. We accept it: users too will type words that are not known. A vocabulary from *all* texts would hide this loss from the score.
 #
 # </details>
 #
@@ -311,7 +311,7 @@ except ck.InputError as error:
 # %% [markdown]
 # ### The query's own pair
 #
-# Suppose picture 17 asks for texts, and text 17 is among the searched. It shares all its labels: a free hit. How much is it worth?
+# Suppose picture 17 asks for texts, and text 17 is among the searched. It shares all labels of the query: a free hit. How much is it worth?
 #
 # Take a "method" that has only learned its pairs by heart: each pair gets a random code, the same for its picture and its text.
 #
@@ -416,7 +416,7 @@ for name, found in correlation.items():
 # Something is lost when values become signs: a value near 0 gets a full bit, as if it were sure. **ITQ** (iterative quantisation, Gong and Lazebnik 2011) starts from
 # CCA's values $V$, of shape (n, K), and turns them by a rotation $Q$, so that they come close to their own signs:
 #
-# $$ \min_{Q^\top Q = I} \; \lVert \operatorname{sign}(V Q) - V Q \rVert_F^2 . $$
+# $$ \min_{Q^\top Q = I} \; \|\operatorname{sign}(V Q) - V Q\|_F^2 . $$
 #
 # The code of a picture and the code of its own text should agree. Count the bits in which they differ, on pairs seen in training and on new ones.
 
@@ -501,7 +501,7 @@ for unseen in (0.0, 0.25):
     known = np.isin(asked[asked >= 0], small.train.truth.drawings).mean()
     report = ck.CCA(bits=bits).fit(small, show_progress=False).evaluate(small)
     print(f"unseen {unseen:.2f}: {known:.0%} of the drawings asked for are in training scenes")
-    print(f"             MAP {report.map_i2t:.3f} image to text, {report.map_t2i:.3f} text to image")
+    print(f"             MAP {report.map_i2t:.3f} image → text, {report.map_t2i:.3f} text → image")
 
 # %% [markdown]
 # With unseen drawings the scores fall, most for pictures that ask. A likely reason: the text of a new drawing still shares words with known ones ("bird", "animal"),
