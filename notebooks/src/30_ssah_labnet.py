@@ -59,11 +59,10 @@ short = 6  # epochs of each run that is only compared; the main run below has 15
 # %% [markdown]
 # ## A teacher made of labels
 #
-# SSAH does not pull pictures and texts towards each other. It first trains a third network, **LabNet**, that reads nothing but the labels of an item. LabNet makes a semantic feature and
-# a code of them. Later, in notebook 31, a network for pictures and one for texts are trained to agree with LabNet. The paper calls this self-supervision, since the labels come with the item.
-# They are labels all the same, and somebody has to give them.
+# SSAH first trains a third network, **LabNet**, that reads nothing but the labels of an item, and makes a semantic feature and a code of them. In notebook 31 a network for pictures and one for texts
+# learn to agree with LabNet. The paper calls this self-supervision, since the labels come with the item; somebody has to give them all the same.
 #
-# So this notebook has no pictures and no words. Here is all that LabNet ever sees.
+# So this notebook has no pictures and no words. Here is all that LabNet sees.
 
 # %%
 data = ck.data.load("scenes", size=size)
@@ -82,6 +81,8 @@ print("items with 1, 2, 3 labels:", *np.bincount(train_labels.sum(1), minlength=
 # Two items are similar, $S_{ij} = 1$, if they share at least one label; else $S_{ij} = 0$.
 #
 # ### Exercise 1: S from labels
+#
+# `labels_a` and `labels_b` are arrays of 0 and 1, of shape (n, c) and (m, c). Return S, integers of shape (n, m).
 
 
 # %%
@@ -93,7 +94,7 @@ q.q1.check(similar)
 # q.q1.solution()
 
 # %% [markdown]
-# The library makes S a block of rows at a time, from the labels, so that no (n, n) matrix is kept. For our size the whole matrix is small enough to look at.
+# The library makes S from the labels, a block of rows at a time, and never keeps the (n, n) matrix. For our size the whole matrix is small enough to look at.
 
 # %%
 from cmhkit.nn.pairwise import LabelSimilarity
@@ -107,9 +108,9 @@ print(f"share of similar pairs: {S.mean():.3f}, by the library {library.share():
 # %% [markdown]
 # ### What S forgets
 #
-# S does not count: one shared label is as good as three. And it does not say *which* label is shared. Four items show where that leads.
+# S does not count: one shared label is as good as three. And it does not say *which* label is shared.
 #
-# **Predict.** Which of these four items have the same row of S, and can therefore not be told apart by anything that is trained on S alone?
+# **Predict.** Which of these four items have the same row of S, so that nothing trained on S alone can tell them apart?
 
 # %%
 four = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [1, 1, 0]])  # columns: animal, dog, boat
@@ -120,7 +121,7 @@ for labels, row in zip(four, S_four, strict=True):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Items 0, 1 and 3. *Dog* never comes without *animal*, so whoever shares *dog* shares *animal* too, and *dog* changes no entry of S. The label is there, S does not show it.
+# Items 0, 1 and 3. *Dog* never comes without *animal* here, so whoever shares *dog* shares *animal* too, and *dog* changes no entry of S.
 #
 # </details>
 #
@@ -136,24 +137,14 @@ print(f"labels that some item has alone: {train_labels[alone].any(0).sum()} of {
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# If every label stands alone on some item, as many rows as sets. In the column of an item with the single label *bird*, S says who has *bird*. With one such item for each label, S
-# holds all labels of everybody. The next cell reads them off.
+# As many as sets, if every label stands alone on some item, as here. In the column of an item whose only label is *bird*, S says who has *bird*. With one such item for each label, S holds all labels of everybody.
 #
 # </details>
-
-# %%
-single = np.flatnonzero(alone)
-which = train_labels[single].argmax(1)
-read = np.stack([S[:, single[which == label][0]] if (which == label).any() else np.zeros(len(S)) for label in range(c)], axis=1)
-known = train_labels[alone].any(0)
-assert (read[:, known] == train_labels[:, known]).all()
-print(f"{known.sum()} of {c} labels read off S alone, for all {len(S)} items, without an error")
-
-# %% [markdown]
+#
 # ### Items without a label
 #
 # Real label files have rows of zeros. Such an item shares no label with anybody, **not even with itself**: $S_{ii} = 0$, so the loss asks its code to differ from itself. The library
-# counts such rows, warns, and `unlabelled="drop"` leaves them out. We take three labels away and see.
+# counts such rows and warns. Here three of 16 items lose their labels:
 
 # %%
 import warnings
@@ -178,7 +169,7 @@ print("counted:", hasher.unlabelled_)
 #
 # ### Exercise 2: a probability from a distance
 #
-# Codes are compared by Hamming distance in the end. What does a distance say about p?
+# `distance` is a Hamming distance, a number or an array; `bits` is the length of the codes. Return p(S = 1), of the shape of `distance`.
 
 
 # %%
@@ -200,8 +191,7 @@ for d in (0, bits // 2 - 4, bits // 2 - 1, bits // 2, bits // 2 + 1, bits // 2 +
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# At half of the bits, and within four bits of it p is already .98 or .02. So the likelihood asks for one thing: similar pairs on one side of half the bits, dissimilar pairs on the other. Once a pair
-# is some bits on its side, it hardly matters any more.
+# At half of the bits, and four bits from there p is already .98 or .02. So the likelihood asks for one thing: similar pairs nearer than half the bits, dissimilar pairs farther.
 #
 # </details>
 #
@@ -223,14 +213,14 @@ for kind, thetas in ((np.float32, (88, 89)), (np.float64, (709, 710))):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The exponential is infinite above 88.7 in float32 and above 709.8 in float64. The right value is harmless: for large θ it is θ itself. The loss of a similar pair would then be ∞ − θ, and its gradient NaN.
-# For codes θ is at most half the bits, but J1 puts features there, and those have no bound. We will meet such a θ below.
+# The exponential is infinite above 88.7 in float32 and above 709.8 in float64. The right value is harmless: for large θ it is θ itself. With codes θ is at most half the bits. But LabNet puts features there too,
+# and those have no bound: we will meet such a θ below.
 #
 # </details>
 #
 # ### Exercise 3: without overflow
 #
-# Write the same logarithm so that no finite θ breaks it.
+# `theta` is a float array. Return $\log(1 + e^\theta)$, of the same shape, so that no finite θ breaks it.
 
 
 # %%
@@ -244,7 +234,7 @@ q.q3.check(log_one_plus_exp)
 # %% [markdown]
 # ### Exercise 4: the slope
 #
-# How hard does a pair pull at its θ? Differentiate its loss.
+# How hard does a pair pull at its θ? `theta` and `s` are float arrays of one shape. Return the derivative of the pair's loss with respect to θ, of the same shape.
 
 
 # %%
@@ -257,8 +247,8 @@ q.q4.check(slope)
 
 
 # %% [markdown]
-# A finite difference knows no calculus: it moves θ a little and looks at the loss. It checks the slope of the likelihood, and of the official code's variant, which **squares** each pair's loss:
-# $\tfrac12 (\log(1+e^\theta) - S\theta)^2$.
+# A finite difference knows no calculus: it moves θ a little and looks at the loss. It checks the slope of the likelihood, and that of a variant in the authors' published code (from here on: the official code),
+# which **squares** each pair's loss: $\tfrac12 (\log(1+e^\theta) - S\theta)^2$.
 
 
 # %%
@@ -266,18 +256,17 @@ def of_pair(theta, s):
     return np.logaddexp(0, theta) - s * theta
 
 
-thetas, step = np.linspace(-6, 6, 13), 1e-5
-slope_gap = 0.0
+thetas, move, slope_gap = np.linspace(-6, 6, 13), 1e-5, 0.0
 for s in (0.0, 1.0, 0.999):
-    logistic, value = 1 / (1 + np.exp(-thetas)), of_pair(thetas, s)
-    up, down = of_pair(thetas + step, s), of_pair(thetas - step, s)
-    slopes = {"likelihood": ((up - down) / 2 / step, logistic - s), "squared": ((up**2 - down**2) / 4 / step, value * (logistic - s))}
-    slope_gap = max(slope_gap, *(float(np.abs(a - b).max()) for a, b in slopes.values()))
+    up, here, down = (of_pair(thetas + d, s) for d in (move, 0, -move))
+    slope_here = 1 / (1 + np.exp(-thetas)) - s
+    likelihood, squared = (up - down) / (2 * move), (up**2 - down**2) / (4 * move)
+    slope_gap = max(slope_gap, float(np.abs(likelihood - slope_here).max()), float(np.abs(squared - here * slope_here).max()))
 assert slope_gap < 1e-7
 print("likelihood: σ(θ) - S       squared: (loss of the pair) · (σ(θ) - S)")
 
 # %% [markdown]
-# So squaring keeps each pair's direction and multiplies its pull by its loss: very wrong pairs pull without bound, and pairs that are nearly right are soon left alone.
+# So squaring keeps each pair's direction and multiplies its pull by its loss.
 #
 # **Predict.** Look at a similar pair. Where is its loss lowest if $S = 1$, and where if $S = .999$, as in the official code?
 
@@ -316,7 +305,7 @@ for s in (1.0, 0.999):
 #
 # $$F = \operatorname{ReLU}(W_2 \operatorname{ReLU}(W_1 l)), \qquad H = \tanh(W_h F), \qquad \hat L = \sigma(W_l F)$$
 #
-# (each layer with a bias). We take the library's options from the preset `lab`, and LabNet alone: no game, and the code's own sign in J3, since there is no other network yet.
+# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone: no discriminators (notebook 32), and for B the sign of its own H.
 
 # %%
 config = replace(ck.SSAH(bits=bits).config, adversarial="none", binary="own", label_passes=1, epochs=15)
@@ -400,14 +389,14 @@ print(f"smallest Δ of any pair here: {delta.min().item():.2f}; the loss of a di
 # <details><summary>Answer</summary>
 #
 # Not below $\log 2 \approx .693$. Without negative entries no inner product is negative, so $p = \sigma(\Delta) \ge \tfrac12$ for *every* pair. The best that J1 can do for dissimilar pairs is $\Delta = 0$: features that have nothing in
-# common, each unit speaking for few labels. Or features that are 0 altogether. Keep that in mind.
+# common. Or features that are 0 altogether: keep that in mind.
 #
 # </details>
 #
 # ### One step, ours and the library's
 #
-# The note's sums run over all pairs of the training set. A step has a batch of items, so the library sets the batch against a **bank**: features and codes of all training items as they were last seen, constants without gradient.
-# `lab` also divides by the number of pairs (`reduction`), and gives similar and dissimilar pairs half of the weight each (`pair_weights`), since the former are few.
+# The note's sums run over all pairs of the training set. A step has only a batch of items. So the library sets the batch against a **bank**: features and codes of all training items as they were last seen, constants without gradient.
+# `lab` also divides by the number of pairs, and gives similar and dissimilar pairs half of the weight each, since the former are few.
 
 
 # %%
@@ -449,9 +438,9 @@ def step(net, optimiser, items, bank, config, sign=1.0):
 
 
 # %% [markdown]
-# To compare, we give the library as many pairs as one batch holds. An epoch is then a single step of LabNet, and its weights must be ours.
-# Both sides take this one step by plain gradient descent at rate 1, so the step *is* the gradient. Adam would not compare well: it divides an entry's gradient by its own size, and where that gradient is only rounding,
-# the step is too. The library shuffles the batch, and the order of a sum changes its last digits.
+# To compare, we give the library as many pairs as one batch holds, so that its epoch is a single step. Both sides take it by plain gradient descent at rate 1: the step *is* the gradient.
+# Adam, which trains LabNet below, would not compare well. Its first step divides each entry's gradient by its own size, so an entry whose gradient is only rounding may move either way.
+# And rounding differs: the library shuffles the batch, so it adds in another order.
 
 # %%
 few = data.take(data.train.index[: config.batch])
@@ -470,7 +459,7 @@ assert step_gap < 1e-5 < 1e-3 < moved
 print(f"{len(theirs)} weight matrices and biases moved by one step, to where the library's are")
 
 # %% [markdown]
-# `pools=()` leaves out a part of the network for texts, so that LabNet's weights are the first to be drawn. Text and picture networks took a step too; they are notebook 31.
+# `pools=()` leaves out a part of the network for texts, so that LabNet's weights are the first to be drawn.
 #
 # ## Training LabNet
 #
@@ -516,11 +505,9 @@ nb.show(
 # ## The ceiling
 #
 # A query's labels as the query, the labels of the retrieval set as the database: how well do LabNet's codes rank? Pictures and texts are trained to reach these codes, so this MAP, **label → label**, is
-# what they would get if they learned their teacher perfectly. Nobody has a query's labels in earnest.
+# what they would get if they learned their teacher perfectly. In earnest nobody has a query's labels.
 #
-# Beside it: LabNet untrained, and the simplest code of labels there is, the row of 0/1 itself.
-#
-# **Predict.** The row of labels is all that there is to know. Will its Hamming distance rank better than LabNet's code, or worse?
+# **Predict.** The simplest code of labels is the row of 0/1 itself. Will its Hamming distance rank better than LabNet's code, or worse?
 
 
 # %%
@@ -547,8 +534,7 @@ assert score["LabNet"] > score["untrained LabNet"]
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Compare the lines. Hamming distance between label rows counts *differences*: from {bird} it is 2 to {boat}, and 2 to {bird, car, sky} as well, though only one of them is relevant. LabNet is trained for relevance itself: to share one
-# label must bring two codes together, whatever else the items have.
+# Worse. Hamming distance between label rows counts *differences*: from {bird} it is 2 to {boat}, and 2 to {bird, car, sky} as well, though only one of them is relevant. LabNet is trained for relevance itself.
 #
 # </details>
 #
@@ -564,22 +550,7 @@ print(f"MAP of sets seen in training {known_map:.2f}, of new sets {new_map:.2f}"
 # %% [markdown]
 # ## The codes of label sets
 #
-# First the simplest sets, one label each: how far apart are their codes?
-
-# %%
-ones = ck.codes.hamming(*[codes_of(net, np.eye(c, dtype=np.uint8))] * 2)
-figure, ax = plt.subplots(figsize=(5.6, 4.8))
-drawn = ax.imshow(ones, vmin=0, vmax=bits)
-ax.set(xticks=range(c), yticks=range(c))
-ax.set_xticklabels(names, rotation=90, fontsize=8)
-ax.set_yticklabels(names, fontsize=8)
-figure.colorbar(drawn, label="Hamming distance")
-nb.show(figure, alt="A grid of labels against labels: 0 on the diagonal, near half of the bits elsewhere.", caption="Codes of single labels.")
-apart = ones[~np.eye(c, dtype=bool)]
-print(f"two different labels: on average {apart.mean():.0f} of {bits} bits apart")
-
-# %% [markdown]
-# Now all training sets against each other. S only knows *shared* or *not shared*.
+# Now the codes of all different training sets against each other. S only knows *shared* or *not shared*.
 #
 # **Predict.** Are sets that share two labels nearer than sets that share one?
 
@@ -608,14 +579,14 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# They are, though nobody asked for it. A code of few bits has to be made of parts that several sets have in common, and sets with more labels in common have more of these parts.
+# They are, though S does not ask for it.
 #
 # </details>
 #
 # ### The label-to-code explorer
 #
-# Switch labels on and off. You see the code of that set, its nearest label sets among those of the training set, S, and p for each, and what the label head gives back. Try a single label first; then add
-# one and watch how many bits flip. Then switch all off and look at |H|: of a set without labels LabNet has never seen an example, and its bits are hardly decided.
+# Switch labels on and off. You see the code of that set; the nearest training sets, with S and p for each; and what the label head gives back. Try a single label first, then add
+# one and watch how many bits flip. Then switch all off and look at |H|: LabNet has never seen a set without labels, and its bits are hardly decided.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit import widgets
@@ -643,7 +614,7 @@ explorer.small_multiples({"labels": [first]}, {"labels": [first, second]}, {"lab
 # ## Which sign has η?
 #
 # In the note, LabNet's loss has $+\eta \lVert H - B \rVert^2$. In the loss of the other two networks the same term stands with a *minus*. One of them is a typo, and a run tells which.
-# Two runs, A and B: $\eta$ is 1 in the one and −1 in the other, all else is equal. Which is which, the lesson's module knows.
+# Of the runs A and B one has $\eta = 1$ and the other −1; all else is equal. Which is which is not shown here: it is exercise 5.
 
 # %% tags=["nbval-ignore-output"]
 runs = {name: trained(replace(config, eta=1.0, epochs=short), sign) for name, sign in q.SIGNS.items()}
@@ -660,13 +631,13 @@ with torch.no_grad():
 nb.show(
     figure,
     alt="Two histograms of the entries of H from -1 to 1. In run A all lie in a narrow heap at 0, in run B they pile up at the two ends.",
-    caption="The entries of H after each run.",
+    caption="The entries of H after each run. In which one is H near a binary code?",
 )
 
 # %% [markdown]
 # ### Exercise 5: find the sign
 #
-# Give two numbers, +1 or −1, for A and for B.
+# Give a pair of numbers, +1 or −1 each: the sign in run A, then in run B.
 
 # %%
 signs = ...
@@ -680,8 +651,8 @@ q.q5.check(signs)
 
 # %% tags=["nbval-ignore-output"]
 print(f"η = ±{config.eta:g}, {short} epochs")
-for sign in (-1.0, 1.0):
-    run, told = trained(replace(config, epochs=short), sign)
+small = {sign: trained(replace(config, epochs=short), sign) for sign in (-1.0, 1.0)}
+for sign, (run, told) in small.items():
     print(f"sign {sign:+.0f}: mean |H| {told[-1, 4]:.2f}, label → label MAP {label_map(run):.2f}")
 try:
     ck.SSAH(bits=bits, eta=-0.1)
@@ -691,14 +662,13 @@ except ck.errors.InputError as error:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No. J2 pulls H outwards by itself, and a small wrong push is drowned. The mean of |H| tells a little, the MAP does not. That is how such a typo survives in a code base.
-# A sign is better proved at a large weight than guessed from a final figure. The library refuses a negative η.
+# No. J2 pulls H outwards by itself, and a small wrong push is drowned: the mean of |H| tells a little, the MAP does not. Test a sign at a large weight. The library refuses a negative η.
 #
 # </details>
 #
 # ## A network that dies
 #
-# The official code trains LabNet with Adam at a rate of $10^{-2}$, on the squared variant, with 4,096 hidden units and sums instead of means. Here are the first steps of that LabNet, written with the same functions as before; only the options differ.
+# The official code trains LabNet with Adam at a rate of $10^{-2}$, on the squared variant, with 4,096 hidden units and sums instead of means. We take the first steps of that LabNet with our functions and its options.
 #
 # **Predict.** One step of Adam moves every weight by about the rate. A semantic unit sums over 4,096 hidden units. What can a step of .01 in each of its weights do to that sum?
 
@@ -738,29 +708,17 @@ for rate, (packed, rows) in dying.items():
     print("   J1 ", *(f"{value:6.2f}" for value in rows[:, 2]))
     print(f"   different codes for {len(sets)} label sets: {len(np.unique(packed, axis=0))}")
 
-# %%
-figure, ax = plt.subplots(figsize=(7, 3))
-for rate, (_, rows) in dying.items():
-    ax.plot(range(1, len(rows) + 1), rows[:, 0], label=f"rate {rate:g}")
-ax.set(xlabel="step", ylabel="semantic units that are on", ylim=(0, 1.05))
-ax.legend()
-nb.show(
-    figure,
-    alt="Two curves over the first steps. At the larger rate it falls from 1 to 0 within a few steps, at the smaller one it stays high.",
-    caption="Share of semantic units that are above 0 for at least one item of the batch.",
-)
-
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It can throw the sum far beyond its own size, as the two numbers above say. And nearly all units are thrown the same way: at the start all Δ are positive and most pairs are dissimilar, so J1 says to most weights
-# *down*. A unit that is below 0 for every label set is cut off by the ReLU. It gives 0, gets no gradient, and never comes back.
+# It can throw the sum far beyond its own size. And it throws nearly all units the same way: at the start all Δ are positive and most pairs are dissimilar, so J1 pushes most weights down.
+# A unit that is below 0 for every label set is cut off by the ReLU. It gives 0, gets no gradient, and never comes back.
 #
-# With all features 0 every Δ is 0 and J1 is log 2 a pair. This is a number to know by heart: it is the loss of a network that says nothing. It looks calm; the codes are all the same, since the heads see only their biases.
+# With all features 0 every Δ is 0, and the likelihood's J1 is log 2 a pair: the loss of a network that says nothing. All codes are the same, since the heads see only their biases.
 #
 # </details>
 #
-# The small rate starts as the large one did, more slowly. The pressure downwards is in the loss itself: features that are never negative can say *dissimilar* only by being 0. On `lab` three things hold against it: similar pairs count as much
+# At the small rate units fall silent too, more slowly: features that are never negative can say *dissimilar* only by being 0. In `lab` similar pairs count as much
 # as dissimilar ones, J4 weighs more, and the rate suits the width. Still many units fall silent:
 
 # %% tags=["nbval-ignore-output"]
@@ -772,17 +730,15 @@ print(f"our trained LabNet: {alive:.2f} of the semantic units are on for some la
 print(f"largest Δ: ours {largest:.0f}; in the official one's first steps {at_risk:.0f}; e^Δ overflows in float32 above 88.7")
 
 # %% [markdown]
-# Silent units are no harm as long as enough are left: the MAP above was reached with them. When all are silent, nothing is left to learn with.
-#
-# And look at the largest Δ. Nothing holds a similar pair's Δ with $S = 1$, so it may grow beyond what the plain exponential can bear, in a training that goes well. The safe form of exercise 3 is no luxury.
+# Silent units do no harm as long as enough are left: the MAP above was reached with them. And look at the largest Δ: our training goes well, and still needs the safe form of exercise 3.
 #
 # ### Likelihood or squared
 #
-# Last, the squared variant by itself, at our options and rate, where nothing dies. **Predict** from its slope: which pairs does it neglect?
+# Last, the squared variant alone, at our options and rate, where nothing dies. Beside it stands the run with $+\eta$ from above. **Predict** from its slope: which pairs does it neglect?
 
 # %% tags=["nbval-ignore-output"]
 for kind in ("likelihood", "squared"):
-    run, told = trained(replace(config, pair_loss=kind, epochs=short))
+    run, told = small[1.0] if kind == "likelihood" else trained(replace(config, pair_loss=kind, epochs=short))
     packed = codes_of(run, sets)
     far = ck.codes.hamming(packed, packed)
     missed = (far[different & (shared > 0)] >= bits / 2).mean()
@@ -791,17 +747,17 @@ for kind in ("likelihood", "squared"):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Those with a small loss. A pair at $p = .9$ has a loss of about .1, so its pull is a tenth of the likelihood's. Codes are left where they are as soon as they are halfway right, and |H| stays smaller. This is one short run with one seed, at weights and a rate that
-# were chosen for the likelihood; it says what happens here, not which variant is better when each has its own options.
+# Those with a small loss. A similar pair at $p = .9$ has a loss of about .1, so its pull is a tenth of the likelihood's. |H| stays smaller. This is one short run with one seed, at weights and a rate that
+# were chosen for the likelihood: it does not say which variant is better when each has its own options.
 #
 # </details>
 #
 # > **The note, the paper, the official code.**
 # >
 # > - *The sign of η.* The note prints + for LabNet and − for the other two. It is + in all three.
-# > - *The likelihood.* Note and paper: the sum of $\log(1 + e^\theta) - S\theta$. The code: half of the square of each pair's term, with $S = .999$, and the plain $\log(1 + e^\theta)$, which overflows. Ours: `pair_loss`, `similarity`,
-# >   and always the safe form.
-# > - *The rate.* LabNet with the code's options died above. The released code itself, run on the Wikipedia file, ended in one single code as well. The preset `official` keeps its rate, and the library warns of the collapse.
+# > - *The likelihood.* The note sums $\log(1 + e^\theta) - S\theta$. The code takes half of the square of each pair's term, with $S = .999$ and the plain $\log(1 + e^\theta)$, which overflows. Options `pair_loss`, `similarity`;
+# >   always the safe form.
+# > - *The rate.* With the code's options LabNet died above. The code itself, run on the Wikipedia file, ended in one single code as well. The preset `official` keeps its rate, and the library warns of the collapse.
 # > - *Which B.* J3 of LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the sign of $H^v + H^t + H^l$: notebook 31, option `binary`.
 # > - *Sums.* The note sums over all pairs. A mean has the same minimum, and its rate does not depend on the number of items: `reduction`. That similar and dissimilar pairs get half of the weight each is ours: `pair_weights`.
 #
@@ -813,13 +769,13 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You made S from labels, saw that it forgets how many labels are shared and what becomes of items without one, and wrote a likelihood that no θ breaks. Its slope is $\sigma(\theta) - S$.
-# 2. You wrote LabNet and its four terms, took one step and reached the library's weights, trained it, and measured the ceiling, label → label, on label sets that training never saw, too.
+# 1. You made S from labels, saw that it forgets how many labels are shared, and wrote a likelihood that no θ breaks. Its slope is $\sigma(\theta) - S$.
+# 2. You wrote LabNet and its four terms, took one step and reached the library's weights, trained it, and measured the ceiling, label → label.
 # 3. You found the sign of η from |H|, and watched a network die by three numbers: units that are on, different codes, and a loss of log 2.
 #
 # Notebook 31 puts ImgNet and TxtNet under this teacher.
 #
-# **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains LabNet with the paper's widths beside the other two, and `hasher.encode(labels=...)` gives its codes. The code of this notebook stays as it is.
+# **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains LabNet with the paper's widths beside the other two, and `hasher.encode(labels=...)` gives its codes.
 
 # %%
 nb.results(
