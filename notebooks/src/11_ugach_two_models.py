@@ -19,22 +19,25 @@
 #
 # After this notebook you can
 #
-# 1. write UGACH's two layers and turn their output into a code, and say when the layers saturate;
+# 1. write UGACH's two layers, turn their output into a code, and say when the layers saturate;
 # 2. compute the generator's distribution over a pool and draw from it;
-# 3. compute the discriminator's score, and show that its true term is a constant, so that what it learns is a triplet loss.
+# 3. compute the discriminator's score, and show why it learns from a triplet loss.
 #
-# Reading takes 40 minutes, running takes about half a minute. Notebook 10 built the graphs that say which items are related; here they are taken as given.
+# Reading takes 40 minutes, running takes about 20 seconds. Lesson 10 built the graphs that say which items are related; here they are taken as given.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
 # | $\phi_c(x)$ | `net.representation`, then tanh | (n, hidden), −1 to 1 |
 # | $h(x)$ | `net(x)`, a `model.HashNetwork` | (n, bits), 0 to 1 |
 # | $b(x)$ | `model.binary_code(h)` | (n, bits), 0 or 1 |
+# | $\theta$, $\phi$ | the weights of the generator `theta_model`, of the discriminator `phi_model` | – |
 # | $p_\theta(x^U \mid q)$ | `losses.generator_log_probability`, its logarithm | (queries, pool) |
 # | $x^M$, $x^G$ | the true item, the generated item | – |
 # | $m$ | `margin` | a number |
 # | $f_\phi(x^G, q)$ | `losses.relevance_score` | any, at least 0 |
 # | $D(x \mid q)$ | `losses.discriminator_probability` | any, 0.5 to 1 |
+#
+# The note uses one letter twice: $\phi_c$ is a layer's output, $\phi$ as an index stands for the discriminator's weights.
 
 # %% tags=["parameters"]
 size = "lab"
@@ -57,8 +60,7 @@ random = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## What goes in
 #
-# A picture enters as a vector: SceneNet's features, which were computed once and kept. A text enters as a bag of words, 1 where a word stands.
-# We take the training pairs, and scale each text to length 1. The pictures' vectors have length 1 already.
+# A picture enters as lesson 10's vector of length 1, a text as its bag of words. We take the training pairs, and scale each text to length 1 as well.
 
 # %%
 from cmhkit.nn.features import image_features
@@ -74,7 +76,7 @@ print("lengths", f"{images.norm(dim=1).mean():.2f}", f"{texts.norm(dim=1).mean()
 # %% [markdown]
 # ## Two layers
 #
-# Each modality has a network of two layers. The **representation layer** maps to a space that both modalities share in shape; the **hashing layer** has one unit a bit:
+# Each modality has a network of two layers. The **representation layer** has the same number of units for both modalities; the **hashing layer** has one unit per bit:
 #
 # $$\phi_c(x) = \tanh(W_c x + b_c), \qquad h(x) = \operatorname{sigmoid}(W_h \phi_c(x) + b_h).$$
 #
@@ -98,11 +100,11 @@ print("phi", tuple(phi.shape), " h", tuple(h.shape))
 print("h of one picture:", *(f"{value:.2f}" for value in h[0, :8].tolist()), "…")
 
 # %% [markdown]
-# The lines above and `HashNetwork` give the same. Without training all values of $h$ are near one half: the network has no opinion yet.
+# The lines above and `HashNetwork` give the same. Without training all values of $h$ are near one half.
 #
 # ## Exercise 1: the two layers
 #
-# Write the function. The weights come as torch keeps them: `W_c` has the shape (hidden, inputs).
+# Write the function. In: `x` (n, inputs), `W_c` (hidden, inputs), `b_c` (hidden,), `W_h` (bits, hidden), `b_h` (bits,), all tensors. Return $h(x)$, (n, bits).
 
 # %%
 def two_layers(x, W_c, b_c, W_h, b_h):
@@ -116,8 +118,8 @@ q.q1.check(two_layers)
 # %% [markdown]
 # ## From $h$ to a code
 #
-# Retrieval needs bits. The note cuts at one half: $b = 1$ where $h \ge 0.5$, else 0. A step has no useful gradient, so training works on the relaxed code $h$, and the cut comes
-# at the end. The library stores the bits and does its arithmetic with signs: $2b - 1$ is −1 or +1.
+# Retrieval needs bits. The note cuts at one half: $b = 1$ where $h \ge 0.5$, else 0. A step function has no useful gradient, so training works on $h$, the **relaxed code**, and the cut comes
+# at the end. The signs $2b - 1$, −1 or +1, say the same as the bits.
 
 # %%
 with torch.no_grad():
@@ -131,9 +133,11 @@ print("b   ", *(f"{value:6d}" for value in b[0, :8].tolist()))
 print("sign", *(f"{value:+6d}" for value in from_bits[0, :8].tolist()))
 
 # %% [markdown]
-# The last assertion shows a short cut: a sigmoid passes 0.5 where its input passes 0. So the sign of the hashing layer *before* its sigmoid is the code, and `encode` computes only that.
+# The assertion shows a short cut. A sigmoid passes 0.5 where its input passes 0. So the sign of the hashing layer *before* its sigmoid is the code, and `encode` computes only that.
 #
 # ## Exercise 2: signs
+#
+# `h` is a tensor of relaxed codes, (n, bits), from 0 to 1. Return their signs, −1 or +1, of the same shape. Exactly 0.5 becomes +1.
 
 # %%
 def signs(h):
@@ -145,7 +149,7 @@ q.q2.check(signs)
 # q.q2.solution()
 
 # %% [markdown]
-# **Predict.** Everything below is made of squared Euclidean distances between relaxed codes. What does that distance become once every $h$ is exactly 0 or 1?
+# **Predict.** All that follows is made of squared Euclidean distances between relaxed codes. What does that distance become once every $h$ is exactly 0 or 1?
 
 # %%
 sample = b[:200]
@@ -158,16 +162,16 @@ print("largest difference between squared and Hamming distance:", int(hamming_ga
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The Hamming distance. A bit that differs adds $(1 - 0)^2 = 1$ and a bit that agrees adds 0. So what is trained, $\lVert h(q) - h(x) \rVert^2$, is a smooth stand-in for what retrieval sorts by.
+# The Hamming distance. A bit that differs adds $(1 - 0)^2 = 1$ and a bit that agrees adds 0. So training works on $\lVert h(q) - h(x) \rVert^2$, a smooth version of the distance that retrieval sorts by.
 #
 # </details>
 #
 # ## Saturation
 #
-# tanh is flat far from 0. A unit that sits there has nearly no gradient, whatever the loss says. Where a unit sits depends on the size of its inputs and of its weights.
-# The paper and its code draw the weights from a truncated normal with standard deviation 0.1. That is a small number, but one unit adds up hundreds of inputs.
+# tanh is flat far from 0. A unit with a large input is **saturated**: it has nearly no gradient, whatever the loss is. How large its input is depends on the network's inputs and on the weights.
+# The paper and its code draw the weights from a truncated normal with standard deviation 0.1. That is small, but one unit adds up hundreds of inputs.
 #
-# To see it we need raw inputs, so we take SceneNet's plain scores, and compare three ways to hand them over: raw; each column **standardised** (mean 0, deviation 1);
+# We take SceneNet's scores before the softmax, and compare three ways to hand them over: raw; each column **standardised** (mean 0, deviation 1);
 # each row scaled to length 1 (**L2**).
 
 # %%
@@ -181,7 +185,7 @@ for name, x in inputs.items():
     print(f"{name:13s} mean length {x.norm(dim=1).mean():6.1f}")
 
 # %% [markdown]
-# **Predict.** With weights of deviation 0.1 the input to a tanh has a deviation of about 0.1 times the length of $x$. For which of the three do most units saturate?
+# **Predict.** With weights of deviation 0.1 the input of a tanh has a deviation of about 0.1 times the length of $x$. For which of the three do most units saturate? For which hardly any?
 
 # %%
 @torch.no_grad()
@@ -204,14 +208,16 @@ for name, x in inputs.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# For the raw scores: they are the longest, and most of their units start out flat. Standardised inputs are shorter, and some units still saturate. L2 inputs are short enough.
+# The raw scores are the longest, and most of their units saturate. Standardised inputs are shorter, and about a quarter of the units saturate. L2 inputs are short enough for all.
 #
 # </details>
 #
-# Two more things to see in the table. The hashing layer adds up all hidden units, so with the paper's width it saturates as well when the units below it are near ±1.
-# And `scaled`, our own start, divides by the square root of the number of inputs; it helps, but it does not rescue raw inputs.
+# Two more things to see in the table. The hashing layer adds up all hidden units, so with the paper's width it saturates too, where many units below it are near ±1.
+# And `scaled`, our own start, divides the weights by the square root of the number of inputs. It helps, but with raw inputs half of the units still saturate.
 #
-# > Scaling the inputs is a **departure from the note**, which says nothing about it. In the library it has a name, `input_scaling`, and `docs/CHOICES.md` lists it.
+# > Scaling the inputs is a **departure from the note**, which says nothing about it. In the library it is the option `input_scaling`, and `docs/CHOICES.md` lists it.
+#
+# The figure shows the outputs of the tanh for the first start in the table, deviation 0.1.
 
 # %%
 import matplotlib.pyplot as plt
@@ -234,13 +240,13 @@ nb.show(
 # %% [markdown]
 # ## Two models to look at
 #
-# An untrained model has nothing to say, so we train two for a moment: sixty steps of what notebook 12 calls pretraining, without any game. They get different seeds.
-# We let the first play the **discriminator** ($\phi$) and the second the **generator** ($\theta$).
+# An untrained model has all its codes alike, so we train two briefly: sixty steps of what lesson 12 calls pretraining, without any game. They get different seeds.
+# The first is our **discriminator** ($\phi$), the second our **generator** ($\theta$).
 # `values` gives the hashing layer before its sigmoid, so a sigmoid makes it $h$.
 
 # %%
 def briefly_trained(seed):
-    hasher = ck.UGACH(bits=bits, seed=seed, rounds=0, pretrain_steps=60, pretrain_positives="graph")
+    hasher = ck.UGACH(bits=bits, seed=seed, rounds=0, pretrain_steps=60)
     return hasher.fit(data, show_progress=False)
 
 
@@ -253,7 +259,7 @@ print(phi_model)
 print(theta_model)
 
 # %% [markdown]
-# The queries are three texts. The **pool** is sixty training pictures; the first three are the queries' own pictures. The generator will choose from the pool.
+# The queries are the first three texts. The generator will choose from a **pool** of sixty training pictures, whose first three are the queries' own.
 
 # %%
 queries, pool = np.arange(3), np.arange(60)
@@ -271,11 +277,11 @@ nb.gallery(
 # %% [markdown]
 # ## The generator's choice: $p_\theta(x \mid q)$
 #
-# The generator does not paint pictures. It **chooses** one that exists, and near ones are likelier:
+# The generator does not make pictures. It **chooses** one that exists, and near ones are likelier:
 #
 # $$p_\theta(x \mid q) = \frac{\exp(-\lVert h(q) - h(x) \rVert^2)}{\sum_{x'} \exp(-\lVert h(q) - h(x') \rVert^2)}.$$
 #
-# The sum runs over the pool. That is a softmax of the negative squared distances, and nothing else.
+# The sum runs over the pool. That is a softmax of the negative squared distances.
 
 # %%
 difference = h_query[:, None, :] - h_pool[None, :, :]
@@ -290,11 +296,12 @@ print("each row sums to", *(f"{total:.4f}" for total in p.sum(dim=1).tolist()))
 print("most likely item for each query:", *p.argmax(dim=1).tolist())
 
 # %% [markdown]
-# The library returns the logarithm. Training needs $\log p_\theta$, and a logarithm of a softmax is safest when it is computed at once.
+# The library returns the logarithm, which training needs.
 #
 # ## Exercise 3: the distribution
 #
-# One query, a pool, and a temperature $T$ by which the squared distances are divided. The note has $T = 1$.
+# Now with a temperature $T$, by which the squared distances are divided. The note has $T = 1$. In: `h_query`, one query, (bits,); `h_pool`, (pool, bits); `temperature`, a number.
+# Return the probabilities, (pool,).
 
 # %%
 def p_theta(h_query, h_pool, temperature):
@@ -308,7 +315,7 @@ q.q3.check(p_theta)
 # %% [markdown]
 # **Predict.** How does the distribution change when the temperature falls to 0.2, and when it rises to 5?
 #
-# To put a number on it we use $e^{H}$, with $H$ the entropy of $p_\theta$: the number of items over which the choice is spread. It runs from 1 (always the same) to 60 (anything).
+# To measure it we use $e^{H}$, with $H = -\sum_x p_\theta \log p_\theta$ the entropy: the number of items over which the choice is spread. It runs from 1 (always the same item) to 60 (an even choice).
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.2))
@@ -330,16 +337,16 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Low: the nearest items take nearly all. High: all items become alike. An untrained generator looks like the high one at any temperature, since its distances are all small.
+# Low: the nearest item takes nearly all of the probability. High: the probabilities become nearly equal.
 #
 # </details>
 #
 # ## Sampling
 #
 # A generated item is a draw from $p_\theta$. We draw **with replacement**: an item may come twice, and every draw has the same distribution.
-# We take the first query at temperature 5, so that there is something to draw from.
+# We take the first query at temperature 5, where many items can come.
 #
-# **Predict.** A frequency over $N$ draws strays from its probability by about $\sqrt{p (1 - p) / N}$. Does four times the draws halve the gap?
+# **Predict.** The share of draws in which an item comes is near its probability, with a gap. How much smaller is the gap with 100 times as many draws?
 
 # %%
 chances = losses.generator_log_probability(h_query, h_pool, 5.0)[0].exp()
@@ -348,14 +355,14 @@ for count in (100, 10_000, 1_000_000):
     frequency = torch.bincount(drawn, minlength=len(pool)) / count
     strays = (chances * (1 - chances) / count).sqrt()
     gap = (frequency - chances).abs()
-    print(f"{count:9,d} draws: mean gap {gap.mean():.5f}, expected size {0.8 * strays.mean():.5f}")
+    print(f"{count:9,d} draws: mean gap {gap.mean():.5f}, expected {0.8 * strays.mean():.5f}")
 assert (gap < 6 * strays).all()
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Yes, on average: the gap falls with $\sqrt N$. Each row above has 100 times the draws of the row before it, and about a tenth of its gap.
-# (The mean size of a normal deviation is 0.8 times its standard deviation; hence the factor.)
+# About ten times: the standard deviation of a frequency over $N$ draws is $\sqrt{p (1 - p) / N}$. The expected gap in the table is 0.8 times that, since the mean size of a normal
+# deviation is 0.8 times its standard deviation.
 #
 # </details>
 
@@ -372,8 +379,7 @@ nb.show(
     figure,
     alt="Bars of frequencies around a falling line of "
     "probabilities; the bars jump above and below the line.",
-    caption="300 draws follow the distribution, with noise. The generator learns "
-    "from draws like these, so its gradient is noisy too.",
+    caption="300 draws follow the distribution, with noise. The generator learns from draws, so its gradient is noisy too.",
 )
 
 # %% [markdown]
@@ -383,8 +389,8 @@ nb.show(
 #
 # $$f_\phi(x^G, q) = \max\big(0,\; m + \lVert h(q) - h(x^M) \rVert^2 - \lVert h(q) - h(x^G) \rVert^2\big), \qquad D(x^G \mid q) = \operatorname{sigmoid}(f_\phi(x^G, q)).$$
 #
-# These $h$ are the discriminator's own. Read $f$ as "how little the generated item can be told from the true one": it is 0 when $x^G$ is farther from the query than $x^M$ by $m$ or more.
-# Below, $x^M$ is each text's own picture.
+# These $h$ are the discriminator's own. The nearer the generated item is to the query, the larger is $f$. It is 0 when $x^G$ is farther from the query than $x^M$ by $m$ or more.
+# Below, $x^M$ is each text's own picture, and every item of the pool takes the place of $x^G$ in turn.
 
 # %%
 margin = 1.0
@@ -392,20 +398,22 @@ g_query = relaxed(phi_model, texts=train.text_vectors[queries])
 g_pool = relaxed(phi_model, images=train.images[pool])
 
 to_items = losses.squared_distance(g_query, g_pool)
-to_true = to_items[queries, queries][:, None]
+to_true = to_items[queries, queries][:, None]  # query i's own picture is item i of the pool
 f = torch.clamp(margin + to_true - to_items, min=0)
 D = 1 / (1 + torch.exp(-f))
 
 assert torch.equal(f, losses.relevance_score(to_true, to_items, margin))
 d_gap = (D - losses.discriminator_probability(f)).abs().max().item()
 assert d_gap < 1e-6
-print("f of the true item:", *(f"{f[i, i]:.2f}" for i in queries))
+print(f"f over the pool: from {f.min():.2f} to {f.max():.2f}, and 0 for {(f == 0).float().mean():.0%} of the items")
 print(f"D over the pool: from {D.min():.2f} to {D.max():.2f}")
 
 # %% [markdown]
-# Look at the first line: for all three queries $f$ of the true item is the margin. And $D$ does not go below one half. Both follow from the formula, and both matter below.
+# $D$ does not go below one half, since $f$ does not go below 0.
 #
 # ## Exercise 4: the score
+#
+# `d_true` and `d_generated` are tensors of the same shape: the squared distances from the query to $x^M$ and to $x^G$. `margin` is a number. Return $f$, of the same shape.
 
 # %%
 def score(d_true, d_generated, margin):
@@ -415,6 +423,9 @@ def score(d_true, d_generated, margin):
 q.q4.check(score)
 # q.q4.hint()
 # q.q4.solution()
+
+# %% [markdown]
+# $f$ and $D$ for two margins, as the generated item moves away from the query:
 
 # %%
 apart = torch.linspace(-2, 4, 121)
@@ -437,8 +448,11 @@ nb.show(
 # ## The true term is a constant
 #
 # The value of the game, which the discriminator is to maximise, has two terms: $\log D(x^M \mid q)$ for true items and $\log(1 - D(x^G \mid q))$ for generated ones.
+# The first has $f_\phi(x^M, q)$ inside.
 #
 # **Predict.** Put $x^M$ in the place of $x^G$ in $f$. What is left, and what is its gradient?
+#
+# We compute both terms for a small network; the "generated" item of each text is the next text's picture.
 
 # %%
 toy = model.CrossModalNetwork(images.shape[1], texts.shape[1], 32, bits, 0.5, random)
@@ -463,7 +477,7 @@ for name, term in terms.items():
 #
 # </details>
 #
-# So half of the value function is a number that nobody can change. Everything the discriminator learns about true pairs comes through the *other* term, where $x^M$ stands inside $f_\phi(x^G, q)$.
+# So the true term is a number that no weight can change. What the discriminator learns about true pairs comes through the *other* term, where $x^M$ stands inside $f_\phi(x^G, q)$.
 #
 # ## What is left is a triplet loss
 #
@@ -480,8 +494,8 @@ assert triplet_gap < 1e-5
 print(f"discriminator_loss {hinge.item():.4f}   torch's triplet loss {by_torch.item():.4f}")
 
 # %% [markdown]
-# The two are not the same objective to the last factor. The slope of $-\log(1 - \operatorname{sigmoid}(f))$ with respect to $f$ is $\operatorname{sigmoid}(f) = D$; the slope of the hinge is 1.
-# Per triplet the direction is the same; the step differs by a factor between one half and one. Checked on a few values:
+# The hinge leaves a factor out. The slope of $-\log(1 - \operatorname{sigmoid}(f))$ with respect to $f$ is $\operatorname{sigmoid}(f) = D$; the slope of the hinge is 1.
+# So for each triplet the direction is the same, and the step differs by a factor between one half and one. Checked on a few values:
 
 # %%
 values = torch.tensor([0.1, 0.5, 1.0, 2.0, 4.0], requires_grad=True)
@@ -494,10 +508,10 @@ for name, row in (("f", values), ("slope", slope), ("D", losses.discriminator_pr
 # %% [markdown]
 # ## The two models, side by side
 #
-# The viewer puts all of this together for real scenes. The generator gives the probabilities (the bars), seeded draws are made, and the discriminator pays a reward for each draw, which grows with $f$.
-# Change the query, the temperature, the size of the pool. Look for pictures that are likely *and* well paid: those are what the generator is to find.
+# The viewer joins both models. The generator gives the probabilities (the bars) and draws items; the discriminator pays a reward for each draw, which grows with $f$.
+# Change the query, the temperature, the size of the pool. Look for pictures that are likely *and* well paid: the generator is to find those.
 #
-# The ✓ and ✗ come from labels. They are for your eyes: neither model has seen a label.
+# The ✓ and ✗ come from labels, for the reader only: neither model has seen a label.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit import widgets
@@ -515,7 +529,7 @@ viewer = widgets.SamplingViewer(
 viewer
 
 # %% [markdown]
-# The same, still, at a low and a high temperature, with the four likeliest pictures each. At the low one few pictures take nearly all draws.
+# The same without moving parts, at a low and a high temperature, with the four likeliest pictures each. At the low one few pictures take nearly all draws.
 
 # %% tags=["nbval-ignore-output"]
 still = widgets.SamplingViewer(
@@ -526,7 +540,7 @@ still.small_multiples({"temperature": 0.2}, {"temperature": 5.0})
 # %% [markdown]
 # ## Where the sources differ
 #
-# Each of these choices has a name in the library. The presets hold three sets of them:
+# The note leaves some choices open, and the official code makes some differently. Each choice is an option in the library, and a preset is a set of them:
 
 # %%
 names = ["hidden", "init_std", "input_scaling", "margin", "temperature", "pool"]
@@ -539,12 +553,12 @@ for name in names:
 # %% [markdown]
 # > **The note, the paper, the official code.**
 # >
-# > - *Pool.* The note's sum runs over all items $x^U$. The official code draws a random fiftieth of the training items of the other modality as the pool: 300 of 15,000.
+# > - *Pool.* The note's sum runs over all items $x^U$. The official code draws a random fiftieth of the other modality's training items: 300 of 15,000.
 # > - *Draws.* The note says nothing of their number. The official code draws two items a query, with replacement.
 # > - *Margin.* The note has $m = 1$. The official code has $K/8$, so it grows with the code.
-# > - *Reward.* From the note's value function follows $\log(1 + e^f)$; the official code pays $\operatorname{sigmoid}(f)$, which is $D$, between one half and one. Notebook 12 derives the first.
-# > - *Inputs.* The note does not speak of scaling, and the official code takes them raw. The start with deviation 0.1 then saturates, as you saw. The table shows which presets scale.
-# > - *True term.* The note writes it. It has no gradient, and the official code leaves it out: its discriminator minimises the triplet hinge.
+# > - *Reward.* From the note's value function follows $\log(1 + e^f)$, as lesson 12 derives. The official code pays $\operatorname{sigmoid}(f)$, which is $D$.
+# > - *Inputs.* The official code takes them raw.
+# > - *True term.* The note writes it. The official code leaves it out: its discriminator minimises the triplet hinge.
 #
 # ## Quiz
 
@@ -554,13 +568,13 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You wrote the two layers, $\tanh$ then sigmoid, and cut $h$ at one half. Between codes of 0 and 1 the squared distance *is* the Hamming distance. Long inputs saturate the layers, scaled ones do not.
-# 2. You computed $p_\theta(x \mid q)$, a softmax of negative squared distances over a pool, saw what temperature does, and found your draws' frequencies at its probabilities.
-# 3. You computed $f_\phi$ and $D$, saw with autograd that the true term is a constant, and found that what is left is the triplet loss.
+# 1. You wrote the two layers, tanh then sigmoid, and cut $h$ at one half. Between codes of 0 and 1 the squared distance *is* the Hamming distance. Long inputs saturate the layers; inputs of length 1 do not.
+# 2. You computed $p_\theta(x \mid q)$, a softmax of negative squared distances over a pool. You saw what temperature does, and that frequencies of draws come near the probabilities.
+# 3. You computed $f_\phi$ and $D$. The true term is a constant, and the other is in effect the triplet loss.
 #
-# Notebook 12 lets the two models play against each other.
+# Lesson 12 lets the two models play against each other.
 #
-# **On a GPU.** `ck.UGACH(bits=32, preset="paper")` makes the networks of the paper, with thousands of hidden units. Everything above stays as it is; a CPU only takes longer.
+# **On a GPU.** `ck.UGACH(bits=32, preset="paper")` makes the networks of the paper, with 8192 hidden units. The code above stays as it is; a CPU only takes longer.
 
 # %%
 nb.results(
