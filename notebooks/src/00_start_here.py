@@ -24,6 +24,7 @@
 # 3. use the three things that every lesson has: widgets, exercises and quizzes.
 #
 # Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order, from the top.
+# The first one holds settings that you may change: the size of the data, the seed of what is drawn at random, the bits of a code.
 #
 # | symbol | meaning | in cmhkit | shape, for n items |
 # | --- | --- | --- | --- |

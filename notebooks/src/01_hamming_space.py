@@ -285,7 +285,8 @@ for name, job in jobs.items():
 #
 # ### Exercise 4: the smallest largest tie
 #
-# One query is compared with `items` items, by codes of `bits` bits. However good the codes are, some tie has at least so many items: return that whole number.
+# One query is compared with `items` items, by codes of `bits` bits. How many items does the largest tie have at the least, however good the codes are? Return a whole
+# number.
 
 # %%
 def largest_tie_at_least(items, bits):
@@ -563,7 +564,7 @@ for name, order in orders.items():
 #
 # - `hits`: by the number of hits among the first $R$;
 # - `relevant`: by the smaller of $R$ and the number of relevant items in the database;
-# - `hits_capped`: the mean over the first $\min(R, \text{relevant})$ *hits*, wherever they stand. That is no MAP@R, since it looks behind place $R$.
+# - `hits_capped`: the mean of the precisions at the first $\min(R, \text{relevant})$ *hits*, wherever they stand. That is no MAP@R, since it looks behind place $R$.
 #
 # **Predict.** The ranking is 1 0 1 0 0 1 1 1, and $R = 4$: two of five relevant items are within it. Which divisor gives the largest number, which the smallest?
 
@@ -588,7 +589,7 @@ for divisor, score in by_hand_at_r.items():
 #
 # </details>
 #
-# The same on real codes of 16 bits, with $R = 50$. Again one ranking has three scores:
+# The same on real codes of 16 bits, with $R = 50$. Again the same codes get three scores:
 
 # %%
 for divisor in ck.metrics.DIVISORS:

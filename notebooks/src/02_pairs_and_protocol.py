@@ -29,7 +29,7 @@
 # | --- | --- | --- | --- |
 # | $v_i$ | a picture | `data.images[i]` | (64, 64, 3) uint8 |
 # | $t_i$ | a text as a vector | `data.text_vectors[i]` | (words,) float32, 0 or 1 |
-# | $l_i$ | the labels of a pair | `data.labels[i]` | (c,) uint8, 0 or 1 |
+# | $l_i$ | the labels of a pair, of c in all | `data.labels[i]` | (c,) uint8, 0 or 1 |
 # | $S$ | who shares a label | `ck.graphs.label_similarity` | (n, m) bool |
 # | $B^v, B^t$ | the codes of pictures and texts | `hasher.encode(images=…)`, `hasher.encode(texts=…)` | (n, K / 8) uint8, packed |
 # | $K$ | bits of a code | `bits` | a number |
@@ -214,6 +214,23 @@ assert (data.vocabulary.bag_of_words(query_set.texts) == query_set.text_vectors)
 # $$ S_{ij} = 1 \text{ if } l_i^\top l_j > 0, \text{ else } 0 . $$
 #
 # The inner product $l_i^\top l_j$ counts the labels in common.
+#
+# ### Exercise 2: S
+#
+# `labels_a` is a label matrix of shape (n, c), `labels_b` one of shape (m, c), both of 0 and 1. Return $S$, an array of shape (n, m): True (or 1) where two rows share
+# a label.
+
+# %%
+def similar(labels_a, labels_b):
+    ...
+
+
+q.q2.check(similar)
+# q.q2.hint()
+# q.q2.solution()
+
+# %% [markdown]
+# Written out for queries and the searched pairs, and equal to the library's:
 
 # %%
 shared = query_set.labels.astype(int) @ data.retrieval.labels.astype(int).T
@@ -242,21 +259,6 @@ nb.show(figure, alt=alt, caption=f"S of {len(some)} scenes, bright where it is 1
 # %% [markdown]
 # The scenes of a block on the diagonal share the label by which we sorted; specks elsewhere share another one. Most of the square is dark: $S$ is sparse.
 #
-# ### Exercise 2: S
-#
-# `labels_a` is a label matrix of shape (n, c), `labels_b` one of shape (m, c), both of 0 and 1. Return $S$, an array of shape (n, m): True (or 1) where two rows share
-# a label.
-
-# %%
-def similar(labels_a, labels_b):
-    ...
-
-
-q.q2.check(similar)
-# q.q2.hint()
-# q.q2.solution()
-
-# %% [markdown]
 # > **The note, the paper, the official code.** SSAH's note defines $S$ as "at least one label in common"; ADAH's says only "similar". Both methods train on $S$.
 # > UGACH's training never sees a label, so there $S$ is for scoring only. When you compare their scores, keep in mind that two of them were taught the very thing that
 # > is asked.
@@ -338,14 +340,8 @@ for name, searched in (("without", retrieval), ("with", np.concatenate([retrieva
 #
 # ## The level of chance
 #
-# What does a ranking in random order score? Each place holds a relevant item with the same probability, the share of relevant items. It is not the same for every query:
-
-# %%
-share = S.mean(axis=1)
-print(f"share of relevant items: mean over queries {share.mean():.3f}")
-print(f"lowest {share.min():.3f}, highest {share.max():.3f}")
-
-# %% [markdown]
+# What does a ranking in random order score? Each place holds a relevant item with the same probability, the share of relevant items.
+#
 # ### Exercise 4: chance
 #
 # `query_labels` has shape (q, c), `database_labels` shape (m, c), both of 0 and 1. Return the share of relevant items, averaged over the queries: a number from 0 to 1.
@@ -358,6 +354,14 @@ def chance_level(query_labels, database_labels):
 q.q4.check(chance_level)
 # q.q4.hint()
 # q.q4.solution()
+
+# %% [markdown]
+# Written out from $S$. The share is not the same for every query:
+
+# %%
+share = S.mean(axis=1)
+print(f"share of relevant items: mean over queries {share.mean():.3f}")
+print(f"lowest {share.min():.3f}, highest {share.max():.3f}")
 
 # %% [markdown]
 # The expected precision of a random order is this share. Average precision is a little above it, since AP looks only at places *with a hit*. One code for every item gives
