@@ -23,7 +23,7 @@
 # 2. write the multi-scale fusion of texts out, and say which of its pools are dead before training starts;
 # 3. prove that the sign of the sum is the best shared code, and judge by short runs what each choice is worth.
 #
-# Reading takes 45 minutes, running takes about a minute. Notebook 30 trains LabNet; notebook 32 adds the discriminators.
+# Reading takes 45 minutes, running takes about half a minute. Notebook 30 trains LabNet; notebook 32 adds the discriminators.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -50,8 +50,8 @@ from cmhkit.lessons import notebook as nb
 from cmhkit.ssah import losses, model
 
 rng = nb.setup(seed, torch=True)
-# Options of the long runs below. The preset has more epochs; 400 pairs make few steps an epoch, so `tiny` has more too.
-game = {"epochs": 20 if size == "tiny" else 5, "adversarial": "none", "pools": ()}
+# Options of the long runs below. The preset has batches of 128 and more epochs; `tiny` has few pairs, so it gets more epochs too.
+common = {"epochs": 12 if size == "tiny" else 5, "batch": 64, "adversarial": "none", "pools": ()}
 
 # %% [markdown]
 # ## Three networks that never meet
@@ -59,14 +59,14 @@ game = {"epochs": 20 if size == "tiny" else 5, "adversarial": "none", "pools": (
 # LabNet reads an item's labels, ImgNet its picture, TxtNet its words. Each ends in the same three things: semantic features $F$, a relaxed code $H$, and a guess of the labels $\hat L$.
 # No network reads another's input. What they share is a *space*: features of one width, codes of one length.
 #
-# We build all three out of the library's modules, in the library's order, since every draw comes from one generator. One batch of 128 training pairs is enough to begin with.
+# We build all three from the library's modules, in the library's order, since every draw comes from one generator. We begin with 128 training pairs, one batch. The runs further down have 1,250 of the 2,500, to be quick.
 
 # %%
 from cmhkit.nn.features import image_features
 
 data = ck.data.load("scenes", size=size)
 image_features(data.images, "posterior", show_progress=False)  # SceneNet looks at every picture once, here
-train = data.train
+train = data.take(data.train.index[:1250])
 few = data.take(train.index[:128])
 inputs = {
     "label": torch.from_numpy(few.labels.astype(np.float32)),
@@ -110,6 +110,8 @@ for name, net in nets.items():
 # 4. resize back to the length of the text, by linear interpolation.
 #
 # ### Exercise 1: up to the resize
+#
+# `x` is a bag of words, a float array of shape (T,); `p` is a window's length, `w` its scalar. Return the result of steps 1 to 3, an array with one entry for each window.
 
 
 # %%
@@ -121,7 +123,7 @@ q.q1.check(pooled)
 # q.q1.solution()
 
 # %% [markdown]
-# Here is all of it, for one text. The resize puts the centre of each window where it belongs and draws straight lines between the centres; beyond the first and the last centre it stays level.
+# Here are all four steps for one text. The resize puts each average at the centre of its window and draws straight lines between the centres; beyond the first and the last centre it stays level.
 
 # %%
 x = inputs["text"][0].numpy().astype(float)
@@ -149,11 +151,11 @@ ax.set_xlabel("place in the vocabulary")
 nb.show(
     figure,
     alt="Six rows over the first 200 places of the vocabulary. The top row has thin bright stripes, one for each word; each row below is smoother.",
-    caption="One text at six scales, each row by its largest value. Bright: high.",
+    caption="One text at six scales, each row divided by its largest value; bright is high. The longer the window, the less is left of single words.",
 )
 
 # %% [markdown]
-# **Predict.** The places of our vocabulary are sorted by how many texts hold the word. What do two neighbouring places have in common? What should an average over them tell?
+# **Predict.** The places of our vocabulary are sorted by how many texts hold the word. What can an average over neighbouring places tell?
 
 # %%
 words = data.vocabulary.words
@@ -163,24 +165,26 @@ for start in (0, 5, 100):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# That they are about equally common, and nothing else. So on a bag of words in this order the averages tell how many common and how many rare words a text has. The idea comes from pictures, where neighbours
-# belong together. We do as the paper does, and ask below, by a run without it, what it is worth here.
+# Neighbours are about equally common, and have nothing else in common. So in this order the averages tell how many common and how many rare words a text has. The fusion suits pictures, where neighbours
+# belong together. Below, a run with it and one without show what it is worth here.
 #
 # </details>
 #
 # ## The dead scalar
 #
-# The official code draws each $w_p$ from a normal distribution around 0. A bag of words is at least 0, so are its averages, and then comes a ReLU. Let us look at three scalars: their outputs and their gradients.
+# The official code draws each $w_p$ from a normal distribution around 0. A bag of words is at least 0, so are its averages, and then comes a ReLU. Here are the outputs and gradients of three scalars.
 
 # %%
 for w in (0.5, 0.0, -0.5):
     scalar = torch.tensor(w, requires_grad=True)
     channel = torch.relu(scalar * torch.tensor([0.2, 0.0, 0.6]))
     (slope,) = torch.autograd.grad(channel.sum(), scalar)
-    print(f"w = {w:+.1f}: output {[round(v, 2) for v in channel.tolist()]}, gradient {slope:.2f}")
+    print(f"w = {w:+.1f}: output {[round(abs(v), 2) for v in channel.tolist()]}, gradient {slope:.2f}")
 
 # %% [markdown]
 # ### Exercise 2: who is dead?
+#
+# `scalars` is a float array of shape (pools,). Return booleans of the same shape: True where the pool gives only zeros and gets no gradient.
 
 
 # %%
@@ -214,13 +218,15 @@ print("drawn:", [round(v, 2) for v in as_published.raw.tolist()], " no gradient:
 #
 # ## Cross terms: a batch against the bank
 #
-# LabNet's $\mathcal{J}_1$ and $\mathcal{J}_2$ compare its own features and codes with each other. In ImgNet's and TxtNet's loss **one side is LabNet's**:
+# In LabNet's $\mathcal{J}_1$ and $\mathcal{J}_2$ both sides are its own. In ImgNet's and TxtNet's loss **one side is LabNet's**:
 #
 # $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\,\Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big), \qquad \Gamma_{ij} = \tfrac12\, (H^*_i)^\top H^l_j, \qquad * = v, t.$$
 #
-# The sum goes over all pairs of training items. LabNet's rows are kept in a **bank**, and while ImgNet or TxtNet learns, the bank stands still. So a batch against the bank is exactly the batch's share of the whole sum.
+# The sum goes over all pairs of training items. LabNet's rows lie in the bank of notebook 30, and while ImgNet or TxtNet learns, the bank stands still. So a batch against the bank is exactly the batch's share of the whole sum.
 #
 # ### Exercise 3: the gradient of one side
+#
+# `h` holds a batch's codes, shape (n, bits); `bank` LabNet's, (m, bits); `similar` is S, (n, m). Return the gradient of $\mathcal{J}_2$ with respect to `h`, shape (n, bits).
 
 
 # %%
@@ -232,7 +238,7 @@ q.q3.check(batch_gradient)
 # q.q3.solution()
 
 # %% [markdown]
-# The same for the labels of a thousand training items, with codes drawn at random: once as one matrix of pairs, written out; then batch after batch against the bank by the library, which makes $S$ from the labels, some rows at a time.
+# We check the share of the sum on the labels of a thousand training items, with codes drawn at random: first as one matrix of pairs, written out; then the library, batch after batch against the bank.
 
 # %%
 from cmhkit.nn.pairwise import LabelSimilarity
@@ -268,15 +274,15 @@ for many in (2_500, 10_000, 100_000):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# 400 MB. Against the bank a batch needs a few rows of it. The library adds up value and gradient in one pass, in blocks of about a million pairs, and keeps no matrix for the way back.
+# 400 MB. A batch against the bank needs 128 of its rows.
 #
 # </details>
 #
 # ### When both sides move
 #
-# In LabNet's own loss both sides are LabNet's. If a batch meets a bank of its own codes that stands still, only one side of each pair is pulled.
+# When LabNet's batch meets a bank of its own codes that stands still, only one side of each pair is pulled.
 #
-# **Predict.** What is the gradient of the whole sum, with both sides moving, compared with that of one side against its own bank?
+# **Predict.** With both sides moving, how does the gradient of the whole sum compare with that?
 
 # %%
 both = h.clone().requires_grad_()
@@ -289,7 +295,7 @@ print(f"both sides / one side: {two:.3f}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Twice, everywhere: $S$ and $\Gamma$ are symmetric, so each pair is met from either end. The direction is the same, hence a bank serves LabNet too, and its rows are renewed whenever a batch has been seen.
+# It is twice as long, everywhere: $S$ and $\Gamma$ are symmetric, so each pair is met from either end. The direction is the same, hence a bank serves LabNet too; its rows are renewed whenever a batch has been seen.
 #
 # </details>
 #
@@ -300,6 +306,8 @@ print(f"both sides / one side: {two:.3f}")
 # $$B = \operatorname{sign}(H^v + H^t + H^l).$$
 #
 # ### Exercise 4: the vote
+#
+# `label`, `image` and `text` are the three relaxed codes, each of shape (n, bits). Return this B, of the same shape, with +1 where the sum is 0.
 
 
 # %%
@@ -329,7 +337,7 @@ print(f"best of 64 codes = sign of the sum, for all {len(best)} items")
 print(f"bits in which the majority of signs says otherwise: {differs:.2f}")
 
 # %% [markdown]
-# It is a vote with weights: one network that is sure beats two that are not. How often does a network agree with the outcome if all three toss coins?
+# It is a vote with weights: one network that is sure beats two that are not. For the widget below we need what chance gives: how often does a network agree with the outcome if all three toss coins?
 
 # %%
 coins = torch.from_numpy(rng.choice([-1.0, 1.0], (3, 20_000, 1)))
@@ -337,12 +345,9 @@ outcome = losses.shared_code(*coins)
 print(f"one network with B: {(coins[0] == outcome).double().mean():.2f}; all three with B: {(coins == outcome).all(0).double().mean():.2f}")
 
 # %% [markdown]
-# Keep these two numbers in mind: three quarters and one quarter is what chance gives. The widget below starts from there.
-#
 # ## One step of each network
 #
-# Now the four terms together, as the library weighs them: `reduction="mean"`, and in $\mathcal{J}_1$ and $\mathcal{J}_2$ similar and dissimilar pairs with half of the weight each, since similar pairs are few.
-# First the banks: LabNet's features and codes, and everybody's codes for the vote.
+# Now the four terms together, with means and weights of pairs as in notebook 30. First the banks: LabNet's features and codes, and everybody's codes for the vote.
 
 # %%
 label = inputs["label"]
@@ -441,7 +446,7 @@ print(f"{len(theirs)} parameters after one epoch: the library's")
 #
 # ## Training
 #
-# Now all training pairs. `fit` calls us back after each epoch, and we keep three networks' codes of the same 40 pairs. These runs leave two things out, both by an option: the discriminators, which are notebook 32's, and the
+# Now the 1,250 training pairs. `fit` calls us back after each epoch, and we keep three networks' codes of the same 40 pairs. Options leave out the discriminators, which are notebook 32's, and the
 # fusion, which takes time (one run below has it).
 
 # %%
@@ -461,7 +466,7 @@ import warnings
 
 def run(name, callback=None, **options):
     """Fit on the training pairs and evaluate the last epoch. Keeps MAP, different codes found, and the history."""
-    hasher = ck.SSAH(bits=bits, seed=seed, **{**game, **options})
+    hasher = ck.SSAH(bits=bits, seed=seed, **{**common, **options})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ck.codes.CollapseWarning)  # the table below has the number of different codes
         hasher.fit(train, callback=callback, show_progress=False)
@@ -487,8 +492,7 @@ for row in rows:
     print(f"{row['epoch']:5d}" + "".join("   " + " ".join(f"{row[f'{part}_j{k}']:5.2f}" for k in (1, 2, 3, 4)) for part in nets))
 
 # %% [markdown]
-# LabNet's $\mathcal{J}_2$ falls first: labels are easy to read. The other two follow its codes.
-# $\mathcal{J}_3$ is the distance to the vote. In the end it is lower for each than at first.
+# LabNet's $\mathcal{J}_2$ falls first: labels are easy to read. The other two follow its codes. $\mathcal{J}_3$, the distance to the vote, is lower in the end than at first for each.
 #
 # ### Watch them come to one code
 #
@@ -518,10 +522,11 @@ print(f"bits in which the two votes agree: {(mine == kept).mean():.3f}")
 # %% [markdown]
 # ## The sign of η
 #
-# In ImgNet's and TxtNet's objective the note prints $-\,\eta\,\mathcal{J}_3$; in LabNet's, $+$. Notebook 30 tried both on LabNet, whose $B$ was its own sign.
-# Here $B$ stands still. **Predict.** Which codes does a minus ask ImgNet for, and what will it get?
+# In ImgNet's and TxtNet's objective the note prints $-\,\eta\,\mathcal{J}_3$. Notebook 30 tried both signs on LabNet, whose $B$ was its own sign. Here $B$ stands still.
 #
-# We teach a fresh ImgNet by hand under the trained LabNet, twice with each size of $\eta$: once with plus, once with minus.
+# **Predict.** Which codes does a minus ask ImgNet for, and what will it get?
+#
+# We teach a fresh ImgNet by hand under the trained LabNet, with two sizes of $\eta$ and both signs.
 
 # %%
 labels = torch.from_numpy(train.labels.astype(np.float32))
@@ -539,7 +544,7 @@ def taught_with(eta, epochs=2):
     sizes = (pictures.shape[1], config.image_hidden, config.width, bits, labels.shape[1])
     net = model.SemanticNetwork(*sizes, normalise=False, dropout=0.0, generator=draws)
     optimiser = torch.optim.Adam(net.parameters(), lr=config.lr_image)
-    for items in (part for _ in range(epochs) for part in torch.randperm(len(pictures), generator=draws).split(128)):
+    for items in (part for _ in range(epochs) for part in torch.randperm(len(pictures), generator=draws).split(64)):
         found, S = net(pictures[items]), LabelSimilarity(labels[items], labels)
         likelihood = losses.feature_likelihood(found.features, F_label, S, **pairs) + losses.code_likelihood(found.codes, H_label, S, **pairs)
         optimiser.zero_grad()
@@ -566,20 +571,19 @@ print(f"{len(H)} pictures; share of similar pairs, which is MAP by chance: {shar
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It asks for $-B$, the farthest of all codes. At 0.1 the likelihoods outweigh $\mathcal{J}_3$, and the minus merely leaves the codes farther from $B$. At 1 it wins, and ImgNet gets something worse than $-B$: one
-# code for all pictures. Before the network can tell pictures apart, each bit is pushed away from what $B$ has more often, into a corner; there tanh has no slope, and it stays.
+# It asks for $-B$, the farthest of all codes. At 0.1 the likelihoods outweigh $\mathcal{J}_3$, and the minus merely leaves the codes farther from $B$. At 1 it wins, and ImgNet gives one
+# code for all pictures: before it can tell pictures apart, each bit is pushed away from what $B$ has more often, to where tanh has no slope, and it stays there.
 #
-# Note $|H|$: it is near 1, as sharp as one could wish. A binary look is no proof of a good code. The sign is a plus, and the library has it so.
+# Note that $|H|$ is near 1: a binary look is no proof of a good code. The sign is a plus, and the library has it so.
 #
 # </details>
 #
 # ## What is each choice worth?
 #
-# Five runs with the same seed and the same number of epochs. Each differs from the first in one option:
+# Four runs with the same seed and the same number of epochs. Each differs from the first, `shared B`, in one option:
 #
 # - `binary="own"`: each network is pulled to its own sign. That is the official code, where the shared $B$ is computed and never used.
 # - `supervision="each-other"`: no LabNet; ImgNet meets TxtNet's features and codes, and TxtNet ImgNet's.
-# - `pair_loss="squared"`: the official code's $\tfrac12 (S\theta - \log(1 + e^\theta))^2$ in place of the likelihood.
 # - `pools=(5, 10, 15, 30, 50)`: with the fusion.
 #
 # **Predict.** Put them in order before you look.
@@ -587,16 +591,15 @@ print(f"{len(H)} pictures; share of similar pairs, which is MAP by chance: {shar
 # %%
 run("own signs", binary="own")
 run("each other, no LabNet", supervision="each-other")
-run("squared pair loss", pair_loss="squared")
 run("with the fusion", pools=config.pools)
 for kind in (ck.RandomHash, ck.CCA, ck.ITQ):
-    report = kind(bits=bits, seed=seed).fit(data, show_progress=False).evaluate(data)
+    report = kind(bits=bits, seed=seed).fit(train, show_progress=False).evaluate(data)
     score[kind.__name__] = (report.map_i2t, report.map_t2i, report.image_codes.distinct, report.text_codes.distinct)
 assert len({len(rows) for rows in history.values()}) == 1  # equally long
-print(f"{len(history)} runs of {game['epochs']} epochs, {len(score) - len(history)} baselines, {bits} bits, {len(data.query)} queries")
+print(f"{len(history)} runs of {common['epochs']} epochs, {len(score) - len(history)} baselines, {bits} bits, {len(data.query)} queries")
 
 # %% [markdown]
-# As a ceiling we let LabNet read the labels of queries and of the retrieval set. No query has labels in earnest.
+# As a ceiling we let LabNet read the labels of queries and of the retrieval set, as in notebook 30.
 
 # %% tags=["nbval-ignore-output"]
 asked, found = ssah.encode(labels=data.query), ssah.encode(labels=data.retrieval)
@@ -608,22 +611,11 @@ for name, (i2t, t2i, pictures_, texts_) in sorted(score.items(), key=lambda pair
 print(f"{'LabNet reads the labels':24s} {ceiling:12.3f} {ceiling:13.3f}   the ceiling")
 
 # %% [markdown]
-# The next cell puts it in words, from the numbers.
-
-
-# %% tags=["nbval-ignore-output"]
-def word(a, b, close=0.02):
-    return "about the same as" if abs(a - b) < close else "higher than" if a > b else "lower than"
-
-
-for other in ("own signs", "each other, no LabNet", "squared pair loss", "with the fusion", "ITQ"):
-    (a, b), (c, d) = score["shared B"][:2], score[other][:2]
-    print(f"MAP of shared B is {word(a, c)} that of {other} for image → text ({a - c:+.3f}), {word(b, d)} it for text → image ({b - d:+.3f}).")
-
-# %% [markdown]
+# One seed, one short length: a difference of a few hundredths says nothing here.
+#
 # ### Are these runs long enough to judge?
 #
-# Look at $\mathcal{J}_2$ of ImgNet by epoch. **Predict.** Which runs were stopped on their way? And what does a flat end prove, if the rate falls in a line over the epochs, however many there are?
+# **Predict.** From $\mathcal{J}_2$ of ImgNet by epoch: which runs were stopped on their way? And what does a flat end prove, if the rate always falls to 0 over the epochs?
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -633,8 +625,8 @@ ax.set(xlabel="epoch", ylabel="$J_2$ of ImgNet", ylim=(0, None), xticks=[row["ep
 ax.legend(fontsize=9, ncols=2)
 nb.show(
     figure,
-    alt="Five curves of ImgNet's pair loss by epoch, one for each run.",
-    caption="The squared loss has another scale: compare its slope, not its height.",
+    alt="Four curves of ImgNet's pair loss by epoch, one for each run. That of each other, no LabNet is nearly flat, the other three fall.",
+    caption="ImgNet's pair loss by epoch: three runs still fall at their end, the one without LabNet hardly moves.",
 )
 
 
@@ -648,24 +640,21 @@ for name, rows in history.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Three curves still fall at the end. A flat one proves little: the rate was nearly used up. So the table ranks the variants by how *fast* they get somewhere, and a slow one may come to the same place later.
-# To see it, set `epochs` in `game` to 12 at the top; it takes two or three minutes. `bench/RESULTS.md` has runs of full length with five seeds.
+# Three curves still fall at the end. A flat end proves little: the rate was nearly used up. So the table ranks the variants by how *fast* they get somewhere; a slow one may come to the same place later.
+# To see it, set `epochs` in `common` to 12 at the top; it takes a minute or two. `bench/RESULTS.md` has runs of full length with five seeds.
 #
 # What the short runs do show: a teacher that reads labels gives both networks somewhere to go from the first epoch. Two networks that only have each other must find codes first, and here one of them had almost one code
-# for all. The squared loss punishes most what is most wrong. Features are at least 0, so at the start these are the dissimilar pairs, and it switches more units of LabNet off than the likelihood does.
+# for all.
 #
 # </details>
-#
-# One seed, one short length: a difference of .02 says nothing here.
 #
 # > **The note, the paper, the official code.**
 # >
 # > - *B.* Note: shared, $\operatorname{sign}(H^v + H^t + H^l)$. Code: the shared one is computed and never used; each network is pulled to its own sign. `binary`.
 # > - *η.* The note prints a minus for ImgNet and TxtNet. It is a typo; the code has a plus.
-# > - *Pair loss.* Note: the negative log likelihood. Code: half of its square, and 0.999 for 1 in $S$. `pair_loss`, `similarity`.
 # > - *Scalars of the fusion.* Code: drawn around 0, so about half are dead. Ours: softplus. `pool_scale`.
 # > - *The bank.* The note sums over all pairs; the code uses a batch against buffers of the whole training set, renewed as batches are seen. So do we.
-# > - *Weights.* The note sums; $\mathcal{J}_1$ and $\mathcal{J}_2$ then outweigh the rest, since pairs are many. `lab` takes means, and balances similar and dissimilar pairs. `reduction`, `pair_weights`.
+# > - *Pair loss and weights:* see notebook 30.
 #
 # ## Quiz
 
@@ -677,11 +666,11 @@ q.quiz1
 #
 # 1. LabNet supervises through a bank of numbers: you wrote the four terms and one epoch out, saw each stage move its own network only, and reached the library's weights.
 # 2. You wrote the fusion out, and saw that a scalar at or below 0 is dead from the start.
-# 3. You proved by trying all codes that the sign of the sum is the best shared code, saw what a minus before η does, and compared five variants at equal length, with their limits.
+# 3. You proved by trying all codes that the sign of the sum is the best shared code, saw what a minus before η does, and compared four variants at equal length.
 #
 # Notebook 32 adds the adversaries: do the three networks' features become alike?
 #
-# **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains CNN-F together with ImgNet. The code of this notebook stays as it is.
+# **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains CNN-F together with ImgNet.
 
 # %%
 nb.results(
