@@ -21,9 +21,9 @@
 #
 # 1. make an attention mask of a feature map, cut the map into an attended and an unattended part, and say when the threshold is a trap;
 # 2. compute the straight-through gradient of the threshold, and check it by finite differences of the function whose gradient it is;
-# 3. say how well a mask meets what is drawn, beside what chance does.
+# 3. measure how well a mask fits what is drawn, and compare that with chance.
 #
-# Reading takes 40 minutes, running takes about half a minute. The losses come in notebook 21.
+# Reading takes 40 minutes, running takes about half a minute. Notebook 21 has the losses.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -58,7 +58,7 @@ random = torch.Generator().manual_seed(seed)
 # ## A picture as a map
 #
 # A hashing method may read a picture as one vector. ADAH keeps the **places**: the last convolution layer gives a vector of $C$ numbers for each cell of a coarse grid.
-# Our frozen SceneNet has such a map, and it was computed once and kept. We take some training pictures.
+# Ours is the last layer of SceneNet, the small network that comes with the kit and is never trained here. We take its maps of some training pictures.
 
 # %%
 from cmhkit.nn.features import image_features
@@ -66,7 +66,8 @@ from cmhkit.nn.features import image_features
 data = ck.data.load("scenes", size=size)
 train = data.train
 some = min(256, len(train))
-f = torch.from_numpy(image_features(data.images, "map", show_progress=False)[train.index[:some]]).float()
+maps = image_features(data.images, "map", show_progress=False)
+f = torch.from_numpy(maps[train.index[:some]]).float()
 n, C, H, W = f.shape
 places = H * W
 print(f"{n} maps of {C} channels on a grid of {H} by {W}: {places} places")
@@ -113,9 +114,9 @@ print(f"the mean of P is {P.mean():.4f}, the threshold {1 / places:.4f}")
 print(f"places that are on: {Z.mean():.2f}")
 
 # %% [markdown]
-# Two ways to sum may differ in the last digit, so a place that sits right on the threshold may fall on either side; hence the 0.999. Remember that: it comes back below.
+# (Two ways to sum may differ in the last digit, so a place right on the threshold may fall on either side; hence the 0.999 in the code.)
 #
-# **Predict.** The threshold equals the mean of $P$. Can a mask be all on? All off?
+# **Predict.** The threshold is the mean of $P$. Can a mask be all on? All off?
 
 # %%
 for name, first in (("all equal", 0.0), ("one stands out", 3.0), ("one falls short", -3.0)):
@@ -126,12 +127,14 @@ for name, first in (("all equal", 0.0), ("one stands out", 3.0), ("one falls sho
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# All on: only if all places are alike, for if one is above the mean, another is below it. All off: never on paper, since the greatest is at least the mean.
-# In floating point the greatest may be a hair below $1/(H \cdot W)$.
+# All on: only if all places are alike, for if one is above the mean, another is below it. All off: never on paper, since the greatest $P$ is at least the mean.
+# In floating point it may be a hair below.
 #
 # </details>
 #
 # ## Exercise 1: the mask
+#
+# Write `mask(M)`. In: scores of some pictures, shape (n, places). Out: their masks, 0 or 1, of the same shape and type. A place on the threshold 1/places is on.
 
 
 # %%
@@ -159,7 +162,19 @@ assert ((attended * unattended) == 0).all()
 print("attended", tuple(attended.shape), " unattended", tuple(unattended.shape))
 
 # %% [markdown]
+# Here are the two parts of two pictures, shown on the pixels: a place covers a square of the picture. The numbers on the left are $P$ times $H \cdot W$, so the threshold is at 1.
+
+# %% tags=["nbval-ignore-output"]
+from cmhkit import widgets
+
+P_grid = P.reshape(n, H, W).numpy()
+first = widgets.MaskExplorer(P_grid[:6], pictures=train.images[:6], captions=train.texts[:6])
+first.small_multiples({"item": 0}, {"item": 5})
+
+# %% [markdown]
 # ## Exercise 2: the two parts
+#
+# Write `split(f, Z)`. In: a map of shape (n, C, H, W) and its masks of shape (n, H·W), places row by row. Out: a pair, the attended and the unattended map, each of the shape of `f`.
 
 
 # %%
@@ -172,21 +187,11 @@ q.q2.check(split)
 # q.q2.solution()
 
 # %% [markdown]
-# Here they are for two pictures, with the mask laid over the pixels: a place covers a square of the picture. The numbers in the heat map are $P$ times $H \cdot W$, so the threshold is at 1.
-
-# %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
-
-P_grid = P.reshape(n, H, W).numpy()
-first = widgets.MaskExplorer(P_grid[:6], pictures=train.images[:6], captions=train.texts[:6])
-first.small_multiples({"item": 0}, {"item": 5})
-
-# %% [markdown]
 # ## The trap: a softmax that is nearly uniform
 #
-# It is usual to start a layer with small weights. Here that is dangerous. With tiny scores all $P$ are nearly $1/(H \cdot W)$, which is where the threshold is.
+# It is usual to start a layer with small weights. With tiny scores all $P$ are nearly $1/(H \cdot W)$, which is where the threshold is.
 #
-# **Predict.** Shrink the weights by more and more. What happens to the mask's area? And does the mask stay the same if we compute in 64 bits instead of 32?
+# **Predict.** Shrink the weights more and more. What happens to the mask's **area**, its share of all places? And does the mask stay the same if we compute in 64 bits instead of 32?
 
 # %% tags=["nbval-ignore-output"]
 shrink = [1.0, 1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9]
@@ -210,18 +215,19 @@ nb.show(
     figure,
     alt="Two lines over the size of the weights. The area climbs to 1 for the tiniest weights. "
     "The share that changes with the precision is 0 for large weights and rises for tiny ones.",
-    caption="To the left rounding decides what is attended.",
+    caption="Towards the left the dashed line leaves 0: there rounding decides what is attended.",
 )
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# For a while nothing much: the mask depends on which $P$ are above the mean, and that hardly depends on their scale. Then the differences drown in rounding, the two precisions disagree, and
-# at last every place is on. Such a mask says nothing about the picture. It also jumps: a small step of training may turn half the places off.
+# The area first grows from about a third to about a half; the next cells say why. Then the mask stays the same for several powers of ten. At last the differences drown in rounding: the two
+# precisions disagree, and every place is on. Such a mask says nothing about the picture: in 64 bits half of its places are off.
 #
 # </details>
 #
-# So the start matters. `spread_masks` looks at some items and scales the weights until the scores of an item deviate by 1 over its places. By hand that is one division:
+# So the start matters. `spread_masks` looks at some items and scales the weights, so that the scores of an item have a standard deviation of 1 over its places, in the mean over the items.
+# By hand that is one division:
 
 # %%
 with torch.no_grad():
@@ -235,10 +241,12 @@ print(f"deviation of M over the places: {attention.scores(f).std(dim=1).mean():.
 print(f"area {start.mask.mean():.2f}   entropy of P {mask_entropy(start.probability).mean():.2f}")
 
 # %% [markdown]
-# The entropy runs from 0 (one place has it all) to 1 (all alike). **Why is less than half on?** $P$ is an exponential of the scores: few places get much, and they pull the mean, which
-# is the threshold, above the median. For normal scores of deviation 1 about a third is above it.
+# The **entropy** of $P$ runs from 0 (one place has it all) to 1 (all alike).
 #
-# **Predict.** What happens at a much larger deviation, 10?
+# **Why is less than half on?** $P$ is an exponential of the scores: few places get much, and they pull the mean, which is the threshold, above the median. For normal scores of deviation 1 the mean
+# of $e^M$ is $e^{1/2}$, so a score must be above ½, and three in ten are.
+#
+# **Predict.** What happens to area and entropy at a much larger deviation, 10?
 
 # %%
 for spread in (0.1, 1.0, 3.0, 10.0):
@@ -249,14 +257,14 @@ for spread in (0.1, 1.0, 3.0, 10.0):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# One or two places take nearly all the probability, the rest fall below the mean, and the mask nearly vanishes. So there is a trap on both sides.
+# Both nearly vanish: a few places take nearly all the probability, and the rest fall below the mean. So there is a trap on both sides.
 #
 # </details>
 #
 # ## A step has no slope
 #
-# To train the attention module we need the derivative of a loss with respect to $M$, and between them stands the threshold. Its derivative is 0 wherever it exists.
-# A plain comparison does not even give autograd anything to follow.
+# To train the attention module we need the derivative of a loss with respect to $M$. Between them stands the threshold, whose derivative is 0 wherever it exists.
+# A plain comparison gives autograd nothing to follow.
 
 # %%
 scores = attention.scores(f[:1]).detach().double().requires_grad_()
@@ -290,11 +298,11 @@ assert closed_gap < 1e-12
 print("size of the gradient: of Z", f"{u.norm():.2f}", " of M", f"{closed.norm():.3f}")
 
 # %% [markdown]
-# On the way through the softmax the gradient shrinks: each $P_i$ is about $1/(H \cdot W)$. That is one reason why the attention modules get rates of their own, `lr_g` and `lr_g_text`.
+# On the way through the softmax the gradient shrinks: each $P_i$ is about $1/(H \cdot W)$. That is one reason why the attention modules get learning rates of their own, `lr_g` and `lr_g_text`.
 #
 # ## Of what is it the gradient?
 #
-# Not of the loss: that one does not move under a small step of $M$. It is the gradient of a **surrogate**, in which $Z$ is replaced by
+# It is the gradient of a **surrogate**, in which $Z$ is replaced by
 #
 # $$Z_0 + P(M) - P_0,$$
 #
@@ -329,13 +337,14 @@ assert surrogate_gap < 1e-6
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Zero: no place crosses the threshold under so small a step. (Had one sat within the step of it, its quotient would be huge instead.)
+# Zero: no place crosses the threshold under so small a step. (Had one been that close to it, its quotient would be huge instead.)
 #
 # </details>
 #
 # ## Exercise 3: the surrogate's slope
 #
-# Do it for one picture: `M` and `target` have the shape (places,), and the threshold is 1/places.
+# Write `straight_through(M, target)` for $L = \sum (Z - t)^2$, without autograd. In: the scores `M` of one picture and `target`, both float64 of shape (places,).
+# Out: the central differences of the surrogate at `M`, shape (places,). The threshold is 1/places.
 
 
 # %%
@@ -377,12 +386,12 @@ for i in range(4):
     print(f"text {i}:", *said)
 
 # %% [markdown]
-# Struck words stand in brackets. The weights are random, so which words are struck is random as well. Note that the mask of a word depends on the *other* words: the layer reads them all.
+# Struck words stand in brackets. The weights are random, so which words are struck is random as well. The mask of a word depends on the *other* words too: the layer reads them all.
 #
 # ## In ADAH an entry is no word
 #
-# ADAH puts a two-layer network $E^T$ before the attention, so that an entry of $f^T$ mixes words. We can still ask where a word speaks: leave it out, and see how much of the change of
-# $f^T$ falls on attended entries. Call that its attended share.
+# ADAH puts a two-layer network $E^T$ before the attention, so that an entry of $f^T$ mixes words. We can still ask where a word has its effect: leave it out, and see which share of the change
+# of $f^T$ (its squares, summed) falls on attended entries.
 
 # %%
 features = model.TextFeatures(bags.shape[1], 1024, 512, 0.0, random)
@@ -391,20 +400,20 @@ with torch.no_grad():
     model.spread_masks(over_features, features(bags), 1.0)
     Z_text = over_features(features(bags)).mask
     for i in range(3):
-        without = bags[i].repeat(len(present[i]), 1)
-        without[torch.arange(len(present[i])), present[i]] = 0
+        words = present[i][:8]
+        without = bags[i].repeat(len(words), 1)
+        without[torch.arange(len(words)), words] = 0
         change = (features(bags[i : i + 1]) - features(without)).square()
         share = (change @ Z_text[i]) / change.sum(dim=1)
-        print(*(f"{vocabulary[w]} {s:.2f}" for w, s in zip(present[i][:8], share.tolist(), strict=False)))
+        print(*(f"{vocabulary[w]} {s:.2f}" for w, s in zip(words, share, strict=True)))
 print(f"entries that are on: {Z_text.mean():.2f}")
 
 # %% [markdown]
-# No word has a share near 0 or near 1: with random weights each word speaks a little everywhere, and none is struck whole. So a text mask over features is harder to read than
-# one over words, and we do not claim that it picks words.
+# No word has a share near 0 or near 1: with random weights each word acts a little on all entries, and none is struck whole. So we do not claim that a text mask over features picks words.
 #
 # ## Does a mask find what is drawn?
 #
-# For our scenes we know where the drawings are. The truth has a mask a pixel; we bring it to the grid of the map: a place is true if drawings cover at least half of it.
+# Of our scenes we know which pixels belong to a drawing. We bring this **truth** to the grid of the map: a place is true if drawings cover at least half of it.
 
 # %%
 owner = train.truth.owner[:some]
@@ -414,9 +423,12 @@ truth = torch.from_numpy(covered >= 0.5).reshape(n, places)
 print(f"places that are true: {truth.float().mean():.2f}")
 
 # %% [markdown]
-# Three measures. **Precision**: the share of the attended places that is true. **Recall**: the share of the true places that is attended. **IoU**: the places that are both, over those that are either.
+# Three measures. **Precision**: the share of the attended places that is true. **Recall**: the share of the true places that is attended. **IoU**, intersection over union: the number of places
+# that are attended and true, over the number of those that are at least one of both.
 #
 # ## Exercise 4: intersection over union
+#
+# Write `iou(mask, truth)`. In: two bool tensors of one shape. Out: a number.
 
 
 # %%
@@ -430,7 +442,7 @@ q.q4.check(iou)
 
 
 # %% [markdown]
-# All three for many pictures at once, and a chance to compare with: each mask's places shuffled, so that the area stays.
+# All three for many pictures at once. And, to compare with, masks by chance: each mask's places shuffled, so that its area stays.
 
 # %%
 def measures(masks):
@@ -461,9 +473,9 @@ assert (truth.reshape(n, H, W).numpy() == truth_places(owner, H)).all()
 print("IoU, precision, recall:", *(f"{x:.2f}" for x in by_library))
 
 # %% [markdown]
-# A number alone says little: a large mask meets much of the truth by chance. So each mask is held against random ones of *its own area*.
+# A number alone says little: a large mask meets much of the truth by chance. So we compare each mask with a random one of *its own area*.
 #
-# **Predict.** The attention modules below are untrained, six draws of the weights. Will they be better than chance, worse, or the same?
+# **Predict.** Below are six untrained attention modules, each with other random weights. Will they be better than chance, worse, or the same?
 
 # %%
 print("start   area    IoU (chance)   precision (chance)   recall (chance)")
@@ -480,14 +492,16 @@ for draw in range(6):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It depends on the draw, and some differ from chance a lot, in both directions. That is no understanding. SceneNet was trained to see drawings, so a drawing's channels differ from the background's; a random direction
+# It depends on the draw, and some differ from chance a lot, in both directions. Nothing was learned: SceneNet was trained to see drawings, so a drawing's channels differ from the background's. A random
 # $v$ is likely to score the two differently, and its sign decides which of them it attends.
 #
 # </details>
 #
 # ## After a moment of training
 #
-# Four epochs of ADAH on a part of the training pairs, which take seconds. The objective speaks of similar and dissimilar pairs only; nothing in it asks the mask to find drawings. Notebook 22 trains to the end.
+# Four epochs of ADAH on at most 1,000 training pairs. The objective speaks of similar and dissimilar pairs only; nothing in it asks the mask to find drawings.
+#
+# To see the start, we train once more with `attention="frozen"`: then the masks of pictures stay as they were drawn.
 
 
 # %%
@@ -510,13 +524,11 @@ print("after four epochs of the game:")
 report(brief)
 
 # %% [markdown]
-# The upper rows are the start: with its attention frozen, the masks of pictures stay as they were drawn. Compare the two, and mind the spread over starts in the table before: one seed
-# is an anecdote. Whether the game moves masks to the drawings is a question for several seeds, and for longer training.
+# Compare the two, and mind the spread over starts in the table before: this is one seed, and a short run. `bench/RESULTS.md` has five seeds and longer training.
 #
 # ## The mask explorer
 #
-# The masks after these epochs, for pictures, and for words those of the bag-of-words attention above. Move the threshold: below 1 more is attended, above it less. Show the truth.
-# The heat map holds numbers, so that colour does not stand alone.
+# The pictures have the masks after these epochs, the words those of the bag-of-words attention above. Move the threshold, which is given as a multiple of $1/(H \cdot W)$, and show the truth.
 
 # %%
 shown = 24
@@ -530,7 +542,7 @@ explorer_data = {
     "word_places": bags.shape[1],
 }
 P_seen = seen.probability.reshape(-1, H, W).numpy()
-print("P", P_seen.shape, " truth", explorer_data["truth"].shape)
+print("P", P_seen.shape, "  truth", explorer_data["truth"].shape)
 
 # %% tags=["nbval-ignore-output"]
 widgets.MaskExplorer(P_seen, **explorer_data, item=5)
@@ -548,10 +560,10 @@ still.small_multiples({"level": 0.5}, {"level": 1.0}, {"level": 2.0}, {"mode": "
 # > - *Code.* None was published, so there is no official code to compare with. What the note leaves open is a named option; `docs/CHOICES.md` lists each with its reason.
 # > - *A typo.* The note writes the attended feature as $Z(h, w) \times f(h, w, w)$. The last index must be the channel: $f(h, w, c)$, as its own next line has it for the unattended one.
 # > - *Text threshold.* The note gives $\alpha = 1/(H \cdot W)$ for pictures and none for texts. $1/d$ is our reading by analogy.
-# > - *Straight through.* The note points to a paper on binary networks, arXiv 1602.02830. The estimator there also sets the gradient to 0 where its argument is beyond ±1. $P - \alpha$ never is, so the clip has no part here.
-# > - *Scale of the scores.* The note does not speak of the start, nor of keeping off the threshold. The preset `lab` scales each item's scores to deviation 1 all through training (`mask_scaling="standard"`):
-# >   a **departure from the note**. The preset `paper` scales the start only.
-# > - *Zeros.* The note multiplies the map by the mask, so that a place that is off enters the next layers as zeros. On `lab` SceneNet pools over places, and one that is off is left out of the pooling.
+# > - *Straight through.* The note points to a paper on binary networks, arXiv 1602.02830. The estimator there also sets the gradient to 0 where its argument is beyond ±1. $P - \alpha$ never is.
+# > - *Scale of the scores.* The note says nothing of it. The preset `lab` scales each item's scores to deviation 1 all through training (`mask_scaling="standard"`), a **departure from the note**.
+# >   The preset `paper` scales the start only.
+# > - *Zeros.* The note multiplies the map by the mask, so that a place that is off enters the next layers as zeros. In `lab` SceneNet pools over places, and one that is off is left out of the pooling.
 #
 # ## Quiz
 
@@ -561,21 +573,14 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You made scores with a 1×1 convolution, probabilities with a softmax, a mask with the threshold $1/(H \cdot W)$, and cut the map in two. Scores that are nearly equal put every $P$ on the
+# 1. You made scores with a 1×1 convolution, probabilities with a softmax and a mask with the threshold $1/(H \cdot W)$, and cut the map in two. Nearly equal scores put every $P$ on the
 #    threshold, where rounding decides; scores far apart leave hardly a place on.
 # 2. You computed the straight-through gradient, and found by finite differences that it is the gradient of a surrogate: the real mask forward, the slope of $P$ backward.
 # 3. You measured masks against the truth beside random masks of equal area, and saw that even untrained ones may differ from chance.
 #
-# Notebook 21 writes down the losses on attended and unattended codes.
-#
 # **On a GPU.** `ck.ADAH(bits=32, preset="paper")` puts the mask on VGG-19's last map, and takes pictures instead of kept features.
 
 # %%
+gaps = [scores_gap, probability_gap, start_gap, closed_gap, surrogate_gap, text_gap, quality_gap]
 codes = ck.codes.sign(brief.values(images=train.images[:64]))
-nb.results(
-    results_path,
-    codes=codes,
-    equal_to_library=[scores_gap, probability_gap, start_gap, closed_gap, surrogate_gap]
-    + [text_gap, quality_gap],
-    untrained_iou=untrained,
-)
+nb.results(results_path, codes=codes, equal_to_library=gaps, untrained_iou=untrained)
