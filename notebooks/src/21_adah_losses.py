@@ -21,7 +21,7 @@
 #
 # 1. say which triplets of a batch count, and compute the hinge of each by hand;
 # 2. sum the hinge over all triplets exactly by sorting, without a loop over triplets;
-# 3. name ADAH's six terms, and say when the adversarial ones go dead.
+# 3. name ADAH's six terms, and say when the adversarial ones no longer teach anything.
 #
 # Reading takes 40 minutes, running takes about half a minute. Notebook 20 made attended and unattended features; here their codes are compared.
 #
@@ -55,8 +55,8 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## Which triplets count
 #
-# A ranking loss does not say how far apart two codes should be. It compares: of an **anchor** $i$, a similar item $j$ should be nearer than a dissimilar item $k$.
-# Such a triplet counts where $S(i,j) > S(i,k)$, and two items are similar when they share a label. Here are four items with three labels.
+# A ranking loss does not say how far apart two codes should be. It compares: to an **anchor** $i$, a similar item $j$ should be nearer than a dissimilar item $k$.
+# Two items are similar, $S = 1$, when they share a label; the triplets that count are those with $S(i,j) > S(i,k)$. Here are four items with three labels, and the triplets of item 1.
 
 # %%
 labels = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]])
@@ -69,11 +69,12 @@ for j in range(4):
             print(f"anchor 1: item {j} should be nearer than item {k}")
 
 # %% [markdown]
-# Note that item 0 is similar to 1 and to 3, and that 1 and 3 are not similar to each other. With several labels an item, similarity is no partition into classes.
+# Item 0 is similar to 1 and to 3, yet 1 and 3 are not similar to each other. With several labels an item, similarity is no partition into classes.
 #
 # ## Exercise 1: list the triplets
 #
-# The item itself shares its labels with itself, so $j = i$ counts here.
+# Write `triplets(labels, i)`. In: labels, 0 or 1, shape (n, labels), and the number `i` of the anchor. Out: an array with a row (j, k) for each triplet, in ascending order.
+# An item shares its labels with itself, so $j = i$ counts.
 
 # %%
 def triplets(labels, i):
@@ -87,31 +88,30 @@ q.q1.check(triplets)
 # %% [markdown]
 # ## The hinge
 #
-# To be nearer by a hair is not enough: a small lead may be lost when codes are cut to signs. So the note asks for a lead of a **margin** $\varepsilon$, and charges what is missing:
+# A small lead may be lost when codes are cut to signs. So the note asks for a lead of a **margin** $\varepsilon$, and charges what is missing, the **hinge**:
 #
 # $$\max(0,\; \varepsilon + d_{ij} - d_{ik}).$$
 #
-# A triplet is **active** while its hinge is above zero. One that is not active costs nothing and moves nothing.
+# A triplet is **active** while its hinge is above zero. One that is not active costs nothing and has no gradient.
 #
 # **Predict.** A similar item lies at distance 2, a dissimilar one at 2.5; the margin is 1. The order is right. Is there a loss?
 
 # %%
 margin = 1.0
 for d_near, d_far in ((2.0, 2.5), (2.0, 3.0), (2.0, 4.0), (2.0, 1.0)):
-    lead = d_far - d_near
-    print(f"similar at {d_near}, dissimilar at {d_far}: lead {lead:+.1f}, hinge {max(0.0, margin - lead):.1f}")
+    hinge = max(0.0, margin + d_near - d_far)
+    print(f"similar at {d_near}, dissimilar at {d_far}: lead {d_far - d_near:+.1f}, hinge {hinge:.1f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Yes, 0.5: the lead is 0.5 and 1 is asked for. At a lead of exactly 1 the hinge is 0, and stays there.
+# Yes, 0.5: the lead is 0.5 and 1 is asked for. From a lead of 1 on the hinge is 0.
 #
 # </details>
 #
 # ## Exercise 2: four triplets
 #
-# One anchor. Similar items at distances 1 and 2.5, dissimilar ones at 2 and 3, margin 1.
-# Give the sum of the hinges and the number of active triplets.
+# An anchor has similar items at distances 1 and 2.5 and dissimilar ones at 2 and 3; the margin is 1. Give two numbers: the sum of the hinges, and how many triplets are active.
 
 # %%
 hinge_sum = ...
@@ -138,25 +138,25 @@ print(f"{bits} bits, largest possible:  norm {2 * bits**0.5:.2f}   squared {4 * 
 print(f"mean of random codes:       norm {norm.mean():.2f}   squared {squared.mean():.2f}")
 
 # %% [markdown]
-# What changes is the scale, and with it what a margin means; and the pull. Moving a code away at distance $d$ changes the norm at rate 1, whatever $d$, and the square at rate $2d$:
-# far similar items are pulled harder.
+# What differs is the scale, and with it what a margin means. And the **pull**, the length of the gradient: the norm changes at rate 1, whatever the distance $d$, and its square at rate $2d$.
+# So the square pulls far similar items harder.
 
 # %%
 for kind in ("norm", "squared"):
     rates = []
     for d in (0.5, 2.0, 8.0):
-        code = torch.zeros(1, bits)
+        origin, code = torch.zeros(1, bits), torch.zeros(1, bits)
         code[0, 0] = d
-        code.requires_grad_()
-        (slope,) = torch.autograd.grad(pairwise_distance(code, torch.zeros(1, bits), kind).sum(), code)
+        distance = pairwise_distance(code.requires_grad_(), origin, kind)
+        (slope,) = torch.autograd.grad(distance.sum(), code)
         rates.append(slope.norm().item())
     print(f"{kind:8s} pull at distance 0.5, 2, 8:", *(f"{r:5.1f}" for r in rates))
 
 # %% [markdown]
 # ## A real batch
 #
-# From here on the similarities come from scenes. The batch is 128 training pairs, or all where there are fewer, and the codes are those of a small ADAH network that has learned nothing yet.
-# Notebook 20 explains its parts: E makes features, G splits them into attended and unattended, D makes codes of both.
+# From here on the similarities come from scenes: a batch of 128 training pairs. The codes come from a small ADAH network that has learned nothing yet.
+# E makes features, G splits them into attended and unattended ones (notebook 20), and D makes codes of both.
 
 # %%
 from cmhkit.nn.features import image_features
@@ -191,7 +191,7 @@ print("unattended", tuple(codes.image_unattended.shape), tuple(codes.text_unatte
 # %% [markdown]
 # ## The triple loop, written out
 #
-# The formula of the note, word for word, for texts that query pictures. We use the first twenty-four pairs: you will see why. The margin is small here, since untrained codes lie close together.
+# The formula of the note as it stands, for texts that query pictures. We take 24 pairs only, since the loop is slow, and a small margin, since untrained codes lie close together.
 
 # %%
 few, small = 24, bits / 16
@@ -210,37 +210,35 @@ for i in range(few):
 library = triplet_hinge(d, s, small, reduction="sum")
 loop_gap = abs(by_loop - library.loss.item()) / by_loop
 assert loop_gap < 1e-9 and active_by_loop == library.active.item()
-print(f"{active_by_loop} active triplets: sum by the loop {by_loop:.2f}, by the library {library.loss.item():.2f}")
+print(f"{active_by_loop} active triplets: sum {by_loop:.2f}, by the library {library.loss:.2f}")
 
 # %% [markdown]
 # ## Why the loop does not scale
 #
-# Three nested loops over $B$ items are $B^3$ turns. A tensor of all triplets takes the same count in memory, and autograd keeps several of them.
+# Three nested loops over $B$ items are $B^3$ turns. A tensor of all triples has as many entries, and autograd keeps several of them.
 #
 # **Predict.** How many megabytes is one such tensor of 32-bit numbers for a batch of 512?
 
 # %%
-print("batch      pairs     triples  tensor of triples  sorting, about")
+print("batch      pairs     triples  tensor of triples")
 for batch in (32, 128, 512, 2048):
-    sorting = batch**2 * np.log2(batch)
-    megabytes = 4 * batch**3 / 1e6
-    print(f"{batch:5d} {batch**2:10,d} {batch**3:11.2e} {megabytes:15,.1f} MB  {sorting:10.2e} steps")
+    print(f"{batch:5d} {batch**2:10,d} {batch**3:11.2e} {4 * batch**3 / 1e6:15,.1f} MB")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# More than 500. For 2048 items it is tens of gigabytes, and there are six terms.
+# More than 500. For a batch of 2048 it is tens of gigabytes, and ADAH has six such terms.
 #
 # </details>
 #
 # ## The same sum by sorting: one anchor
 #
-# Take one anchor and sort the distances of its dissimilar items. A similar item at $d_{ij}$ is active with all of them that lie strictly below $\varepsilon + d_{ij}$: the first $c_j$ of the row, and no others.
-# So its hinges sum to
+# Take one anchor and sort the distances of its dissimilar items: $d_{(0)} \le d_{(1)} \le \dots$ A similar item at $d_{ij}$ makes an active triplet with those strictly below $\varepsilon + d_{ij}$.
+# They are the first $c_j$ of the row, so the hinges of $j$ sum to
 #
-# $$c_j\,(\varepsilon + d_{ij}) - \sum_{r < c_j} d_{(r)},$$
+# $$c_j\,(\varepsilon + d_{ij}) - \sum_{r < c_j} d_{(r)}.$$
 #
-# and the last sum is a **prefix sum**, which one pass gives for every $c$ at once.
+# The last sum is a **prefix sum**: one pass over the row gives it for every $c_j$ at once.
 
 # %%
 i = int((s.sum(1) * (~s).sum(1)).argmax())  # an anchor with many triplets
@@ -255,12 +253,13 @@ library = triplet_hinge(d[i : i + 1], s[i : i + 1], small, reduction="sum")
 row_gap = max(abs(by_sorting - by_pairs), abs(by_sorting - library.loss.item())) / by_pairs
 assert row_gap < 1e-9 and c.sum() == library.active.item()
 print(f"{len(near)} similar, {len(far)} dissimilar items, {c.sum()} active triplets")
-print(f"by sorting {by_sorting:.2f}, by pairs {by_pairs:.2f}, by the library {library.loss.item():.2f}")
+print(f"sum by sorting {by_sorting:.2f}, by pairs {by_pairs:.2f}, by the library {library.loss:.2f}")
 
 # %% [markdown]
-# Nothing was approximated. One anchor costs a sort, $B \log B$, and $B$ anchors cost $B^2 \log B$.
+# Nothing was approximated. One anchor costs a sort, $B \cdot \log B$ steps, and $B$ anchors cost $B^2 \cdot \log B$.
 #
-# **Ties.** What of a dissimilar item exactly at $\varepsilon + d_{ij}$? Its hinge is 0, so the *sum* does not depend on whether it is counted. The *count* does, and active means above zero.
+# **Ties.** What of a dissimilar item exactly at $\varepsilon + d_{ij}$? Its hinge is 0, so the *sum* is the same whether it is counted or not. The *count* is not, and active means above zero:
+# search on the left side.
 
 # %%
 near_tie, far_tie = np.array([1.0]), np.array([1.5, 2.0, 2.0, 3.0])
@@ -278,7 +277,7 @@ print("library: active", tied.active.item(), " sum", tied.loss.item())
 # %% [markdown]
 # ## Exercise 3: count the active triplets
 #
-# No loop is needed.
+# Write `count_active(near, sorted_far, margin)` for one anchor, without a loop. In: the distances of its similar items, the sorted distances of its dissimilar ones, a number. Out: a whole number.
 
 # %%
 def count_active(near, sorted_far, margin):
@@ -292,8 +291,8 @@ q.q3.check(count_active)
 # %% [markdown]
 # ## The gradient is a count
 #
-# In the sum each similar item's distance appears $c_j$ times with a plus. A dissimilar item's appears with a minus, once for each similar item that reaches beyond it.
-# So the gradient with respect to the distances holds whole numbers, and the same sorted row gives them.
+# In the sum a similar item's distance appears $c_j$ times with a plus. A dissimilar item's appears with a minus, once for each similar item that **reaches** beyond it: $\varepsilon + d_{ij} > d_{ik}$.
+# So the gradient with respect to the distances holds whole numbers, and two searches give them.
 
 # %%
 weight = np.zeros(few)
@@ -303,16 +302,17 @@ reach = np.sort(small + near)
 weight[~mine] = -(len(near) - np.searchsorted(reach, d[i].numpy()[~mine], side="right"))
 
 row = d[i : i + 1].clone().requires_grad_()
-(gradient,) = torch.autograd.grad(triplet_hinge(row, s[i : i + 1], small, reduction="sum").loss, row)
+library = triplet_hinge(row, s[i : i + 1], small, reduction="sum")
+(gradient,) = torch.autograd.grad(library.loss, row)
 gradient_gap = float(np.abs(gradient[0].numpy() - weight).max())
 assert gradient_gap == 0 and weight.sum() == 0
 print("similar items:   ", *(f"{w:+.0f}" for w in weight[mine]))
 print("dissimilar items:", *(f"{w:+.0f}" for w in weight[~mine]))
 
 # %% [markdown]
-# The numbers add up to zero: each active triplet pulls one item and pushes one. The library does this for all rows at once, and its gradient is this weight.
+# The numbers add up to zero: each active triplet pulls one item and pushes one. The library does this for all rows at once.
 #
-# How long does it take? That depends on your machine, so the next output is not compared with ours.
+# How long does it take? That depends on your machine.
 
 # %% tags=["nbval-ignore-output"]
 from time import perf_counter
@@ -326,12 +326,12 @@ middle = perf_counter()
 exact = triplet_hinge(distance, similar, margin, reduction="sum").loss
 end = perf_counter()
 assert torch.isclose(dense, exact.double(), rtol=1e-5)
-print(f"tensor of triples {1000 * (middle - start):.1f} ms, sorting {1000 * (end - middle):.1f} ms")
+print(f"tensor of triples {1000 * (middle - start):.0f} ms, sorting {1000 * (end - middle):.0f} ms")
 
 # %% [markdown]
 # ## The margin
 #
-# **Predict.** The codes are untrained, so similar items are hardly nearer than others. What share of triplets is active at margin 0, and what share at a large margin?
+# **Predict.** The codes are untrained. What share of the triplets is active at margin 0, and what share at a large margin?
 
 # %%
 import matplotlib.pyplot as plt
@@ -347,19 +347,20 @@ ax.set(xlabel="margin", ylabel="share of active triplets", ylim=(0, 1.05))
 nb.show(
     figure,
     alt="A curve that starts near one half at margin 0, rises, and flattens out at 1.",
-    caption="Untrained codes: the larger the margin, the more triplets are active, until all are.",
+    caption="Untrained codes: about half of the triplets are active at margin 0, and at a large margin all.",
 )
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About half at margin 0: the order of a triplet is near a coin's toss. Beyond the largest difference of distances all are active, and the margin only adds a constant.
+# About half at margin 0: similar items are hardly nearer than others. Beyond the largest difference of distances all are active, and a larger margin only adds a constant.
 #
 # </details>
 #
 # ## The six terms
 #
-# Each term is the same hinge; what differs is whose codes are anchors and whose are items. Four **retrieval** terms on attended codes, two **adversarial** ones with attended anchors and unattended items:
+# Each term is the same hinge; what differs is whose codes are anchors and whose are items. There are four **retrieval** terms on attended codes, and two **adversarial** ones with attended anchors
+# and unattended items:
 #
 # $$\mathcal{F}_{T \to I} + \mathcal{F}_{I \to T} + \mathcal{F}_{I \to I} + \mathcal{F}_{T \to T} \qquad\text{and}\qquad \mathcal{F}_{T \to \hat I} + \mathcal{F}_{I \to \hat T}.$$
 
@@ -369,41 +370,44 @@ def hinge_mean(anchors, items, margin):
     values = []
     for row, near in zip(d, similar, strict=True):
         values.append(torch.relu(margin + row[near][:, None] - row[~near][None, :]).flatten())
-    return torch.cat(values).mean()
+    return torch.cat(values).mean().item()
 
 
 I, T = codes.image.detach(), codes.text.detach()
 I_hat, T_hat = codes.image_unattended.detach(), codes.text_unattended.detach()
-pairs = {"TI": (T, I), "IT": (I, T), "II": (I, I), "TT": (T, T), "TI^": (T, I_hat), "IT^": (I, T_hat)}
-by_hand = {name: hinge_mean(a, b, small).item() for name, (a, b) in pairs.items()}
+pairs = {"TI": (T, I), "IT": (I, T), "II": (I, I), "TT": (T, T)}
+pairs |= {"TI^": (T, I_hat), "IT^": (I, T_hat)}
+by_hand = {name: hinge_mean(a, b, small) for name, (a, b) in pairs.items()}
 print(*(f"{name} {value:.2f}" for name, value in by_hand.items()), sep="   ")
 
 # %% [markdown]
-# A hat is written `^`. The same from the library, in the order of `losses.RETRIEVAL`, then `losses.ADVERSARIAL`:
+# In the code a hat is written `^`. The same from the library:
 
 # %%
 options = {"distance": "squared", "reduction": "mean"}
 terms = losses.retrieval_terms(I, T, similar, small, **options)
 terms += losses.adversarial_terms(I, T, I_hat, T_hat, similar, small, **options)
-terms_gap = max(abs(term.loss.item() / value - 1) for term, value in zip(terms, by_hand.values(), strict=True))
-assert terms_gap < 1e-5
-for name, term in zip(by_hand, terms, strict=True):
+terms_gap = 0.0
+for (name, value), term in zip(by_hand.items(), terms, strict=True):
+    terms_gap = max(terms_gap, abs(term.loss.item() / value - 1))
     print(f"{name:4s} {term.loss.item():7.2f}   active {term.active_share:.2f}")
+assert terms_gap < 1e-5
 
 # %% [markdown]
-# Within a modality, II and TT, an item meets itself: $d_{ii} = 0$. Whether $j = i$ counts is not said in the note; the library has it as an option, `own`.
+# Within a modality, in II and TT, an item meets itself: $d_{ii} = 0$. The note does not say whether $j = i$ counts; in the library it is an option, `own`.
 
 # %%
 for own in (True, False):
     term = losses.ranking_term(I, I, similar, small, own=own, **options)
-    print(f"own {own!s:5s}  triplets {term.triplets.item():7,d}   mean hinge {term.loss.item():.2f}")
+    print(f"own {own!s:5s}  {term.triplets.item():7,d} triplets   mean hinge {term.loss.item():.2f}")
 
 # %% [markdown]
-# With `own` the mean is lower: the item itself is the nearest similar one there can be, and its triplets are the easy ones.
+# With `own` the mean is lower: no similar item is nearer than the item itself.
 #
 # ## Exercise 4: which step uses which terms
 #
-# Training alternates. First E and D take a step that minimises the whole objective, then G takes one that maximises its part. Give two sets of names, out of `TI`, `IT`, `II`, `TT`, `TI^`, `IT^`.
+# Training alternates. First E and D take a step that minimises all of the objective; then G takes one that maximises its part, the terms on unattended codes. Give for each of the two steps the
+# set of its terms, out of `"TI"`, `"IT"`, `"II"`, `"TT"`, `"TI^"`, `"IT^"`.
 
 # %%
 of_e_and_d = ...
@@ -416,12 +420,11 @@ q.q4.check((of_e_and_d, of_g))
 # %% [markdown]
 # ## Sum or mean
 #
-# The note sums. A mean divides by the number of triplets, active or not. The direction of the gradient is the same; its length is not.
+# The note sums over the triplets. The mean divides this by their number, active or not. So the two gradients have the same direction, and only their lengths differ.
 #
-# **Predict.** With plain gradient descent at a fixed rate, how much longer is a step on the sum than one on the mean? What happens to it when the batch doubles?
+# **Predict.** How many times longer is the gradient of the sum in a batch of 128? What happens to this factor when the batch doubles?
 
 # %%
-print("batch   triplets   length of sum's gradient / mean's / triplets")
 for batch in (len(items) // 4, len(items) // 2, len(items)):
     lengths = []
     for reduction in ("sum", "mean"):
@@ -429,24 +432,23 @@ for batch in (len(items) // 4, len(items) // 2, len(items)):
         part = similar[:batch, :batch]
         term = losses.ranking_term(a, b, part, margin, distance="squared", reduction=reduction)
         lengths.append(torch.autograd.grad(term.loss, a)[0].norm().item())
-    ratio = lengths[0] / lengths[1]
     count = term.triplets.item()
-    assert abs(ratio / count - 1) < 1e-3
-    print(f"{batch:5d}  {count:9,d}   {ratio / count:.2f}")
+    assert abs(lengths[0] / lengths[1] / count - 1) < 1e-3
+    print(f"batch {batch:3d}: {count:7,d} triplets, the gradient that many times longer")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# By the number of triplets, in the table's second column. It grows about eightfold with each doubling, so with a sum the rate has to change with the batch, and from batch to batch it depends on the labels.
-# Adam divides by the gradient's running size, so it hides most of this; a rate for SGD does not carry over.
+# Hundreds of thousands of times, and about eightfold with each doubling. So with a sum the learning rate has to change with the batch.
+# Adam divides by the gradient's running size, so it hides most of this; plain gradient descent does not.
 #
 # </details>
 #
-# ## Fewer and fewer active triplets
+# ## The active share in training
 #
-# Let E and D learn: Adam on all six terms, this one batch, G as it is.
+# Let E and D learn: Adam on all six terms, on this one batch. G stays as it is.
 #
-# **Predict.** The mean counts all triplets, active or not. As training goes on, what happens to the share that still teaches something?
+# **Predict.** What happens to the share of active triplets, in the retrieval terms and in the adversarial terms?
 
 # %%
 def terms_of(codes, similar, margin):
@@ -463,13 +465,15 @@ def learn(net, maps, words, similar, steps):
         adam.zero_grad()
         loss.backward()
         adam.step()
-        history.append((loss.item(), losses.active_share(retrieval), losses.active_share(adversarial)))
+        shares = losses.active_share(retrieval), losses.active_share(adversarial)
+        history.append((loss.item(), *shares))
     return np.array(history)
 
 # %%
 history = learn(net, maps, words, similar, 60)
 for step in (0, 20, 40, 59):
-    print(f"step {step:2d}: active in retrieval {history[step, 1]:.2f}, in adversarial {history[step, 2]:.2f}")
+    _, retrieval, adversarial = history[step]
+    print(f"step {step:2d}: active in retrieval {retrieval:.2f}, in adversarial {adversarial:.2f}")
 figure, ax = plt.subplots(figsize=(7, 3))
 ax.plot(history[:, 1], label="four retrieval terms", markevery=10)
 ax.plot(history[:, 2], label="two adversarial terms", markevery=10)
@@ -478,21 +482,21 @@ ax.legend()
 nb.show(
     figure,
     alt="Two curves that start near 1, fall together and flatten out well below one half.",
-    caption="As codes learn, most triplets have the lead that is asked for, and only the rest still moves anything.",
+    caption="Both shares fall: more and more triplets have the lead that is asked for.",
 )
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It falls. The gradient of the mean shrinks with it, since inactive triplets stay in the divisor. What stays active are the hard ones. An item with several labels
-# has to lie near items that should lie apart from each other, so what one triplet gains another may lose.
+# Both fall: E and D learn to rank the unattended codes as well. The gradient of the mean shrinks too, since inactive triplets stay in the divisor. The hard
+# triplets stay active: an item with several labels has to lie near items that should lie apart from each other.
 #
 # </details>
 #
 # ## The triplet viewer
 #
-# These are the learned codes: texts are anchors, pictures are items. Each similar item has its own row and a bar as long as the margin; every dissimilar item left of the bar's end makes an active triplet with it.
-# Choose an anchor, then move the margin and watch the bars reach over the squares. The table has the hinges.
+# These are the learned codes: texts are anchors, pictures are items. Each similar item has a row of its own, and a bar as long as the margin. A dissimilar item left of the bar's end makes an
+# active triplet with it. Choose an anchor, then move the margin. The table has the hinges.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit import widgets
@@ -517,28 +521,28 @@ viewer
 viewer.small_multiples({"margin": bits / 8}, {"margin": 1.5 * bits})
 
 # %% [markdown]
-# ## A dead adversarial hinge
+# ## When E and D do too well
 #
-# G lives on the adversarial terms. If D separates unattended codes by the whole margin as well, no triplet is active there, and G has nothing to climb.
-#
-# It is easy to bring about. We take scenes with one label, of two kinds only, and let E and D learn.
+# G learns from the adversarial terms only. What if no triplet is active there? To bring that about we take an easy batch, scenes with one label, of two kinds only, and let E and D learn.
 
 # %%
 single = train.labels.sum(1) == 1
-common = np.argsort(-train.labels[single].sum(0), kind="stable")[:2]
-chosen = np.concatenate([np.flatnonzero(single & (train.labels[:, kind] > 0))[:24] for kind in common])
-two_maps = torch.from_numpy(image_features(train.images[chosen], "map", show_progress=False)).float()
-two_words = torch.from_numpy(train.text_vectors[chosen]).float()
-two_labels = torch.from_numpy(train.labels[chosen]).float()
+scenes_of = train.labels[single].sum(0).astype(int)
+common = np.argsort(-scenes_of, kind="stable")[:2]  # the two most frequent labels
+chosen = [np.flatnonzero(single & (train.labels[:, kind] > 0))[:24] for kind in common]
+two = data.take(train.index[np.concatenate(chosen)])
+two_maps = torch.from_numpy(image_features(two.images, "map", show_progress=False)).float()
+two_words = torch.from_numpy(two.text_vectors).float()
+two_labels = torch.from_numpy(two.labels).float()
 two_similar = two_labels @ two_labels.T > 0
 
 two_net = network(seed + 1)
 two_history = learn(two_net, two_maps, two_words, two_similar, 60)
 print("kinds:", *(data.label_names[kind] for kind in common))
-print(f"adversarial active: {two_history[0, 2]:.2f} at first, {two_history[-1, 2]:.2f} after 60 steps")
+print(f"adversarial active: {two_history[0, 2]:.2f} at first, {two_history[-1, 2]:.2f} in the end")
 
 # %% [markdown]
-# **Predict.** Now G takes its step. How large is its gradient at the margin that D was trained with, and how does it come back to life?
+# **Predict.** Now G takes its step. How large is its gradient at the margin that E and D were trained with? At a larger one?
 
 # %%
 for m in (bits / 8, bits / 2, 2.0 * bits, 4.0 * bits):
@@ -556,19 +560,20 @@ for m in (bits / 8, bits / 2, 2.0 * bits, 4.0 * bits):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Exactly zero, not small: every hinge is the constant 0 nearby. A larger margin asks for more than D has reached, so triplets become active again. The library logs the share as `adversarial_active`, and warns when it is 0 for an epoch.
+# Exactly zero: every hinge is the constant 0 nearby. We call this a **dead hinge**. A larger margin asks for a larger lead than D has reached, so triplets become active again. The library logs the share as
+# `adversarial_active`, and warns when it is 0 for an epoch.
 #
 # </details>
 #
 # > **The note, the paper, the official code.**
 # >
-# > No code was published for ADAH, so there is nothing to settle these by. The note does not say, and the library makes each an option:
+# > No code was published for ADAH. Where the note is silent or we depart from it, there is an option:
 # >
-# > - *The margin* $\varepsilon$. `margin`: half the code's bits in `lab`, an eighth in `paper`; both are our guesses.
-# > - *Norm or squared.* The note's formula has the norm. `distance`: `lab` squares, so that a large margin can be met; `paper` does as the note.
-# > - *Sum or mean.* The note sums. `reduction`: `lab` takes the mean, so that the rate does not depend on the batch.
-# > - *All triplets or mined ones.* The formula sums over all. We take all of a batch, exactly; over the whole training set all codes would be needed at every step.
-# > - *Whether $j = i$ counts.* `own`: it does, in both presets.
+# > - *The margin* $\varepsilon$. Not said. `margin`: half the code's bits in `lab`, an eighth in `paper`; both are our guesses.
+# > - *Norm or squared.* The note has the norm, and so has `paper`. `distance`: `lab` squares, so that a large margin can be met.
+# > - *Sum or mean.* The note sums, and so does `paper`. `reduction`: `lab` takes the mean, so that the rate does not depend on the batch.
+# > - *All triplets or mined ones.* The formula sums over all. We take all of a batch; over the whole training set all codes would be needed at every step.
+# > - *Whether $j = i$ counts.* Not said. `own`: it does, in both presets.
 #
 # ## Quiz
 
@@ -578,11 +583,9 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You listed the triplets with $S(i,j) > S(i,k)$ and computed their hinges; one that has its lead of a margin is not active, and moves nothing.
+# 1. You listed the triplets with $S(i,j) > S(i,k)$ and computed their hinges. One whose lead is the margin or more is not active, and has no gradient.
 # 2. You summed the hinge over all triplets with a sort, a search and prefix sums, found the triple loop's value, and saw that the gradient is a count.
-# 3. You wrote the six terms out, saw sum and mean differ by the number of triplets, and saw the gradient of G vanish when no adversarial triplet is active.
-#
-# Notebook 22 plays the game: E and D against G.
+# 3. You wrote the six terms out, and saw the gradient of G vanish when no adversarial triplet is active.
 #
 # **On a GPU.** The losses are the same there: `ck.ADAH(bits=32, preset="paper")` uses them with VGG-19, the norm and the sum.
 
