@@ -382,11 +382,11 @@ print(f"words of the first text: {len(present[0])}")
 
 # %%
 for i in range(4):
-    said = [vocabulary[w] if Z_words[i, w] else f"[{vocabulary[w]}]" for w in present[i]]
+    said = [vocabulary[w] if Z_words[i, w] else f"[{vocabulary[w]}]" for w in present[i][:8]]
     print(f"text {i}:", *said)
 
 # %% [markdown]
-# Struck words stand in brackets. The weights are random, so which words are struck is random as well. The mask of a word depends on the *other* words too: the layer reads them all.
+# These are the first words of four texts; struck words stand in brackets. The weights are random, so which words are struck is random as well. The mask of a word depends on the *other* words too: the layer reads them all.
 #
 # ## In ADAH an entry is no word
 #
@@ -400,7 +400,7 @@ with torch.no_grad():
     model.spread_masks(over_features, features(bags), 1.0)
     Z_text = over_features(features(bags)).mask
     for i in range(3):
-        words = present[i][:8]
+        words = present[i][:6]
         without = bags[i].repeat(len(words), 1)
         without[torch.arange(len(words)), words] = 0
         change = (features(bags[i : i + 1]) - features(without)).square()
