@@ -301,11 +301,11 @@ for s in (1.0, 0.999):
 #
 # ## LabNet
 #
-# Labels go through one layer to the **semantic feature** $F^l$, and two heads read that feature: one makes the code, one gives the labels back.
+# Labels go through two layers to the **semantic feature** $F^l$, and two heads read that feature: one makes the code, one gives the labels back.
 #
 # $$F = \operatorname{ReLU}(W_2 \operatorname{ReLU}(W_1 l)), \qquad H = \tanh(W_h F), \qquad \hat L = \sigma(W_l F)$$
 #
-# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone: no discriminators (notebook 32), and for B the sign of its own H.
+# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone, without the discriminators of notebook 32.
 
 # %%
 config = replace(ck.SSAH(bits=bits).config, adversarial="none", binary="own", label_passes=1, epochs=15)
@@ -550,7 +550,7 @@ print(f"MAP of sets seen in training {known_map:.2f}, of new sets {new_map:.2f}"
 # %% [markdown]
 # ## The codes of label sets
 #
-# Now the codes of all different training sets against each other. S only knows *shared* or *not shared*.
+# We set the codes of all different training sets against each other. S only knows *shared* or *not shared*.
 #
 # **Predict.** Are sets that share two labels nearer than sets that share one?
 
