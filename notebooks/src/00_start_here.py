@@ -26,10 +26,10 @@
 # Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order, from the top.
 # The first one holds settings that you may change: the size of the data, the seed of what is drawn at random, the bits of a code.
 #
-# | symbol | meaning | in cmhkit | shape, for n items |
+# | symbol | meaning | in cmhkit | shape |
 # | --- | --- | --- | --- |
 # | $v$ | a picture | `data.images` | (n, 64, 64, 3) uint8 |
-# | $t$ | a text, as a row of known words: 1 if it has the word | `data.text_vectors` | (n, words), 0 or 1 |
+# | $t$ | a text, 1 for each known word it has | `data.text_vectors` | (n, words), 0 or 1 |
 # | $l$ | labels, for judging only | `data.labels` | (n, 24), 0 or 1 |
 # | $K$ | bits of a code | `bits` | a number |
 # | $b$ | a code, packed into bytes | `hasher.encode(...)` | (n, K / 8) uint8 |
