@@ -19,7 +19,7 @@ def worst_order(distance, relevant):
 
 q1 = Question(
     "41.q1",
-    "Give the flags of `relevant` by rising distance; where distances tie, relevant items come last.",
+    "distance: numbers (m,); relevant: bool (m,). Return the flags of `relevant` by rising distance; where distances tie, relevant items come last.",
     check=function_equals(worst_order, DISTANCES),
     solution=worst_order,
     hints=[
@@ -31,7 +31,7 @@ q1 = Question(
         "ties as they are stored": lambda distance, relevant: relevant[np.argsort(distance, kind="stable")],
         "the flag decides first": lambda distance, relevant: relevant[np.lexsort((distance, relevant))],
     },
-    remark="the AP of this order is the lower bound, `pessimistic`. Turn one key round, and you have the mistake of this section.",
+    remark="the AP of this order is the lower bound, `pessimistic`. With relevant items first it is the mistake of this section.",
 )
 
 HITS = {
@@ -64,7 +64,8 @@ def _capped(hit, R):
 
 q2 = Question(
     "41.q2",
-    "AP@R with the divisor `relevant`: the sum of the precisions at the hits of the first R places, divided by min(R, relevant items).",
+    "hit: bool (m,), a whole ranking. Return AP@R with the divisor `relevant`: the sum of the precisions at the hits of the first R places, "
+    "divided by min(R, relevant items).",
     check=function_equals(ap_at_r, HITS),
     solution=ap_at_r,
     hints=[
@@ -141,7 +142,7 @@ def two_valued(x):
 
 q4 = Question(
     "41.q4",
-    "The sign with two values: +1 for 0 and above, -1 below.",
+    "The sign with two values, int8: +1 for 0 and above, -1 below.",
     check=function_equals(two_valued, NUMBERS),
     solution=two_valued,
     hints=["A comparison has two values. Which one includes 0?", "`np.where(condition, 1, -1)` turns a comparison into signs."],
@@ -211,7 +212,7 @@ quiz1 = Quiz(
                 Option("The first method is better.", "The order of ties alone moved the score of one and the same code by several points."),
                 Option(
                     "Nothing yet: the order of ties can be worth more than the difference.",
-                    "Yes. You have measured the spread between the best and the worst order at several lengths.",
+                    "Yes. Lesson 01 measured the spread between the best and the worst order at several lengths.",
                     right=True,
                 ),
                 Option("Both methods have collapsed.", "Collapse shows in few different codes. A small difference of MAP is no sign of it."),
