@@ -58,8 +58,8 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## A folder, made here
 #
-# The simplest form of a data set: a folder with pictures, and beside each picture a text file of the same name, `0007.bmp` and `0007.txt`. We make one
-# out of scenes, in a temporary place that is removed when the notebook's kernel ends.
+# The simplest form of a data set is a folder with pictures, and beside each picture a text file of the same name, `0007.bmp` and `0007.txt`. We make one
+# out of scenes, in a temporary place that is removed when the notebook's kernel ends. `short` is for printing only.
 
 # %%
 scenes = ck.data.load("scenes", size=size, show_progress=False)
@@ -80,9 +80,9 @@ def short(text):
 
 
 # %% [markdown]
-# (BMP is an old format without compression. Its bytes do not depend on the version of a library, which matters below. Yours may be JPEG or PNG.)
+# (BMP has no compression, so its bytes do not depend on the version of a library, which matters below. Yours may be JPEG or PNG.)
 #
-# Real folders are never clean. So we add what is found in them sooner or later.
+# Real folders are seldom clean. So we add some broken files.
 
 # %%
 whole = (made / "0000.bmp").read_bytes()
@@ -113,14 +113,14 @@ frames[0].save(made / "moving.gif", save_all=True, append_images=frames[1:])
 # %% [markdown]
 # **Predict.** Which of `cut.bmp`, `page.jpg`, `silent.bmp`, `alone.bmp` and `moving.gif` will be in the data set? Or will loading stop with an error?
 #
-# `ck.data.load("folder:PATH")` reads it. `side` is the side of the squares in pixels. `features` says what pictures go through for methods that read features:
-# `"scenenet"` is for drawings. A warning says that files were skipped; we read the report in its place.
+# `ck.data.load("folder:PATH")` reads it. `side` is the side of the squares in pixels. `features` names the network that turns pictures into features, for the methods that read these:
+# `"scenenet"` is for drawings.
 
 
 # %%
 def load(folder, features="scenenet", side=64, progress=False, **options):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it says how many were skipped; the report says more
+        warnings.simplefilter("ignore", UserWarning)  # the report, which we print, says more
         return ck.data.load(f"folder:{folder}", features=features, side=side, show_progress=progress, **options)
 
 
@@ -130,14 +130,14 @@ print(short(data.report))
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Only `moving.gif`, with a remark: the first of its pictures counts. The others are left out, each with its reason. One bad file among ten thousand must not stop you; but nothing is left
+# Only `moving.gif`, with a remark: the first of its pictures counts. The others are left out, each with its reason. One bad file does not stop the loading, and none is left
 # out silently. The file that is neither picture nor text is counted and left alone.
 #
 # </details>
 #
-# **Read this report before you train.** A handful of skipped files is life. "no .txt file beside it (550)" is a wrong folder or a wrong option.
+# **Read this report before you train.** A few skipped files are normal. "no .txt file beside it (550)" means a wrong folder or a wrong option.
 #
-# The broken ones have served. We take them out again.
+# We take the broken files out again.
 
 # %%
 for name in [*wrong, *texts, "moving.gif"]:
@@ -149,7 +149,7 @@ assert not data.report.skipped and len(data) == count
 # %% [markdown]
 # ### Pictures become squares
 #
-# Networks want squares of one size. A picture that is none is fitted in with grey bars, a **letterbox**, or with `resize="crop"` its middle is cut out.
+# Networks want squares of one size. A picture that is not square is fitted in with grey bars, a **letterbox**. With `resize="crop"` its middle is cut out instead.
 
 # %%
 wide = np.concatenate([scenes.images[0], scenes.images[1], scenes.images[2]], axis=1)
@@ -165,6 +165,9 @@ nb.gallery(
 
 # %% [markdown]
 # ### Exercise 1: the letterbox
+#
+# In: `width`, `height` and `side`, whole numbers of pixels. The picture goes into the square whole and centred. Out: four whole numbers, its new width, its new height, and the width of the bar on its left
+# and above it. Use `round` for the sizes, and `// 2` for the bars.
 
 
 # %%
@@ -176,7 +179,7 @@ q.q1.check(letterbox)
 # q.q1.solution()
 
 # %% [markdown]
-# The same written out for our wide file: the rows that are not grey are where it should be.
+# The same written out for our wide file: the rows that are not grey are where the picture should be.
 
 # %%
 tall, broad = wide.shape[:2]
@@ -191,8 +194,8 @@ print(f"{broad}×{tall} becomes 64×{rows_taken}, below a bar of {above} rows")
 # %% [markdown]
 # ### Photographs
 #
-# SceneNet knows drawings and nothing else. For photographs there is EfficientNet-Lite0, which was trained on photographs; it is the default of `folder:`. Its weights come as a package
-# of their own. Where that is missing, you are told at once, before any picture is read. We hide the package for a moment, so that you see the message even if you have it.
+# SceneNet knows drawings only. For photographs there is EfficientNet-Lite0, the default of `folder:`. Its weights are a package
+# of their own. If it is missing, you are told before any picture is read. We hide the package for a moment, so that you see the message in any case.
 
 # %%
 import sys
@@ -211,11 +214,10 @@ except ck.InputError as error:
 #
 # ### Who asks?
 #
-# A query must not be trained on. A common way is to shuffle all files with a seed. Then you add ten pictures, the shuffle is another one, and yesterday's queries are in today's training
-# set: yesterday's model has seen them.
+# A query must not be trained on. A common way to split is to shuffle all files with a seed. But add ten pictures, and the shuffle is another one: pictures that yesterday's model was trained on are
+# queries today.
 #
-# So here a picture's part follows from **its content alone**. The file's bytes are hashed (a checksum, not yet our kind of hashing), and the checksum is read as a number
-# between 0 and 1. Below the share of queries, .1: the picture asks.
+# So here a picture's part follows from **its content alone**. A checksum of the file's bytes is read as a number between 0 and 1. If it is below the share of queries, .1, the picture asks.
 
 # %%
 import hashlib
@@ -230,10 +232,11 @@ print(mark_of(b"a picture").hex())
 print(mark_of(b"a picturf").hex())
 
 # %% [markdown]
-# One letter is changed, and nothing is alike.
-
-# %% [markdown]
+# One letter was changed, and the two checksums have nothing in common.
+#
 # ### Exercise 2: from content to part
+#
+# In: `mark`, a checksum of 16 bytes, and `share`, a number from 0 to 1. Read the first 8 bytes as one whole number, the first byte the most significant, and divide by 2**64. Out: True if the result is below `share`.
 
 
 # %%
@@ -256,7 +259,9 @@ assert split_gap == 0
 print(f"{len(ours)} of {len(data)} ask: a share of {len(ours) / len(data):.3f}, where .1 was asked for")
 
 # %% [markdown]
-# The share is met on average only. In return, nothing moves. **Predict.** We take a third of the pictures away and load again. How many of the pictures that are left change their part?
+# The share is met on average only.
+#
+# **Predict.** We take a third of the pictures away and load again. How many of the pictures that are left change their part?
 
 # %%
 part_of = {data.details["files"][i]: part for part in ("query", "retrieval") for i in data.parts[part]}
@@ -274,13 +279,13 @@ assert not moved
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# None, as printed. The same holds when pictures are added, renamed, or copied to another machine.
+# None. The same holds when pictures are added, renamed, or copied to another machine, since only the content counts.
 #
 # </details>
 #
 # ### Which pictures are twins?
 #
-# Two files with equal bytes have equal checksums, so they are in one part, always. But a picture that was saved again, or sent through a messenger, is another file. We make 40 such
+# Two files with equal bytes have equal checksums, so they are always in one part. But a picture that was saved again, or sent through a messenger, has other bytes. We make 40 such
 # twins: one pixel in a corner is changed.
 
 # %%
@@ -293,9 +298,12 @@ twins = load(made)
 print(len(twins), "pairs")
 
 # %% [markdown]
-# A query whose twin is in the retrieval set, perhaps even in the training set, is an easy one: it finds itself. So look for them before you believe a figure.
+# A query whose twin is in the retrieval set is too easy: it finds itself. So look for twins before you believe a figure.
 #
 # ### Exercise 3: find the twins
+#
+# In: `query` and `retrieval`, pictures, uint8, shapes (n, R, R, 3) and (m, R, R, 3); `limit`, a number. Out: bool (n,), True where some picture of `retrieval` differs by at most `limit`, on average over its
+# pixels and colours.
 
 
 # %%
@@ -307,7 +315,7 @@ q.q3.check(has_twin)
 # q.q3.solution()
 
 # %% [markdown]
-# Ours, on every fourth row and column, which is enough to see it and sixteen times as fast:
+# Ours looks at every fourth row and column only, for speed:
 
 
 # %%
@@ -321,7 +329,7 @@ for name, some in (("with the changed copies", twins), ("before", data)):
     print(f"{name}: {(nearest(some) <= 2).sum()} of {len(some.query)} queries have a twin")
 
 # %% [markdown]
-# No library can say which twins are wrong: two photos of one football match, or of one product, may be what you want to find. You decide, and say so. Here they go.
+# No library can say which twins are wrong: two photos of one product may be what you want to find. You decide, and say so. Here we remove them.
 
 # %%
 for file in made.glob("again_*"):
@@ -332,8 +340,8 @@ assert (nearest(data) <= 2).sum() == 0
 # %% [markdown]
 # ### Who is learned from?
 #
-# All that is not a query is **searched**. By default a method may also learn from all of it: that suits an archive, where what you search is what you have. But it is then judged on pictures that it knows.
-# With `train=0.5` about half of them are never seen in training; that suits an archive that grows. It is drawn from the content too, so the queries stay as they are.
+# All that is not a query is **searched**. By default a method may also learn from all of it: that suits an archive that stays as it is. But then the method is judged on pictures that it knows.
+# With `train=0.5` about half of them are never seen in training: that suits an archive that grows. It is drawn from the content too, so the queries stay as they are.
 
 # %%
 half = load(made, train=0.5)
@@ -344,7 +352,7 @@ assert (half.parts["query"] == data.parts["query"]).all()
 # %% [markdown]
 # ### What is relevant?
 #
-# Our folder has no labels. Then nobody knows what is relevant, and there is nothing to measure. The library does not make something up:
+# Our folder has no labels. Then nobody knows what is relevant, and there is nothing to measure. The library says so:
 
 # %%
 baseline = ck.RandomHash(bits=bits, seed=seed).fit(data, show_progress=False)
@@ -356,9 +364,9 @@ except ck.InputError as error:
 # %% [markdown]
 # ## From the command line
 #
-# The quickest way to use a folder needs no notebook at all: two commands. `train` makes a *run folder*, which keeps options, codes, the hasher and a report as a web page; `search` asks it. We start
-# them from here; in a terminal you type what stands behind the `$`. ITQ is trained, since it takes a moment; `ugach` stands in the same place, and `ssah`
-# where there are labels. As above, nothing can be measured, and the report says so.
+# Two commands do the same without a notebook. `train` makes a *run folder*, which keeps options, codes, the hasher and a report as a web page; `search` asks it. We start
+# them from here; in a terminal you type what stands behind the `$`. We train ITQ, which is quick; write `ugach` in its place, or `ssah`
+# where there are labels.
 
 # %%
 import subprocess
@@ -423,7 +431,7 @@ search(ugach, data, "bird")
 # ## With labels: SSAH
 #
 # Labels can come in two ways: from the names of the folders that hold the pictures (one label each), or from a table with the columns `file`, `text`, `labels`. Several labels in a
-# cell have a semicolon between them. We write one; a table goes before the text files.
+# cell have a semicolon between them. We write a table; where there is one, the `.txt` files are not read.
 
 # %%
 import csv
@@ -450,7 +458,7 @@ print("the same pictures ask, and the words are the same")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No: it follows from the pictures alone. So the UGACH from above may be measured *now*, with labels that it never saw.
+# No: it follows from the pictures alone. So the UGACH from above can be measured *now*, with labels that it never saw.
 #
 # </details>
 #
@@ -472,10 +480,12 @@ for name, (i2t, t2i) in score.items():
     print(f"{name:13s} {i2t:12.2f} {t2i:13.2f}")
 
 # %% [markdown]
-# Read them against random codes, and against ITQ, which has no network and takes a second: a method that costs more should give more. With so few queries and so short a run, a difference of a few hundredths says nothing. And SSAH was *told* what is relevant, UGACH was not: theirs is not the same task.
-# It also learned from the very pictures that are searched, with their labels, since `train` is 1 here. A new picture may be placed less well; load with `train=0.5` to see how much.
+# Compare with random codes, and with ITQ, which has no network: a method that costs more should give more. Two cautions.
 #
-# The explorer works on any data set. Where there are labels it marks what is relevant; without them it shows pictures and distances only.
+# - With so few queries and so short a run, a difference of a few hundredths says nothing. And SSAH was *told* what is relevant, UGACH was not.
+# - SSAH learned from the very pictures that are searched, with their labels, since `train` is 1 here. Load with `train=0.5` to see how it places new ones.
+#
+# The explorer works on any data set. Where there are labels it marks what is relevant.
 
 # %% tags=["nbval-ignore-output"]
 explorer = widgets.RetrievalExplorer(labelled, {"SSAH": ssah, "UGACH": ugach}, k=8, words="bird")
@@ -490,7 +500,7 @@ explorer.small_multiples({"method": "SSAH", "k": 4}, {"method": "UGACH", "k": 4}
 # %% [markdown]
 # ## Keep it, and use it on a new picture
 #
-# A fitted hasher is one file: networks, words, options, and through which backbone pictures go. It can be loaded without the data.
+# A fitted hasher is one file: networks, words, options, and the name of the network for pictures. It can be loaded without the data.
 
 # %%
 kept_file = ssah.save(place / "ssah.safetensors")
@@ -501,7 +511,7 @@ assert save_gap == 0
 print(short(kept_file), "gives the same codes;", again)
 
 # %% [markdown]
-# A new picture must be made a square in the way that the training pictures were: `read_photos`, with the same `side` and `resize`. Here it is our wide file, of which nobody learned anything.
+# A new picture must be made square as the training pictures were: by `read_photos`, with the same `side` and `resize`. Here it is our wide file, which no method was trained on.
 
 # %%
 new = ck.data.folder.read_photos([place / "wide.bmp"], side=labelled.details["side"], resize=labelled.details["resize"])
@@ -530,7 +540,7 @@ print(short(yours.report) if folder else "no folder given: the made one stands i
 print(f"query {len(yours.query)}, retrieval {len(yours.retrieval)}, train {len(yours.train)}; labels: {'none' if yours.labels is None else yours.labels.shape[1]}")
 
 # %% [markdown]
-# The method follows from the labels: SSAH with them, UGACH without. Training on features takes about a minute for a few thousand pairs; reading the pictures takes longer.
+# With labels we take SSAH, without them UGACH.
 
 # %%
 if not folder:
@@ -545,7 +555,7 @@ print("with", type(mine).__name__)
 search(mine, yours, words or yours.vocabulary.words[0])
 
 # %% [markdown]
-# With labels you can measure, on a set where you have looked for twins:
+# With labels you can measure, once you have looked for twins:
 
 # %% tags=["nbval-ignore-output"]
 print("no labels: nothing to measure" if yours.labels is None else mine.evaluate(yours))
@@ -568,7 +578,7 @@ savemat(place / "mine.mat", keys)
 print({key: value.shape for key, value in keys.items()})
 
 # %% [markdown]
-# `mat:PATH` is told nothing more. It looks at keys, shapes and types, checks the sizes against each other, and says what it recognised. Read that before you go on: it is the report of a file.
+# `mat:PATH` is told nothing more. It looks at keys, shapes and types, checks the sizes against each other, and says what it recognised. Read that before you go on.
 
 # %%
 found = ck.data.load(f"mat:{place / 'mine.mat'}", show_progress=False)
@@ -577,8 +587,8 @@ print(found)
 assert (found.query.labels == labelled.query.labels).all()
 
 # %% [markdown]
-# The file has its own split, and it is kept: test asks, training is searched. A query that is found again in the training part, with the same features, text and labels, would be an error, unless
-# you say `repeated="drop"` or `"keep"`. Features are no pictures: there is nothing to look at. And words cannot be typed, since nobody knows which column stands for which word.
+# The file has its own split, and it is kept: test asks, training is searched. A query that is found again in the training part, with the same features, text and labels, is an error, unless
+# you say `repeated="drop"` or `"keep"`. There are no pictures to look at, only features. And words cannot be typed, since the file does not say which column stands for which word.
 #
 # **Predict.** Which of these four files is read: one without `L_te`; one with a label row too few; a web page that was saved as `.mat`; a Python pickle called `.mat`?
 
@@ -611,7 +621,7 @@ for name in ("no_key", "too_few", "page", "pickle"):
 # ## On a GPU: the papers' networks
 #
 # The preset `lab` is made for a laptop: frozen features and small layers. `preset="paper"` takes the paper's own: for SSAH it is CNN-F on pictures of 224 pixels, trained with the rest. Here is one
-# epoch of it, on our folder, if there is a GPU. The network starts untrained, so one epoch teaches next to nothing; it shows that all of it runs. For real training give the weights of a
+# epoch of it, on our folder, if there is a GPU. The network starts untrained, so this only shows that it runs. For real training give the weights of a
 # pretrained CNN-F with `weights=PATH` (MatConvNet's `imagenet-vgg-f.mat`), and leave `epochs` out.
 
 # %%
@@ -640,7 +650,7 @@ q.quiz1
 # 3. You trained ITQ from the command line, UGACH without labels and SSAH with them, saved a hasher, and encoded a picture that came later.
 # 4. You read a benchmark's file, and saw four that are refused.
 #
-# **On a GPU.** `cmhkit train ssah --preset paper --set weights=PATH --data mirflickr:PATH --data-option features=none --out RUN` is the whole of it: CNN-F reads the pictures itself, so no features are asked for. The code of this notebook stays as it is.
+# **On a GPU.** `cmhkit train ssah --preset paper --set weights=PATH --data mirflickr:PATH --data-option features=none --out RUN`. CNN-F reads the pictures itself, so no features are asked for.
 
 # %%
 nb.results(
