@@ -162,7 +162,7 @@ print("largest difference between squared and Hamming distance:", int(hamming_ga
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The Hamming distance. A bit that differs adds $(1 - 0)^2 = 1$ and a bit that agrees adds 0. So training works on $\lVert h(q) - h(x) \rVert^2$, a smooth version of the distance that retrieval sorts by.
+# The Hamming distance. A bit that differs adds $(1 - 0)^2 = 1$ and a bit that agrees adds 0. So training works on $\left\lVert h(q) - h(x) \right\rVert^2$, a smooth version of the distance that retrieval sorts by.
 #
 # </details>
 #
@@ -268,10 +268,10 @@ h_pool = relaxed(theta_model, images=train.images[pool])
 for i in queries:
     print(f"query {i}: {train.texts[i]}")
 nb.gallery(
-    [train.images[i] for i in pool[:8]],
-    alts=[f"Scene {i}, tagged: {train.texts[i]}" for i in pool[:8]],
-    captions=[f"item {i}" for i in pool[:8]],
-    caption="The first eight pictures of the pool. Items 0 to 2 belong to the three queries.",
+    [train.images[i] for i in pool[:7]],
+    alts=[f"Scene {i}, tagged: {train.texts[i]}" for i in pool[:7]],
+    captions=[f"item {i}" for i in pool[:7]],
+    caption="The first seven pictures of the pool. Items 0 to 2 belong to the three queries.",
 )
 
 # %% [markdown]
@@ -279,7 +279,7 @@ nb.gallery(
 #
 # The generator does not make pictures. It **chooses** one that exists, and near ones are likelier:
 #
-# $$p_\theta(x \mid q) = \frac{\exp(-\lVert h(q) - h(x) \rVert^2)}{\sum_{x'} \exp(-\lVert h(q) - h(x') \rVert^2)}.$$
+# $$p_\theta(x \mid q) = \frac{\exp(-\left\lVert h(q) - h(x) \right\rVert^2)}{\sum_{x'} \exp(-\left\lVert h(q) - h(x') \right\rVert^2)}.$$
 #
 # The sum runs over the pool. That is a softmax of the negative squared distances.
 
@@ -387,7 +387,9 @@ nb.show(
 #
 # The discriminator looks at a query $q$, an item $x^G$ that was generated for it, and an item $x^M$ that the graph relates to it:
 #
-# $$f_\phi(x^G, q) = \max\big(0,\; m + \lVert h(q) - h(x^M) \rVert^2 - \lVert h(q) - h(x^G) \rVert^2\big), \qquad D(x^G \mid q) = \operatorname{sigmoid}(f_\phi(x^G, q)).$$
+# $$f_\phi(x^G, q) = \max\big(0,\; m + \left\lVert h(q) - h(x^M) \right\rVert^2 - \left\lVert h(q) - h(x^G) \right\rVert^2\big),$$
+#
+# $$D(x^G \mid q) = \operatorname{sigmoid}(f_\phi(x^G, q)).$$
 #
 # These $h$ are the discriminator's own. The nearer the generated item is to the query, the larger is $f$. It is 0 when $x^G$ is farther from the query than $x^M$ by $m$ or more.
 # Below, $x^M$ is each text's own picture, and every item of the pool takes the place of $x^G$ in turn.
@@ -405,7 +407,8 @@ D = 1 / (1 + torch.exp(-f))
 assert torch.equal(f, losses.relevance_score(to_true, to_items, margin))
 d_gap = (D - losses.discriminator_probability(f)).abs().max().item()
 assert d_gap < 1e-6
-print(f"f over the pool: from {f.min():.2f} to {f.max():.2f}, and 0 for {(f == 0).float().mean():.0%} of the items")
+zero = (f == 0).float().mean()
+print(f"f over the pool: from {f.min():.2f} to {f.max():.2f}, and 0 for {zero:.0%} of the items")
 print(f"D over the pool: from {D.min():.2f} to {D.max():.2f}")
 
 # %% [markdown]
@@ -508,7 +511,7 @@ for name, row in (("f", values), ("slope", slope), ("D", losses.discriminator_pr
 # %% [markdown]
 # ## The two models, side by side
 #
-# The viewer joins both models. The generator gives the probabilities (the bars) and draws items; the discriminator pays a reward for each draw, which grows with $f$.
+# The viewer joins both models. The generator gives the probabilities (the bars, full for the likeliest item) and draws items; the discriminator pays a reward for each draw, which grows with $f$.
 # Change the query, the temperature, the size of the pool. Look for pictures that are likely *and* well paid: the generator is to find those.
 #
 # The ✓ and ✗ come from labels, for the reader only: neither model has seen a label.
