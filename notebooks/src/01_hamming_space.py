@@ -33,7 +33,7 @@
 # | $d_H$ | Hamming distance | `ck.codes.hamming(a, b)` | (n, m) uint16 |
 # | $\mathrm{AP}$ | average precision of one query | `ck.metrics.average_precision` | a number |
 # | $\mathrm{MAP}$ | its mean over the queries | `ck.metrics.evaluate(...).map` | a number |
-# | | precision and recall within each radius | `ck.metrics.precision_recall_by_radius` | (K + 1,) each |
+# | | precision, recall by radius | `ck.metrics.precision_recall_by_radius` | (K + 1,) each |
 
 # %% tags=["parameters"]
 size = "lab"
