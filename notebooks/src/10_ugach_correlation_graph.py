@@ -92,9 +92,9 @@ print("scores:", scores.shape, "· length of a vector:", np.linalg.norm(image_ve
 # %% [markdown]
 # Why the root? The squared Euclidean distance of the roots of two distributions $p$ and $r$ is
 #
-# $$ \sum_d \big(\sqrt{p_d} - \sqrt{r_d}\big)^2 = \sum_d p_d + \sum_d r_d - 2 \sum_d \sqrt{p_d r_d} = 2 - 2 \sum_d \sqrt{p_d r_d} . $$
+# $$ \sum_d \big(\sqrt{p_d} - \sqrt{r_d}\big)^2 = \sum_d p_d + \sum_d r_d - 2 \sum_d \sqrt{p_d r_d} = 2 - 2 \sum_d \sqrt{p_d r_d} $$
 #
-# All vectors have length 1. Equal distributions are at distance 0. Distributions with nothing in common are at $\sqrt 2$, the largest distance there is.
+# with $d$ running over the drawings. All vectors have length 1. Equal distributions are at distance 0. Distributions with nothing in common are at $\sqrt 2$, the largest distance there is.
 # So the Euclidean distance measures **how much of the content is shared**. Up to a factor it is the Hellinger distance.
 #
 # The next cell compares four kinds of vectors: raw scores, an earlier layer ("pooled"), the softmax, and its root. It prints their **agreement**: the share of the k nearest
@@ -284,7 +284,7 @@ nb.show(figure, alt=alt, caption="More neighbours, less agreement. The picture g
 # ## What each graph finds
 #
 # We know which drawings each scene shows: `train.truth.drawings` holds their numbers, with −1 for an empty place. Like labels, they only measure here.
-# So we can ask of each edge: do both scenes show **the same drawing**, or only the same concept, such as "animal"?
+# So we can ask of each edge: do both scenes show **the same drawing**, or only the same concept, that is a label such as "animal"?
 
 # %%
 shown = train.truth.drawings
@@ -331,7 +331,7 @@ nb.show(figure, alt=alt, caption="Plain: same drawing. Hatched: another drawing 
 #
 # When k passes the number of scenes that have a drawing in common with the item, the picture graph has little more to give. That is why UGACH joins both graphs, and why each may have its own k.
 #
-# Now pictures. For each scene with a single drawing we take its six nearest that have **no drawing in common** with it, and ask how many are of the same concept.
+# For each scene with a single drawing we take its six nearest that have **no drawing in common** with it, and ask how many are of the same concept.
 
 # %%
 both = {
