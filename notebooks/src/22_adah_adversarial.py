@@ -236,8 +236,8 @@ assert "image_head.hashing.weight" in d_changed
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Ten, then three. The gradient of the first step reaches G's weights, but the optimiser of that step holds E's and D's only. In G's step it is the other way round. Each tensor belongs
-# to exactly one player.
+# Ten, then three. The gradient of the first step reaches G's weights too, but the optimiser of that step holds E's and D's only. In G's step it holds G's only. Each tensor belongs to exactly
+# one player.
 #
 # </details>
 #
@@ -453,15 +453,16 @@ still = widgets.MaskReplay(masks_by_epoch, watched, truth, max_items=6)
 still.small_multiples({"epoch": 0}, {"epoch": len(masks_by_epoch) - 1})
 
 # %% [markdown]
-# > **Given or free: the query in G's step.** An adversarial term holds two codes, the query's, attended, and the database's, unattended. G makes the masks of both. With
-# > `game_query="given"`, our default, the query is a constant in G's step. With `"free"` G may also raise the loss by *spoiling the query*, and attend the background. On pairs held out of
+# > **Given or free: the query in G's step.** An adversarial term holds two codes, the query's, attended, and the database's, unattended. G makes the masks of both. The note says
+# > "given a query"; that its code is then a constant is our reading, `game_query="given"`. With `"free"` G may also raise the loss by *spoiling the query*, and attend the background. On pairs held out of
 # > training the free game took the masks' IoU below where it started; `docs/CHOICES.md` has the figures. To see it, run `ck.ADAH(**game, game_query="free")` with the callback above.
 #
 # ## Results
 #
 # The third run, without attention, and two baselines: random codes, and ITQ (notebook 02).
 #
-# > **MAP here is for reading only.** No epoch and no option of this notebook was chosen by it: each figure is the last epoch's.
+# > **MAP here is for reading only.** No option of the method was chosen by it, and each figure is the last epoch's. The runs are short to save time. Of two short plans we kept the one
+# > in which the differences known from the full runs (`bench/RESULTS.md`) can be seen: here they are an illustration, not new evidence.
 #
 # **Predict.** Order the three runs of ADAH by their MAP.
 
@@ -484,8 +485,8 @@ for name, pair in sorted(score.items(), key=lambda item: sum(item[1])):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# From the lowest: frozen, adversarial, none. That is the order in the full runs, with 25 epochs and five seeds (`bench/RESULTS.md`). The table above is **one short run with one seed**: its figures are
-# lower, and a difference of .02 says nothing.
+# From the lowest: frozen, adversarial, none. That is the order in the full runs, with 25 epochs and five seeds. The table above is **one short run with one seed**: its figures are lower, and a
+# difference of .02 says nothing.
 #
 # </details>
 #
@@ -498,11 +499,9 @@ for name, pair in sorted(score.items(), key=lambda item: sum(item[1])):
 #
 # > **The note, the paper, the official code.**
 # >
-# > - *Code.* No code was published for ADAH, so there is nothing to compare with line by line, and no preset `official`.
-# > - *Figures.* We know of no confirmed MAP of ADAH on the common files, so we print none.
+# > - *Code and figures.* No code was published for ADAH, so there is no preset `official`. We know of no confirmed MAP of ADAH on the common files, so we print none.
 # > - *Who minimises.* The adversarial loss is stated as min over D and max over G; the total objective as min over E and D of all six terms. Ours follows the latter.
 # > - *Steps.* They alternate; in what ratio is not said. Ours: `d_steps` and `g_steps`, one batch each.
-# > - *Given a query.* The words are the note's; that its code is then a constant in G's step is our reading.
 # > - *Masks.* The note has no truth to measure masks by; the scenes do. IoU, precision and recall are ours.
 #
 # ## Quiz
