@@ -42,7 +42,7 @@ def _two_bars_wide(width, height, side):
 q1 = Question(
     "42.q1",
     "A picture of width × height pixels goes into a square of `side` pixels, whole and centred. "
-    "Return its new width, its new height, and the width of the bar on its left and above it.",
+    "Return four numbers: its new width, its new height, the bar on its left, and the bar above it.",
     check=function_equals(letterbox, SIZES),
     solution=letterbox,
     hints=[

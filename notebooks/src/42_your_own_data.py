@@ -42,6 +42,7 @@ results_path = ""
 
 # %%
 import tempfile
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -71,12 +72,15 @@ made.mkdir()
 for i in range(count):
     Image.fromarray(scenes.images[i]).save(made / f"{i:04d}.bmp")
     (made / f"{i:04d}.txt").write_text(scenes.texts[i], encoding="utf-8")
-print(f"{count} pictures, {count} texts; the first: {scenes.texts[0]}")
 
 
 def short(text):
-    """A text without the temporary place, which is another one at each run."""
-    return str(text).replace(str(place), "TEMP")
+    """A text without the temporary place, which is another one at each run, in lines of at most 84 characters."""
+    lines = str(text).replace(str(place), "TEMP").splitlines()
+    return "\n".join(textwrap.fill(line, 84, subsequent_indent="      ", break_on_hyphens=False) for line in lines)
+
+
+print(short(f"{count} pictures, {count} texts; the first: {scenes.texts[0]}"))
 
 
 # %% [markdown]
@@ -166,8 +170,8 @@ nb.gallery(
 # %% [markdown]
 # ### Exercise 1: the letterbox
 #
-# In: `width`, `height` and `side`, whole numbers of pixels. The picture goes into the square whole and centred. Out: four whole numbers, its new width, its new height, and the width of the bar on its left
-# and above it. Use `round` for the sizes, and `// 2` for the bars.
+# In: `width`, `height` and `side`, whole numbers of pixels. The picture goes into the square whole and centred. Out: four whole numbers, its new width, its new height, the bar on its left and the bar
+# above it. Use `round` for the sizes, and `// 2` for the bars.
 
 
 # %%
@@ -207,7 +211,7 @@ try:
     with mock.patch.dict(sys.modules, {PACKAGE: None}):
         load(made, features="efficientnet-lite0")
 except ck.InputError as error:
-    print(error)
+    print(short(error))
 
 # %% [markdown]
 # ## Four questions to a split
@@ -373,7 +377,7 @@ import subprocess
 
 
 def command(*words):
-    print("$ cmhkit", short(" ".join(map(str, words))))
+    print(short(" ".join(map(str, ("$ cmhkit", *words)))))
     done = subprocess.run([sys.executable, "-m", "cmhkit", *map(str, words)], capture_output=True, text=True, encoding="utf-8")
     lines = short(done.stdout if done.returncode == 0 else done.stderr).splitlines()
     print(*lines, f"(exit code {done.returncode})", sep="\n", end="\n\n")
@@ -442,7 +446,7 @@ for i in range(count):
     rows.append([f"{i:04d}.bmp", scenes.texts[i], ";".join(labels)])
 with (made / "captions.csv").open("w", newline="", encoding="utf-8") as file:
     csv.writer(file).writerows(rows)
-print(*rows[:3], sep="\n")
+print(*(short(row) for row in rows[:3]), sep="\n")
 
 labelled = load(made)
 print(short(labelled.report))
@@ -575,7 +579,7 @@ for end, part in (("tr", labelled.train), ("te", labelled.query)):
     keys[f"T_{end}"] = part.text_vectors[:, :50]
     keys[f"L_{end}"] = part.labels
 savemat(place / "mine.mat", keys)
-print({key: value.shape for key, value in keys.items()})
+print(short({key: value.shape for key, value in keys.items()}))
 
 # %% [markdown]
 # `mat:PATH` is told nothing more. It looks at keys, shapes and types, checks the sizes against each other, and says what it recognised. Read that before you go on.
@@ -583,7 +587,7 @@ print({key: value.shape for key, value in keys.items()})
 # %%
 found = ck.data.load(f"mat:{place / 'mine.mat'}", show_progress=False)
 print(short(found.details["recognised"]))
-print(found)
+print(short(found))
 assert (found.query.labels == labelled.query.labels).all()
 
 # %% [markdown]
