@@ -85,7 +85,7 @@ def features(name):
 
 for name in read:
     F = features(name)
-    print(f"{name:5s} {len(F)} features, {F.shape[1]} wide; {(F > 0).any(0).sum():3d} of them are ever above 0")
+    print(f"{name:5s} {len(F)} items, {F.shape[1]} units, of which {(F > 0).any(0).sum():3d} are ever above 0")
 
 # %% [markdown]
 # ## Exercise 1: the discriminator's loss
@@ -210,16 +210,15 @@ for step in range(61):
     optimiser.step()
 
 # %% tags=["nbval-ignore-output"]
-print("gradient that arrives at a picture's features, mean length")
-print(f"{'steps':>5s} {'mean D':>8s}", *(f"{', '.join(way):>23s}" for way in ways))
-for step, mean_d, *lengths in table:
-    print(f"{step:5d} {mean_d:8.4f}", *(f"{length:23.6f}" for length in lengths))
-left = dict(zip(ways, (table[-1][2 + i] / table[0][2 + i] for i in range(4)), strict=True))
-for way in (ways[0], ways[-1]):
-    print(f"{', '.join(way)}: after 60 steps {left[way]:.3f} times what it was at first")
+steps, mean_d, *lengths = zip(*table, strict=True)
+print(f"{'steps of the discriminator':26s}", *(f"{value:8d}" for value in steps))
+print(f"{'mean D of a picture':26s}", *(f"{value:8.4f}" for value in mean_d))
+print("gradient that arrives at a picture's features, mean length:")
+for way, values in zip(ways, lengths, strict=True):
+    print(f"  {', '.join(way):24s}", *(f"{value:8.4f}" for value in values))
 
 # %% [markdown]
-# Sixty steps are three epochs of the runs below. Flipped cross-entropy even grows: while the discriminator learns, its own slope, from features to logit, gets steeper.
+# Sixty steps are three epochs of the runs below. By then little is left of minus, squared. Flipped cross-entropy even grows: while the discriminator learns, its own slope, from features to logit, gets steeper.
 #
 # ## Which step changes what?
 #
@@ -247,7 +246,7 @@ def step(loss, *owners):
 
 
 # %% [markdown]
-# **Predict.** In the first line below the term is a function of ImgNet *and* of the discriminator. Does the discriminator change?
+# **Predict.** In the first step below the term is a function of ImgNet *and* of the discriminator. Does the discriminator change?
 
 # %%
 flipped = {"target": "flipped", "kind": "cross-entropy"}
@@ -266,7 +265,7 @@ taken = {"ImgNet, term flows": step(deceit(features("image")), "ImgNet")}
 taken["discriminators"] = step(of_judges(), *both)
 taken["ImgNet, term detached"] = step(deceit(features("image").detach()), both[0])
 for name, (reached, changed) in taken.items():
-    print(f"{name:22s} gradient in: {', '.join(sorted(reached)):43s} changed: {', '.join(sorted(changed))}")
+    print(f"{name}\n    gradient in: {', '.join(sorted(reached))}\n    changed:     {', '.join(sorted(changed))}")
 
 # %%
 assert taken["ImgNet, term flows"] == ({"ImgNet", "image discriminator"}, {"ImgNet"})
@@ -445,12 +444,13 @@ for name, hasher in hashers.items():
 # Semantic features are at least 0, and many are 0 for every item. We count, on all queries, the units that are ever above 0.
 
 # %% tags=["nbval-ignore-output"]
-print(f"{'run':24s} units in use by LabNet   ImgNet   both   mean length: LabNet   ImgNet")
+print(f"{'':24s}  units in use           mean length of F")
+print(f"{'run':24s}  LabNet  ImgNet  both   LabNet  ImgNet")
 for name, hasher in hashers.items():
     label, image = hasher.features(labels=query), hasher.features(images=query)
     used = [(F > 0).any(axis=0) for F in (label, image)]
     lengths = [np.linalg.norm(F, axis=1).mean() for F in (label, image)]
-    print(f"{name:24s} {used[0].sum():22d} {used[1].sum():8d} {(used[0] & used[1]).sum():6d} {lengths[0]:21.1f} {lengths[1]:8.1f}")
+    print(f"{name:24s} {used[0].sum():7d} {used[1].sum():7d} {(used[0] & used[1]).sum():5d} {lengths[0]:8.1f} {lengths[1]:7.1f}")
 
 # %% [markdown]
 # A unit that ImgNet uses and LabNet never does gives pictures away. And $\mathcal{J}_1$ does not mind: it sees inner products with LabNet's features only, and a unit at which these are 0 adds nothing to
@@ -474,10 +474,10 @@ def replay(name, **more):
 replay("flipped, cross-entropy")
 
 # %% [markdown]
-# The same as still pictures, for a page without a kernel: the first epoch and the last, with flipped cross-entropy.
+# The first epoch of the same run as a still picture, to compare with the last above.
 
 # %% tags=["nbval-ignore-output"]
-replay("flipped, cross-entropy").small_multiples({"epoch": 0}, {"epoch": len(seen) - 1})
+replay("flipped, cross-entropy").small_multiples({"epoch": 0})
 
 # %% [markdown]
 # A plane shows little of 256 dimensions; the line above each picture says how much. The figures below each use all.
