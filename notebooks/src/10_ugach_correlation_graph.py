@@ -525,8 +525,7 @@ explorer.small_multiples()
 #
 # ## On a GPU
 #
-# The graph is built once, on the CPU, before any training, so this lesson gains nothing from a GPU. It is made in chunks of rows, which keeps memory small also for
-# `ck.data.load("scenes", size="paper")`. Time grows with the square of the number of items.
+# A GPU brings nothing here: the graph is built once, before any training, on the CPU. It is made in chunks of rows, which keeps memory small. Time grows with the square of the number of items.
 #
 # ## Quiz
 
