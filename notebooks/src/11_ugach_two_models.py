@@ -337,7 +337,7 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Low: the nearest item takes nearly all of the probability. High: the probabilities become nearly equal.
+# Low: the nearest item takes nearly all of the probability. High: the probabilities come closer to each other.
 #
 # </details>
 #
@@ -448,14 +448,14 @@ nb.show(
 )
 
 # %% [markdown]
-# ## The true term is a constant
+# ## The true term
 #
 # The value of the game, which the discriminator is to maximise, has two terms: $\log D(x^M \mid q)$ for true items and $\log(1 - D(x^G \mid q))$ for generated ones.
 # The first has $f_\phi(x^M, q)$ inside.
 #
 # **Predict.** Put $x^M$ in the place of $x^G$ in $f$. What is left, and what is its gradient?
 #
-# We compute both terms for a small network; the "generated" item of each text is the next text's picture.
+# We compute both terms for a small network; the "generated" item of each text is the picture before its own.
 
 # %%
 toy = model.CrossModalNetwork(images.shape[1], texts.shape[1], 32, bits, 0.5, random)
