@@ -144,7 +144,7 @@ quiz1 = Quiz(
         Choice(
             "What does a leave-one-out baseline change in the gradient estimate?",
             [
-                Option("Its mean.", "A baseline that does not depend on the draw itself has mean effect 0: the scores sum to 0 under p."),
+                Option("Its mean.", "A baseline that does not depend on the draw itself has mean effect 0: the gradient of log p has mean 0."),
                 Option("Its variance.", "Yes: the mean stays the exact gradient, and the estimates lie closer to it.", right=True),
                 Option(
                     "Nothing, since the mean is the same.",

@@ -33,7 +33,7 @@
 # | $D(x \mid q)$ | `losses.discriminator_probability` | any |
 # | $-\log(1 - D)$ | the reward, `losses.generator_reward` | (queries, draws) |
 # | $\nabla_\theta\, \mathbb{E}_{p_\theta}[\,\cdot\,]$ | the gradient of `losses.policy_loss`; exact: `losses.expected_reward_loss` | – |
-# | $\mathcal{V}(G, D)$ | `losses.value_function` | a number |
+# | $\mathcal{V}(G, D)$, the game's value | `losses.value_function` | a number |
 
 # %% tags=["parameters"]
 size = "lab"
@@ -165,7 +165,7 @@ for step in (0, 19, 39, 59):
 #
 # ## What the generator earns
 #
-# The generator minimises its part of the game's value:
+# The generator minimises the game's value $\mathcal{V}(G, D)$. Of the two terms that lesson 11 showed, only the second depends on $\theta$:
 #
 # $$\min_\theta\; \mathbb{E}_{x \sim p_\theta(x \mid q)}\big[\log(1 - D(x \mid q))\big].$$
 #
@@ -366,7 +366,7 @@ assert bias > 2 * estimate_error and flat["draws"] > flat["pool"]
 # <details><summary>Answer</summary>
 #
 # With equal rewards there is nothing to learn, and the exact gradient is zero. The official estimate's mean is not: with equal rewards it pushes both items of the softmax towards one half, so the likelier item becomes
-# less likely. The estimate is **biased**: more draws do not help.
+# less likely. The estimate is **biased**: a mean over more estimates does not help.
 #
 # </details>
 
@@ -473,17 +473,16 @@ for ax, (name, title) in zip(axes, titles.items(), strict=True):
     ax.plot([row["epoch"] for row in rows], [row[name] for row in rows])
     ax.set(title=title, xlabel="epoch")
     ax.locator_params(axis="x", integer=True)
+    ax.set_ylim(0, 1.2 * max(row[name] for row in rows))
 axes[2].axhline(np.log(pool), color="#888888", linestyle=":", linewidth=1.2)
-nb.show(
-    figure,
-    alt="Curves by epoch: active share, mean reward, and entropy with a dotted line for an even choice.",
-    caption="Left: active triplets, a mean over all pretraining steps at epoch 0. Middle: what "
-    "the generator earns. Right: how widely it chooses; dotted: evenly.",
-)
+alt = "Curves by epoch: active share, mean reward, entropy with a dotted line for an even choice."
+caption = "Left: active triplets. Middle: what the generator earns. Right: how widely it chooses; dotted: evenly."
+nb.show(figure, alt=alt, caption=caption)
 
 # %% [markdown]
-# How to read the curves:
+# How to read them:
 #
+# - *Hinge:* the preset's margin is K/8, not 1 as above, so this hinge is larger.
 # - *Active share:* it rises if the generator finds harder negatives. Compare the rounds with one another: epoch 0 is a mean over the whole pretraining, from its start.
 # - *Reward:* the two players pull it in opposite directions, so it need not rise. A reward near $\log 2$ means that $f$ is near 0 for nearly all items that are drawn.
 # - *Entropy:* near the dotted line the generator draws almost evenly, and its negatives are hardly other than uniform ones. Well below the line it has learned to choose. Near 0 it proposes the same items over and over.
@@ -504,10 +503,10 @@ watcher
 flips = (np.sign(history[1:]) != np.sign(history[:-1])).mean(axis=(1, 2))
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 axes[0].plot(np.arange(1, len(history)), 100 * flips)
-axes[0].set(title="bits that flipped (%)", xlabel="epoch", ylim=(0, None))
+axes[0].set(title="bits that flipped (%)", xlabel="epoch", ylim=(0, 120 * flips.max()))
 for way, values in zip(("image → text", "text → image"), np.array(map_by_epoch).T, strict=True):
     axes[1].plot(values, label=way)
-axes[1].set(title="MAP, for reading only", xlabel="epoch", ylim=(0, None))
+axes[1].set(title="MAP, for reading only", xlabel="epoch", ylim=(0, 1.2 * np.max(map_by_epoch)))
 axes[1].legend(loc="lower right")
 nb.show(
     figure,
@@ -582,7 +581,7 @@ told_apart("UGACH, the game", "UGACH, uniform negatives")
 # The comparison with pretraining alone mixes two causes: the generator, and more steps. Only the comparison with uniform negatives isolates the generator. It comes out small in the whole runs as well,
 # and so it did when the authors' own code was run that way on the Wikipedia set. So most of what UGACH gains over CCA comes from the *positives*, which the two graphs give.
 #
-# The entropy tells why: at these rates the generator hardly chooses. With `game = {}` you see the entropy begin to fall in the last rounds. With a higher rate the generator does choose,
+# The entropy tells why: at these rates the generator hardly chooses. With `game = {}` the table shows the entropy begin to fall in the last rounds. With a higher rate the generator does choose,
 # and MAP falls; `bench/RESULTS.md` has the figures and a likely reason.
 #
 # > **The note, the paper, the official code.**
