@@ -20,7 +20,7 @@ def mean_and_deviation(runs):
 
 q1 = Question(
     "40.q1",
-    "Of the MAP of several seeds, return the mean and the standard deviation, as an estimate from a sample (divide by n - 1).",
+    "runs: the MAP of several seeds. Return the mean and the standard deviation, as an estimate from a sample (divide by n - 1).",
     check=function_equals(mean_and_deviation, RUNS),
     solution=mean_and_deviation,
     hints=["The mean is one of the n numbers that the deviations are made from, so one of them is not free.", "`np.std(…, ddof=1)`"],
@@ -48,7 +48,7 @@ def paired_difference(a, b):
 
 q2 = Question(
     "40.q2",
-    "Two methods were run with the same seeds. Return the mean of the differences a - b, seed by seed, and its standard error.",
+    "a, b: the MAP of two methods at the same seeds. Return the mean of the differences a - b, seed by seed, and its standard error.",
     check=function_equals(paired_difference, PAIRED),
     solution=paired_difference,
     hints=["First subtract, then look at the spread of what is left.", "The standard error is the deviation (n - 1) over the root of n."],
@@ -61,7 +61,7 @@ q2 = Question(
         "the deviation, not the error": lambda a, b: (np.mean(a) - np.mean(b), np.std(np.subtract(a, b), ddof=1)),
         "best against best": lambda a, b: (np.max(a) - np.max(b), np.std(np.subtract(a, b), ddof=1) / np.sqrt(len(a))),
     },
-    remark="a seed that is lucky for both cancels; that is why runs at equal seeds say more than runs at different ones.",
+    remark="a seed that is lucky for both cancels; so where the two share their start and their batches, equal seeds say more than different ones.",
 )
 
 LISTS = {
