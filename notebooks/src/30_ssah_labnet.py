@@ -157,7 +157,8 @@ quick = {"epochs": 1, "adversarial": "none", "device": "cpu"}
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     hasher = ck.SSAH(bits=bits, seed=seed, **quick).fit(robbed, show_progress=False)
-print(*(w.message for w in caught if "label" in str(w.message)), sep="\n")
+for warning in (str(w.message) for w in caught if "label" in str(w.message)):
+    print(warning.replace("; ", ";\n"))
 print("counted:", hasher.unlabelled_)
 
 # %% [markdown]
@@ -719,7 +720,7 @@ for rate, (packed, rows) in dying.items():
 # </details>
 #
 # At the small rate units fall silent too, more slowly: features that are never negative can say *dissimilar* only by being 0. In `lab` similar pairs count as much
-# as dissimilar ones, J4 weighs more, and the rate suits the width. Still many units fall silent:
+# as dissimilar ones, J4 weighs more, and the rate suits the width. Even so, how many units are left at the end of our training?
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
@@ -727,7 +728,8 @@ with torch.no_grad():
     largest = 0.5 * (net(L).features @ net(L).features.T).max().item()
 at_risk = max(rows[:, 1].max() for _, rows in dying.values())
 print(f"our trained LabNet: {alive:.2f} of the semantic units are on for some label set")
-print(f"largest Δ: ours {largest:.0f}; in the official one's first steps {at_risk:.0f}; e^Δ overflows in float32 above 88.7")
+print(f"largest Δ: ours {largest:.0f}; in the official one's first steps {at_risk:.0f}")
+print("e^Δ overflows in float32 above 88.7")
 
 # %% [markdown]
 # Silent units do no harm as long as enough are left: the MAP above was reached with them. And look at the largest Δ: our training goes well, and still needs the safe form of exercise 3.
