@@ -122,7 +122,7 @@ class ComparisonState(State):
             body += f"<tr><th scope='row'>{i + 1}</th>{cells}</tr>"
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="rankings, a column for each method"'
         table = f"<table style='width:100%;table-layout:fixed;min-width:{58 + 112 * len(columns)}px'>"
-        table += f"<tr><th scope='col' style='width:46px;overflow-wrap:normal'>place</th>{heads}</tr>{body}</table>"
+        table += f"<tr><th scope='col' style='width:54px;overflow-wrap:normal'>place</th>{heads}</tr>{body}</table>"
         return f"{query}<p class='cmh-dim'>{escape(key)}</p><div {box}>{table}</div>"
 
     def _head(self, name: str, column: Column) -> str:

@@ -185,12 +185,12 @@ def cell(runs):
     return " / ".join(f"{m:.3f} ±{d:.3f}" for m, d in zip(mean, deviation, strict=True))
 
 
-print(f"{'MAP, 32 bits':44s}{'both ways, mean ± deviation':31s}   change")
+print(f"{'MAP, 32 bits':44s}{'both ways, mean ± deviation':31s}   change, seeds")
 for entry in saved:
     if entry["method"] in ("ADAH", "SSAH") and entry["bits"] == 32:
         words = f"{entry['method']}, {entry['variant'] or 'as it is'}"
         change = np.mean(entry["map"] - plain[entry["method"], 32][entry["seeds"]])
-        told = f"{change:+.3f}, {len(entry['seeds'])} seeds" if entry["variant"] else ""
+        told = f"{change:+.3f}, {len(entry['seeds'])}" if entry["variant"] else ""
         print(f"{words:44s}{cell(entry['map'])}   {told}".rstrip())
 
 # %% [markdown]
@@ -418,11 +418,11 @@ explorer = widgets.ComparisonExplorer(data, codes, query=3, k=4, against="CCA")
 explorer
 
 # %% [markdown]
-# The same as still pictures, for a page without a kernel: three methods, both ways.
+# The other way round, as a still picture: a text asks for pictures, three methods.
 
 # %% tags=["nbval-ignore-output"]
 three = {name: codes[name] for name in ("CCA", "UGACH", "SSAH")}
-widgets.ComparisonExplorer(data, three, query=3, k=3).small_multiples()
+widgets.ComparisonExplorer(data, three, query=3, k=3).small_multiples({"way": "texts"})
 
 # %%
 assert np.isclose(explorer.result.columns["CCA"].average_precision, ap["CCA"][3])
@@ -445,10 +445,10 @@ slider = widgets.AblationSlider(saved_sweeps)
 slider
 
 # %% [markdown]
-# All sweeps as plain pictures, each at the preset's value.
+# The two other sweeps as still pictures, at the preset's value.
 
 # %%
-slider.small_multiples()
+slider.small_multiples({"sweep": "ADAH, margin"}, {"sweep": "SSAH, adversarial_weight"})
 
 # %%
 for entry in saved_sweeps:
