@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import inspect
@@ -860,8 +859,7 @@ def search(
 def _say_unknown(hasher: CrossModalHasher, words: str, say: Say) -> None:
     vocabulary = hasher.vocabulary_
     unknown = vocabulary.unknown(words)
-    near = {word: difflib.get_close_matches(word, vocabulary.words, n=1) for word in unknown}
-    told = ", ".join(word + (f" (nearest: {near[word][0]})" if near[word] else "") for word in unknown)
+    told = ", ".join(word + (f" (nearest: {near})" if (near := vocabulary.nearest(word)) else "") for word in unknown)
     check(
         vocabulary.bag_of_words([words]).any(), f"search: expected a word that the training texts had, got none; unknown: {told or 'no word at all'}"
     )

@@ -6,6 +6,8 @@ No code was published: what the note leaves open is an option of `cmhkit.adah.AD
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -143,10 +145,22 @@ class SceneHead(nn.Module):
         self.dropout = Dropout(dropout, generator)
         self.hidden = linear(len(self.bias), hidden, generator) if hidden else None
         self.hashing = linear(hidden or len(self.bias), bits, generator)
+        self._kept: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+
+    @contextmanager
+    def once(self, feature_map: Tensor) -> Iterator[None]:
+        """A block in which the evidence of this very map is computed once, however many steps read it."""
+        self._kept = (feature_map, self.evidence(feature_map))
+        try:
+            yield
+        finally:
+            self._kept = None
 
     @torch.no_grad()
     def evidence(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
         """$e^{s - t}$, shape (n, drawings, places), and the greatest score t of each picture, shape (n, 1)."""
+        if self._kept is not None and self._kept[0] is feature_map:
+            return self._kept[1]
         scores = torch.baddbmm(self.bias[None, :, None], self.weight.expand(len(feature_map), -1, -1), feature_map.flatten(2))
         top = scores.amax((1, 2), keepdim=True)
         return scores.sub_(top).exp_(), top[:, :, 0]
@@ -255,6 +269,10 @@ class AttentionNetwork(nn.Module):
         self.image_features, self.text_features = image_features, text_features
         self.image_attention, self.text_attention = image_attention, text_attention
         self.image_head, self.text_head = image_head, text_head
+
+    def once(self, images: Tensor) -> AbstractContextManager[None]:
+        """A block of several steps on one batch: what a frozen layer makes of it is computed once. images: on the device, as the steps get them."""
+        return self.image_head.once(images) if isinstance(self.image_head, SceneHead) else nullcontext()
 
     def attention_parameters(self) -> list[nn.Parameter]:
         """The parameters of G."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,21 +31,18 @@ from cmhkit.errors import InputError, check, whole
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
-from cmhkit.progress import progress
+from cmhkit.schedule import Schedule
 from cmhkit.training import (
     OPTIMISERS,
-    Checkpoints,
     checked_margin,
     exact,
     generator,
     margin_for,
     means,
     one_of,
-    optimiser_for,
     placed,
     positive,
     resolve_device,
-    restore,
     sent,
 )
 
@@ -251,19 +248,21 @@ class ADAH(CrossModalHasher):
         placed(self.network_, self._device)
 
 
-class Alternation:
+class Alternation(Schedule):
     """The two steps over one training set.
 
     images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes from it.
     """
 
+    method = "ADAH"
+
     def __init__(self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
-        self.hasher, self.config, self.network, self.random = hasher, hasher.config, hasher.network_, random
+        super().__init__(hasher, len(texts), random)
+        self.network = hasher.network_
         self.images = torch.from_numpy(np.ascontiguousarray(images))  # maps of 16 bits until a batch is drawn
         self.texts = torch.from_numpy(texts)
         self.labels = torch.from_numpy(labels.astype(np.float32))
         self.margin = self.config.margin_for(hasher.bits)
-        self.n = len(texts)
         self.batch = min(self.config.batch, self.n)
         self.options = {"distance": self.config.distance, "reduction": self.config.reduction, "own": self.config.own}
         self.adversarial = self.config.attention != "none"
@@ -275,20 +274,8 @@ class Alternation:
             self._spread()
         self.players = self._players()
 
-    def run(self, run: Run) -> None:
-        """All epochs, with a checkpoint after each."""
-        config = self.config
-        key = {"method": "ADAH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
-        checkpoints = Checkpoints(run.checkpoint_dir, key)
-        done = self._resume(checkpoints.load())
-        batches = -(-self.n // self.batch)
-        with progress(batches * config.epochs, "ADAH", run.show_progress) as step:
-            step(batches * done)
-            for epoch in range(done + 1, config.epochs + 1):
-                row = self._epoch(epoch, step)
-                self._check_row(row)
-                run.epoch_done(row)
-                checkpoints.save(self._checkpoint(epoch))
+    def _steps(self, epochs: int) -> int:
+        return epochs * -(-self.n // self.batch)
 
     def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
         config = self.config
@@ -303,9 +290,10 @@ class Alternation:
                 skipped += 1
                 continue
             batch = self._taken(items)
-            rows.append(self._d_step(*batch))
-            if config.attention == "adversarial" and (number + 1) % config.d_steps == 0:
-                game += [self._g_step(*batch) for _ in range(config.g_steps)]
+            with self.network.once(batch[0]):
+                rows.append(self._d_step(*batch))
+                if config.attention == "adversarial" and (number + 1) % config.d_steps == 0:
+                    game += [self._g_step(*batch) for _ in range(config.g_steps)]
         if not rows:
             raise InputError(
                 f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does an item have both; "
@@ -366,12 +354,6 @@ class Alternation:
         for p in self._trained:
             p.requires_grad_((p in self._attention) == attention)
 
-    def _step(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-
     def _similar(self, items: Tensor) -> Tensor:
         """Which items of a batch share a label, bool, on the CPU."""
         labels = self.labels[items]
@@ -401,28 +383,10 @@ class Alternation:
         slow = {p for p in backbone if p.requires_grad}
         groups = []
         for rate, those in ((self.config.lr, False), (self.config.lr_backbone, True)):
-            found = [p for p in self.network.other_parameters() if p.requires_grad and (p in slow) == those]
-            for decay, wide in ((self.config.weight_decay, True), (0.0, False)):
-                part = [p for p in found if (p.ndim > 1) == wide]
-                if part:
-                    groups.append({"params": part, "lr": rate, "weight_decay": decay})
+            groups += self._by_decay([p for p in self.network.other_parameters() if p.requires_grad and (p in slow) == those], rate)
         return groups
 
-    def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        for group in groups:
-            group["start"] = group["lr"]
-        return optimiser_for(self.config.optimiser, groups, self.config.lr, self.hasher._device)
-
-    def _set_rates(self, epoch: int) -> None:
-        share = 1 - (epoch - 1) / self.config.epochs if self.config.lr_decay == "linear" else 1.0
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = group["start"] * share
-
-    def _check_row(self, row: dict[str, Any]) -> None:
-        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
-        if bad:
-            raise InputError(f"ADAH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate")
+    def _look_at(self, row: dict[str, Any], last: bool) -> None:
         if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":
             warnings.warn(
                 f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the attention module learns "
@@ -430,26 +394,6 @@ class Alternation:
                 DeadHingeWarning,
                 stacklevel=2,
             )
-
-    def _checkpoint(self, epochs: int) -> dict[str, Any]:
-        return {
-            "epochs": epochs,
-            "network": self.network.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "random": self.random.get_state(),
-            "history": self.hasher.history_,
-        }
-
-    def _resume(self, state: dict[str, Any] | None) -> int:
-        """How many epochs are done."""
-        if state is None:
-            return 0
-        self.network.load_state_dict(state["network"])
-        for name, optimiser in self.optimisers.items():
-            restore(optimiser, state["optimisers"][name])
-        self.random.set_state(state["random"])
-        self.hasher.history_ = state["history"]
-        return state["epochs"]
 
 
 class DeadHingeWarning(UserWarning):

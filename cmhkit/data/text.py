@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from bisect import bisect_right
@@ -152,3 +153,9 @@ class Vocabulary:
     def unknown(self, text: str) -> list[str]:
         """The words of a text that the vocabulary does not have."""
         return [word for word in tokens(text) if word not in self]
+
+    def nearest(self, word: str) -> str | None:
+        """The word that a mistyped one may stand for: the same letters in another order, or nearly the same letters. None where there is none."""
+        swapped = (other for other in self.words if sorted(other) == sorted(word))
+        near = difflib.get_close_matches(word, self.words, n=1, cutoff=0.75)
+        return next(swapped, near[0] if near else None)

@@ -7,7 +7,7 @@ seen. It stands still while ImgNet and TxtNet learn, so that their sums over a b
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from cmhkit import codes, parallel
 from cmhkit.data.pairs import Split, checked_images, checked_labels
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import check, whole
 from cmhkit.hasher import CrossModalHasher, Run
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.pairwise import KINDS, LabelSimilarity
-from cmhkit.progress import progress
+from cmhkit.schedule import Schedule
 from cmhkit.ssah import losses
 from cmhkit.ssah.model import Discriminator, Fc7, MultiScaleFusion, Outputs, SemanticNetwork, SSAHNetwork
-from cmhkit.training import OPTIMISERS, Checkpoints, exact, generator, means, one_of, optimiser_for, placed, positive, resolve_device, restore, sent
+from cmhkit.training import OPTIMISERS, exact, generator, means, one_of, placed, positive, resolve_device, sent
 
 BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
 TOLD = {"label": "LabNet", "image": "ImgNet", "text": "TxtNet"}
@@ -268,7 +268,7 @@ class SSAH(CrossModalHasher):
         self._device = resolve_device(self.device)
         width = images.shape[1] if images.ndim == 2 else None
         self.network_ = placed(self._built(width, texts.shape[1], labels.shape[1], random, self.config.weights, warn=True), self._device)
-        Schedule(self, images, texts, labels, random).run(run)
+        Supervision(self, images, texts, labels, random).run(run)
 
     def _labelled(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The training pairs that are used. Sets `unlabelled_`."""
@@ -352,18 +352,19 @@ class SSAH(CrossModalHasher):
         placed(self.network_, self._device)
 
 
-class Schedule:
+class Supervision(Schedule):
     """The stages over one training set.
 
     images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes from it.
     """
 
+    method = "SSAH"
+
     def __init__(self, hasher: SSAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
-        self.hasher, self.config, self.network, self.random = hasher, hasher.config, hasher.network_, random
-        self.device = hasher._device
+        super().__init__(hasher, len(texts), random)
+        self.network, self.device = hasher.network_, hasher._device
         self.inputs = {"label": labels.astype(np.float32), "image": hasher._scaled(images), "text": hasher._scaled(texts)}
         self.labels = torch.from_numpy(self.inputs["label"]).to(self.device)
-        self.n = len(texts)
         self.batch = min(self.config.batch, self.n)
         alone = self.config.supervision == "each-other"
         #: Whose features and codes supervise a network.
@@ -388,23 +389,18 @@ class Schedule:
             for items in torch.arange(self.n).split(_PICTURES if self.inputs[name].ndim == 4 else _CHUNK):
                 self._keep(name, items, getattr(self.network, name)(self._taken(name, items)))
 
+    @property
+    def banks(self) -> dict[str, dict[str, Tensor]]:
+        return {"codes": self.codes, "features": self.features}
+
+    def _steps(self, epochs: int) -> int:
+        c = self.config
+        judged = c.adversarial != "none" and c.game == "stage"
+        passes = 2 + (c.label_passes if "label" in self.teacher else 0) + (c.d_passes if judged else 0)
+        return epochs * passes * -(-self.n // self.batch)
+
     def run(self, run: Run) -> None:
-        """All epochs, with a checkpoint after each."""
-        config = self.config
-        key = {"method": "SSAH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
-        checkpoints = Checkpoints(run.checkpoint_dir, key)
-        done = self._resume(checkpoints.load())
-        judged = config.adversarial != "none" and config.game == "stage"
-        passes = 2 + (config.label_passes if "label" in self.teacher else 0) + (config.d_passes if judged else 0)
-        batches = -(-self.n // self.batch) * passes
-        with progress(batches * config.epochs, "SSAH", run.show_progress) as step:
-            step(batches * done)
-            for epoch in range(done + 1, config.epochs + 1):
-                row = self._epoch(epoch, step)
-                self._check_row(row, last=epoch == config.epochs)
-                self.hasher.shared_code_ = self.shared_code()
-                run.epoch_done(row)
-                checkpoints.save(self._checkpoint(epoch))
+        super().run(run)
         self.hasher.shared_code_ = self.shared_code()
 
     def shared_code(self) -> np.ndarray:
@@ -575,40 +571,16 @@ class Schedule:
         if name is not None:
             getattr(self.network, name).train()
 
-    def _step(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-
     def _groups(self, name: str) -> list[dict[str, Any]]:
         net: nn.Module = getattr(self.network, name)
         backbone = set(net.front.parameters()) if isinstance(net.front, Fc7) else set()
         groups = []
         for rate, those in ((getattr(self.config, f"lr_{name}"), False), (self.config.lr_backbone, True)):
-            found = [p for p in net.parameters() if p.requires_grad and (p in backbone) == those]
-            for decay, wide in ((self.config.weight_decay, True), (0.0, False)):
-                part = [p for p in found if (p.ndim > 1) == wide]
-                if part:
-                    groups.append({"params": part, "lr": rate, "weight_decay": decay})
+            groups += self._by_decay([p for p in net.parameters() if p.requires_grad and (p in backbone) == those], rate)
         return groups
 
-    def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        for group in groups:
-            group["start"] = group["lr"]
-        return optimiser_for(self.config.optimiser, groups, self.config.lr_label, self.device)
-
-    def _set_rates(self, epoch: int) -> None:
-        c = self.config
-        share = {"none": 1.0, "linear": 1 - (epoch - 1) / c.epochs, "geometric": c.decay ** (epoch - 1)}[c.lr_decay]
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = group["start"] * share
-
-    def _check_row(self, row: dict[str, Any], last: bool) -> None:
-        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
-        if bad:
-            raise InputError(f"SSAH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate")
+    def _look_at(self, row: dict[str, Any], last: bool) -> None:
+        self.hasher.shared_code_ = self.shared_code()
         for name in self.teacher:
             if last and row[f"{name}_distinct"] == 1:
                 warnings.warn(
@@ -617,28 +589,3 @@ class Schedule:
                     codes.CollapseWarning,
                     stacklevel=2,
                 )
-
-    def _checkpoint(self, epochs: int) -> dict[str, Any]:
-        return {
-            "epochs": epochs,
-            "network": self.network.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "codes": self.codes,
-            "features": self.features,
-            "random": self.random.get_state(),
-            "history": self.hasher.history_,
-        }
-
-    def _resume(self, state: dict[str, Any] | None) -> int:
-        """How many epochs are done."""
-        if state is None:
-            return 0
-        self.network.load_state_dict(state["network"])
-        for name, optimiser in self.optimisers.items():
-            restore(optimiser, state["optimisers"][name])
-        for bank, kept in ((self.codes, state["codes"]), (self.features, state["features"])):
-            for name, value in kept.items():
-                bank[name].copy_(value)
-        self.random.set_state(state["random"])
-        self.hasher.history_ = state["history"]
-        return state["epochs"]

@@ -6,32 +6,29 @@ network embeds a pool once a step. While one network is frozen its codes of the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cmhkit import parallel
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import check, whole
 from cmhkit.graphs import knn_graph
 from cmhkit.hasher import CrossModalHasher, Run
-from cmhkit.progress import progress
+from cmhkit.schedule import Schedule
 from cmhkit.training import (
     OPTIMISERS,
-    Checkpoints,
     checked_margin,
     exact,
     generator,
     margin_for,
     means,
     one_of,
-    optimiser_for,
     placed,
     positive,
     resolve_device,
-    restore,
     sent,
 )
 from cmhkit.ugach import losses
@@ -163,7 +160,7 @@ class UGACH(CrossModalHasher):
         shape = (images.shape[1], texts.shape[1], config.hidden, self.bits, config.init_std, random)
         self.discriminator_ = placed(CrossModalNetwork(*shape), self._device)
         self.generator_ = placed(CrossModalNetwork(*shape), self._device)
-        Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).play(run)
+        Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).run(run)
 
     def _scaled(self, x: np.ndarray, which: str) -> Tensor:
         return torch.from_numpy(_scale(x, self._scaling.get(f"{which}_mean"), self._scaling.get(f"{which}_deviation"), self.config.input_scaling)).to(
@@ -208,56 +205,58 @@ def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) ->
     return ((graphs[0].matrix + graphs[1].matrix + identity(len(images), dtype=bool, format="csr")) > 0).tocsr()
 
 
-class Game:
-    """The two players over one training set.
+class Game(Schedule):
+    """The two players over one training set. Epoch 0 is the pretraining of the discriminator, the others are rounds of the game.
 
     images, texts: scaled inputs, shapes (n, d) and (n, t). random: every draw comes from it.
     """
 
+    method = "UGACH"
+    first = 0
+    advice = "try a lower rate or another input_scaling"
+
     def __init__(self, hasher: UGACH, images: Tensor, texts: Tensor, random: torch.Generator) -> None:
-        self.hasher, self.config = hasher, hasher.config
-        self.images, self.texts, self.random = images, texts, random
+        super().__init__(hasher, len(images), random)
+        self.images, self.texts = images, texts
         self.margin = self.config.margin_for(hasher.bits)
-        self.n, self.pool = len(images), min(self.config.pool, len(images))
+        self.pool = min(self.config.pool, self.n)
+        rates = {"pretrain": self.config.lr_pretrain, "d": self.config.lr_d, "g": self.config.lr_g}
+        for name, rate in rates.items():
+            net = hasher.generator_ if name == "g" else hasher.discriminator_
+            self.optimisers[name] = self._optimiser([{"params": list(net.parameters()), "lr": rate}])
         self.players = {"d": parallel.replicated(hasher.discriminator_), "g": parallel.replicated(hasher.generator_)}
 
-    def play(self, run: Run) -> None:
-        """Pretrain the discriminator, then play the rounds, with a checkpoint after each."""
-        config = self.config
-        key = {"method": "UGACH", "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(config)}
-        checkpoints = Checkpoints(run.checkpoint_dir, key)
-        optimisers = {
-            "pretrain": self._optimiser(self.hasher.discriminator_, config.lr_pretrain),
-            "d": self._optimiser(self.hasher.discriminator_, config.lr_d),
-            "g": self._optimiser(self.hasher.generator_, config.lr_g),
-        }
-        done = self._resume(checkpoints.load(), optimisers, run)
-        total = config.pretrain_steps + config.rounds * (config.d_steps + config.g_steps)
-        passed = 0 if done == 0 else config.pretrain_steps + (done - 1) * (config.d_steps + config.g_steps)
-        with progress(total, "UGACH", run.show_progress) as step:
-            step(passed)
-            for epoch in range(done, config.rounds + 1):
-                row = self._pretrain(optimisers["pretrain"], step) if epoch == 0 else self._round(epoch, optimisers, step)
-                self._check_finite(row)
-                run.epoch_done(row)
-                checkpoints.save(self._checkpoint(epoch + 1, optimisers))
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {"discriminator": self.hasher.discriminator_, "generator": self.hasher.generator_}
 
-    def _pretrain(self, optimiser: torch.optim.Optimizer, step: Any) -> dict[str, Any]:
+    @property
+    def epochs(self) -> int:
+        return 1 + self.config.rounds
+
+    def _steps(self, epochs: int) -> int:
+        c = self.config
+        return c.pretrain_steps + (epochs - 1) * (c.d_steps + c.g_steps) if epochs else 0
+
+    def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
+        return self._round(epoch, step) if epoch else self._pretrain(step)
+
+    def _pretrain(self, step: Any) -> dict[str, Any]:
         graph_only = self.config.pretrain_positives == "graph"
-        found = [self._d_step(optimiser, uniform=True, graph=graph_only, step=step) for _ in range(self.config.pretrain_steps)]
+        found = [self._d_step("pretrain", uniform=True, graph=graph_only, step=step) for _ in range(self.config.pretrain_steps)]
         if self.config.generator_start == "discriminator":
             self.hasher.generator_.load_state_dict(self.hasher.discriminator_.state_dict())
         return {"epoch": 0, "stage": "pretraining", **means(found)}
 
-    def _round(self, epoch: int, optimisers: dict[str, torch.optim.Optimizer], step: Any) -> dict[str, Any]:
+    def _round(self, epoch: int, step: Any) -> dict[str, Any]:
         uniform = self.config.negatives == "uniform"
         if not uniform:
             self.generated = self._embedded(self.hasher.generator_)
-        found = [self._d_step(optimisers["d"], uniform=uniform, graph=True, step=step) for _ in range(self.config.d_steps)]
+        found = [self._d_step("d", uniform=uniform, graph=True, step=step) for _ in range(self.config.d_steps)]
         row = {"epoch": epoch, "stage": "game", **means(found)}
         if not uniform:
             self.judged = self._embedded(self.hasher.discriminator_)
-            row |= means([self._g_step(optimisers["g"], step) for _ in range(self.config.g_steps)])
+            row |= means([self._g_step(step) for _ in range(self.config.g_steps)])
         return row
 
     @torch.no_grad()
@@ -265,7 +264,7 @@ class Game:
         """The codes of the whole training set: a frozen player embeds it once a round."""
         return net(self.images, self.texts)
 
-    def _d_step(self, optimiser: torch.optim.Optimizer, *, uniform: bool, graph: bool, step: Any) -> dict[str, Tensor]:
+    def _d_step(self, optimiser: str, *, uniform: bool, graph: bool, step: Any) -> dict[str, Tensor]:
         items, related = self._draw_pool(graph)
         loss_parts, active = [], 0.0
         embedded = self._embed("d", self._dropped(self.images[items]), self._dropped(self.texts[items]))
@@ -290,11 +289,11 @@ class Game:
             loss_parts.append(score.sum() / counted)
             active = active + exact((score > 0).float().sum() / counted) / 2
         loss = sum(loss_parts)
-        self._descend(optimiser, loss)
+        self._step(optimiser, loss)
         step(1)
         return {"d_loss": exact(loss) / 2, "active": active}
 
-    def _g_step(self, optimiser: torch.optim.Optimizer, step: Any) -> dict[str, Tensor]:
+    def _g_step(self, step: Any) -> dict[str, Tensor]:
         items, related = self._draw_pool(graph=True)
         embedded = self._embed("g", self.images[items], self.texts[items])
         parts, earned, spread = [], 0.0, 0.0
@@ -309,7 +308,7 @@ class Game:
             parts.append(losses.policy_loss(losses.draws_log_probability(log_p, drawn, self.config.log_p), reward, self.config.baseline))
             earned = earned + exact(reward.mean()) / 2
             spread = spread + -exact((log_p.exp() * log_p).sum(1).mean()) / 2
-        self._descend(optimiser, sum(parts))
+        self._step("g", sum(parts))
         step(1)
         return {"reward": earned, "entropy": spread}
 
@@ -339,43 +338,11 @@ class Game:
         kept = parallel.uniform(x.shape, self.random, x.device) >= self.config.dropout
         return x * kept / (1 - self.config.dropout)
 
-    def _optimiser(self, net: CrossModalNetwork, rate: float) -> torch.optim.Optimizer:
-        return optimiser_for(self.config.optimiser, net.parameters(), rate, self.images.device)
-
-    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    def _step(self, name: str, loss: Tensor) -> None:
         if self.config.weight_decay:
-            weights = (p for group in optimiser.param_groups for p in group["params"] if p.ndim > 1)
+            weights = (p for group in self.optimisers[name].param_groups for p in group["params"] if p.ndim > 1)
             loss = loss + self.config.weight_decay * sum(w.square().sum() / 2 for w in weights)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-
-    def _check_finite(self, row: dict[str, Any]) -> None:
-        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
-        if bad:
-            raise InputError(f"UGACH: {bad[0]} is not finite after epoch {row['epoch']}; try a lower rate or another input_scaling")
-
-    def _checkpoint(self, epochs: int, optimisers: dict[str, torch.optim.Optimizer]) -> dict[str, Any]:
-        return {
-            "epochs": epochs,
-            "discriminator": self.hasher.discriminator_.state_dict(),
-            "generator": self.hasher.generator_.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
-            "random": self.random.get_state(),
-            "history": self.hasher.history_,
-        }
-
-    def _resume(self, state: dict[str, Any] | None, optimisers: dict[str, torch.optim.Optimizer], run: Run) -> int:
-        """How many epochs are done."""
-        if state is None:
-            return 0
-        self.hasher.discriminator_.load_state_dict(state["discriminator"])
-        self.hasher.generator_.load_state_dict(state["generator"])
-        for name, optimiser in optimisers.items():
-            restore(optimiser, state["optimisers"][name])
-        self.random.set_state(state["random"])
-        self.hasher.history_ = state["history"]
-        return state["epochs"]
+        super()._step(name, loss)
 
 
 def _fit_scaling(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, np.ndarray]:

@@ -132,7 +132,8 @@ class RetrievalState(State):
         data, found, typed = self.library.data, self.library.parts["retrieval"], tokens(self.words)
         unknown = tuple(w for w in typed if w not in data.vocabulary)
         known = [w for w in typed if w in data.vocabulary]
-        note = f" Not in the vocabulary: {', '.join(unknown)}." if unknown else ""
+        told = [word + (f" (nearest: {near})" if (near := data.vocabulary.nearest(word)) else "") for word in unknown]
+        note = f" Not in the vocabulary: {', '.join(told)}." if told else ""
         if not known:
             few = ", ".join(list(data.vocabulary.words)[:8])
             text = f"No known word yet, so nothing to search for.{note} Words to try: {few}."
@@ -182,7 +183,9 @@ class RetrievalState(State):
             labels = ", ".join(label_list(found.labels, names, row))
             lines = [mark(hit), tags_of(found, row), f"({labels})" if labels else ""]
             items.append(card([f"{rank + 1}.", f"distance {distance}"], picture_of(found, row, names) if pictures else "", lines, hit))
-        spread = f"distance {distances[0]} to {distances[-1]}" if len(distances) else "nothing found"
+        spread = f"distance {distances[0]}" if len(distances) else "nothing found"
+        if len(distances) and distances[-1] > distances[0]:
+            spread += f" to {distances[-1]}"
         share = ""
         if hits is not None:
             share = f"{int(hits.sum())} of {len(rows)} relevant (by chance about {len(rows) * relevant.mean():.1f}), "

@@ -322,13 +322,28 @@ def test_save_and_load_give_the_same_codes(tiny, tmp_path):
     assert loaded.config == hasher.config and loaded.history_ == hasher.history_
 
 
+def test_evidence_is_computed_once_a_batch_and_changes_nothing(tiny, monkeypatch):
+    calls, original = [], torch.baddbmm
+    monkeypatch.setattr(torch, "baddbmm", lambda *a: calls.append(1) or original(*a))
+    game, batch = players(tiny)
+    head = game.network.image_head
+    with game.network.once(batch[0]):
+        game._d_step(*batch)
+        game._g_step(*batch)
+        assert len(calls) == 1
+        other = batch[0].clone()
+        assert all(torch.equal(a, b) for a, b in zip(head.evidence(other), head.evidence(batch[0]), strict=True)) and len(calls) == 2
+    head.evidence(batch[0])
+    assert len(calls) == 3
+
+
 def test_a_dead_adversarial_hinge_warns(tiny):
     game, _ = players(tiny)
     with pytest.warns(schedule.DeadHingeWarning, match="the adversarial hinge is dead in epoch 4"):
-        game._check_row({"epoch": 4, "adversarial_active": 0.0})
+        game._look_at({"epoch": 4, "adversarial_active": 0.0}, last=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        game._check_row({"epoch": 4, "adversarial_active": 0.01})
+        game._look_at({"epoch": 4, "adversarial_active": 0.01}, last=False)
 
 
 # Bad input.

@@ -345,6 +345,13 @@ def test_tags_are_a_part_of_the_keywords_and_few_others(tiny) -> None:
     assert max(strays) == 2 and min(strays) == 0
 
 
+def test_the_word_nearest_to_a_mistyped_one() -> None:
+    words = Vocabulary(("bread", "dot", "dog", "animal"))
+    assert words.nearest("dgo") == "dog"  # and not "dot", which has as many letters in its place
+    assert words.nearest("animall") == "animal"
+    assert words.nearest("zebra") is None
+
+
 def test_the_vocabulary_comes_from_the_training_texts_only(tiny) -> None:
     assert tiny.vocabulary == Vocabulary.build(tiny.train.texts, 1000)
     assert tiny.vocabulary != Vocabulary.build(tiny.texts, 1000)

@@ -134,7 +134,7 @@ def on_meta(kind):
         hasher.network_ = hasher._built(t.shape[1], random, None, warn=False).to(META)
         return adah.Alternation(hasher, x, t, data.train.labels, random)
     hasher.network_ = hasher._built(None, t.shape[1], data.train.labels.shape[1], random, None, warn=False).to(META)
-    return ssah.Schedule(hasher, x, t, data.train.labels, random)
+    return ssah.Supervision(hasher, x, t, data.train.labels, random)
 
 
 def test_an_epoch_of_adah_reads_only_its_means(nowhere, monkeypatch):
@@ -163,14 +163,13 @@ def test_steps_of_ssah_read_nothing(nowhere):
 
 def test_steps_of_ugach_read_nothing(nowhere):
     found = on_meta(UGACH)
-    d, g = found._optimiser(found.hasher.discriminator_, 0.01), found._optimiser(found.hasher.generator_, 0.01)
     found.generated = found.judged = found._embedded(found.hasher.generator_)
     step = lambda k: None  # noqa: E731
     with Mixed() as watch:
         rows = [
-            found._d_step(d, uniform=True, graph=False, step=step),
-            found._d_step(d, uniform=False, graph=True, step=step),
-            found._g_step(g, step),
+            found._d_step("pretrain", uniform=True, graph=False, step=step),
+            found._d_step("d", uniform=False, graph=True, step=step),
+            found._g_step(step),
         ]
     assert watch.found == []
     assert all(value.device == META and not value.requires_grad for row in rows for value in row.values())

@@ -47,21 +47,21 @@ def fitted(data, **options) -> SSAH:
     return hasher_of(**options).fit(data, show_progress=False)
 
 
-def players(data, items: int = 60, **options) -> schedule.Schedule:
+def players(data, items: int = 60, **options) -> schedule.Supervision:
     """A schedule that has not begun, on the first pairs."""
     hasher = hasher_of(**options)
     hasher._device, random = torch.device("cpu"), generator(3)
     images = ck.nn.features.image_features(data.images[:items])
     texts, labels = data.text_vectors[:items], data.labels[:items]
     hasher.network_ = hasher._built(images.shape[1], texts.shape[1], labels.shape[1], random, None, warn=False)
-    return schedule.Schedule(hasher, images, texts, labels, random)
+    return schedule.Supervision(hasher, images, texts, labels, random)
 
 
 def weights(module: torch.nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().flatten().clone() for p in module.parameters()])
 
 
-def said(found: schedule.Schedule, name: str, items: torch.Tensor):
+def said(found: schedule.Supervision, name: str, items: torch.Tensor):
     return getattr(found.network, name)(found._taken(name, items))
 
 
@@ -270,7 +270,7 @@ def test_the_adversarial_gradient_reaches_the_networks_in_paper_and_not_in_offic
     assert "adversarial" not in found.terms(name, items, said(found, name, items))
 
 
-def one_step(found: schedule.Schedule, name: str):
+def one_step(found: schedule.Supervision, name: str):
     """The network's weights after a step, and how far its discriminator takes its features for LabNet's, before and after."""
     judge, items = found.judges[name], torch.arange(60)
     features = getattr(found.network, name).eval().features(found._taken(name, items)).detach()
@@ -338,8 +338,10 @@ def test_balanced_pairs_give_similar_and_dissimilar_ones_equal_weight(tiny):
 def test_the_order_of_the_stages(tiny, monkeypatch):
     stages = []
     for stage in ("_network_stage", "_judges_stage"):
-        original = getattr(schedule.Schedule, stage)
-        monkeypatch.setattr(schedule.Schedule, stage, lambda self, *a, _o=original: stages.append(a[0] if len(a) == 2 else "judges") or _o(self, *a))
+        original = getattr(schedule.Supervision, stage)
+        monkeypatch.setattr(
+            schedule.Supervision, stage, lambda self, *a, _o=original: stages.append(a[0] if len(a) == 2 else "judges") or _o(self, *a)
+        )
     fitted(tiny, epochs=1, label_passes=2)
     assert stages == ["label", "label", "judges", "image", "text"]
 

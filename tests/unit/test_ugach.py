@@ -250,10 +250,10 @@ def test_each_step_changes_its_own_player_only():
 
     d, g = game.hasher.discriminator_, game.hasher.generator_
     start = weights(d), weights(g)
-    game._d_step(game._optimiser(d, 0.01), uniform=False, graph=True, step=step)
+    game._d_step("d", uniform=False, graph=True, step=step)
     after_d = weights(d), weights(g)
     assert not torch.equal(start[0], after_d[0]) and torch.equal(start[1], after_d[1])
-    game._g_step(game._optimiser(g, 0.01), step)
+    game._g_step(step)
     assert torch.equal(after_d[0], weights(d)) and not torch.equal(after_d[1], weights(g))
 
 
@@ -342,7 +342,8 @@ def test_official_weight_decay_is_half_the_squared_weights():
     net = game.hasher.discriminator_
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     loss = sum(p.sum() * 0 for p in net.parameters())
-    game._descend(torch.optim.SGD(net.parameters(), lr=0.1), loss)
+    game.optimisers["d"] = torch.optim.SGD(net.parameters(), lr=0.1)
+    game._step("d", loss)
     for name, p in net.named_parameters():
         torch.testing.assert_close(p.detach(), before[name] * (1 - 0.05 if p.ndim > 1 else 1))
 

@@ -201,7 +201,7 @@ def test_words_find_their_pictures() -> None:
     assert (result.distances == 0).all()
     assert result.relevant.all()
     assert result.rows.tolist() == [0, 3, 6, 9, 12]  # ties by row
-    assert "5 of 5 relevant (by chance about 1.7), distance 0 to 0." in result.summary
+    assert "5 of 5 relevant (by chance about 1.7), distance 0." in result.summary
     assert result.html.count("✓ relevant") == 5
     assert result.html.count('class="cmh-card cmh-yes"') == 5
 

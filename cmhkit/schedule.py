@@ -1,0 +1,136 @@
+"""What the schedules of UGACH, ADAH and SSAH share: epochs that a run can be taken up after, rates that fall, steps of an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cmhkit.errors import InputError
+from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.progress import progress
+from cmhkit.training import Checkpoints, optimiser_for, restore
+
+
+class Schedule:
+    """A method's steps over one training set of n pairs.
+
+    A method says which `networks` and `banks` it has, makes its `optimisers`, and writes `_epoch`. Every random draw comes from `random`, so the
+    state of these is all that a checkpoint needs: a run that is taken up from one ends as it would have ended, to the bit.
+    """
+
+    #: The name in progress, messages and checkpoints.
+    method: ClassVar[str]
+    #: The number of the first epoch.
+    first: ClassVar[int] = 1
+    #: What to try where a loss is not finite.
+    advice: ClassVar[str] = "try a lower rate"
+
+    def __init__(self, hasher: CrossModalHasher, n: int, random: torch.Generator) -> None:
+        self.hasher, self.config, self.n, self.random = hasher, hasher.config, n, random
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """All that is trained, by its name in a checkpoint."""
+        return {"network": self.hasher.network_}
+
+    @property
+    def banks(self) -> dict[str, dict[str, Tensor]]:
+        """Tensors that training renews in place, by name and by network."""
+        return {}
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there are."""
+        return self.config.epochs
+
+    def _steps(self, epochs: int) -> int:
+        """How many steps the first so many epochs take."""
+        raise NotImplementedError
+
+    def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
+        """One epoch. step: to be called with the number of steps done. Returns the row of the history."""
+        raise NotImplementedError
+
+    def _look_at(self, row: dict[str, Any], last: bool) -> None:
+        """Called after each epoch, with its row, before the callback; for warnings and what the hasher shows meanwhile."""
+
+    def run(self, run: Run) -> None:
+        """All epochs, with a checkpoint after each."""
+        key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(self.config)}
+        checkpoints = Checkpoints(run.checkpoint_dir, key)
+        done = self._resume(checkpoints.load())
+        with progress(self._steps(self.epochs), self.method, run.show_progress) as step:
+            step(self._steps(done))
+            for number in range(done + 1, self.epochs + 1):
+                row = self._epoch(self.first + number - 1, step)
+                self._check_finite(row)
+                self._look_at(row, last=number == self.epochs)
+                run.epoch_done(row)
+                checkpoints.save(self._checkpoint(number))
+
+    def _optimiser(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The config's optimiser. groups: parameters, each group with its rate at the start."""
+        for group in groups:
+            group["start"] = group["lr"]
+        return optimiser_for(self.config.optimiser, groups, groups[0]["lr"], self.hasher._device)
+
+    def _by_decay(self, parameters: Sequence[nn.Parameter], rate: float) -> list[dict[str, Any]]:
+        """Groups of one rate: weights with the config's decay, biases and scales without."""
+        parts = (
+            ([p for p in parameters if p.ndim > 1], self.config.weight_decay),
+            ([p for p in parameters if p.ndim <= 1], 0.0),
+        )
+        return [{"params": part, "lr": rate, "weight_decay": decay} for part, decay in parts if part]
+
+    def _set_rates(self, epoch: int) -> None:
+        """The rates of an epoch, by `lr_decay`."""
+        c = self.config
+        falling = {"none": lambda: 1.0, "linear": lambda: 1 - (epoch - 1) / c.epochs, "geometric": lambda: c.decay ** (epoch - 1)}
+        share = falling[c.lr_decay]()
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = group["start"] * share
+
+    def _step(self, name: str, loss: Tensor) -> None:
+        """One step of an optimiser down a loss."""
+        optimiser = self.optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def _check_finite(self, row: dict[str, Any]) -> None:
+        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
+        if bad:
+            raise InputError(f"{self.method}: {bad[0]} is not finite after epoch {row['epoch']}; {self.advice}")
+
+    def _checkpoint(self, epochs: int) -> dict[str, Any]:
+        """The state after so many epochs."""
+        return {
+            "epochs": epochs,
+            **{name: net.state_dict() for name, net in self.networks.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            **self.banks,
+            "random": self.random.get_state(),
+            "history": self.hasher.history_,
+        }
+
+    def _resume(self, state: dict[str, Any] | None) -> int:
+        """Take a state up. Returns how many epochs are done."""
+        if state is None:
+            return 0
+        for name, net in self.networks.items():
+            net.load_state_dict(state[name])
+        for name, optimiser in self.optimisers.items():
+            restore(optimiser, state["optimisers"][name])
+        for name, bank in self.banks.items():
+            for network, value in state[name].items():
+                bank[network].copy_(value)
+        self.random.set_state(state["random"])
+        self.hasher.history_ = state["history"]
+        return state["epochs"]
