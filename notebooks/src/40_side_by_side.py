@@ -185,7 +185,7 @@ def cell(runs):
     return " / ".join(f"{m:.3f} ±{d:.3f}" for m, d in zip(mean, deviation, strict=True))
 
 
-print(f"{'MAP, 32 bits':44s}{'both ways, mean ± deviation':31s}   change, seeds")
+print(f"{'MAP, 32 bits':44s}{'both ways, mean ± deviation':27s}   change, seeds")
 for entry in saved:
     if entry["method"] in ("ADAH", "SSAH") and entry["bits"] == 32:
         words = f"{entry['method']}, {entry['variant'] or 'as it is'}"
