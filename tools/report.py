@@ -72,6 +72,8 @@ def formula(tex: str, display: str) -> str:
         raise ReportError(f"the formula {tex!r} was not understood: {type(error).__name__}") from error
     if unknown := re.findall(r"\\[A-Za-z]+", made.get_text()):
         raise ReportError(f"the formula {tex!r} holds {unknown[0]}, which latex2mathml does not know")
+    for bar in made.find_all("mo", string="‖", attrs={"stretchy": False}):
+        bar["stretchy"] = "false"  # else the closing bar of a norm, which carries the exponent, is shorter than the opening one
     made["alttext"] = " ".join(tex.split())
     return str(made)
 

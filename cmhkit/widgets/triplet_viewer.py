@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from cmhkit.errors import check
 from cmhkit.widgets.base import BLUE, VERMILION, Result, State, Widget, img, one_of, whole
 
-_ROWS = 8  # similar items drawn, and entries of the table each way
+_ROWS = 8  # similar items drawn, and rows of the table
+_COLUMNS = 6  # dissimilar items in the table: so many fit a narrow window
 
 
 def code_distances(query: Any, items: Any, kind: str = "norm") -> np.ndarray:
@@ -153,8 +154,8 @@ class TripletState(State):
         if not hinge.size:
             return ""
         d = self.distance[self.anchor]
-        rows, columns = near[-_ROWS:], far[:_ROWS]
-        values = hinge[-_ROWS:, :_ROWS]
+        rows, columns = near[-_ROWS:], far[:_COLUMNS]
+        values = hinge[-_ROWS:, :_COLUMNS]
         heads = "".join(f"<th scope='col'>− {self._name(k)}<br>d = {d[k]:.2f}</th>" for k in columns)
         body = ""
         for j, line in zip(rows, values, strict=True):
