@@ -171,7 +171,7 @@ quiz1 = Quiz(
                     "Yes. With k = n - 1 everybody is a neighbour, and agreement is chance exactly.",
                     right=True,
                 ),
-                Option("It falls to 0.", "Even random pairs share a label sometimes. That is the floor."),
+                Option("It falls to 0.", "Even random pairs share a label sometimes. That is chance."),
             ],
         ),
         Choice(

@@ -309,7 +309,8 @@ q.q2.check(surrogate)
 # ## A baseline
 #
 # Our rewards are all positive. So *every* drawn item is made likelier, and the right direction only appears in the mean, because good items are pushed more.
-# Subtract from each reward what was to be expected, and bad items are made less likely at once. What is subtracted is the **baseline**.
+# Subtract from each reward what was to be expected, and bad items are made less likely at once. What is subtracted is the **baseline**,
+# which has nothing to do with the baseline methods of lesson 02.
 # The library's baseline is the mean reward of the query's *other* draws.
 #
 # ## Exercise 3: leave one out

@@ -23,7 +23,7 @@
 # 2. sum the hinge over all triplets exactly by sorting, without a loop over triplets;
 # 3. name ADAH's six terms, and say when the adversarial ones no longer teach anything.
 #
-# Reading takes 40 minutes, running takes about half a minute. Notebook 20 made attended and unattended features; here their codes are compared.
+# Reading takes 40 minutes, running takes about half a minute. Lesson 20 made attended and unattended features; here their codes are compared.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -156,7 +156,7 @@ for kind in ("norm", "squared"):
 # ## A real batch
 #
 # From here on the similarities come from scenes: a batch of 128 training pairs. The codes come from a small ADAH network that has learned nothing yet.
-# E makes features, G splits them into attended and unattended ones (notebook 20), and D makes codes of both.
+# E makes features, G splits them into attended and unattended ones (lesson 20), and D makes codes of both.
 
 # %%
 from cmhkit.nn.features import image_features

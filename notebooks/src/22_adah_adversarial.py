@@ -23,7 +23,7 @@
 # 2. run the game and watch its masks move, beside a truth that training never saw;
 # 3. judge what attention and the game do to retrieval, by **ablations**: runs that differ from the game in one option only.
 #
-# Reading takes 40 minutes, running takes about half a minute. Notebook 20 explains the masks and notebook 21 the six terms; here they are used.
+# Reading takes 40 minutes, running takes about half a minute. Lesson 20 explains the masks and lesson 21 the six terms; here they are used.
 #
 # | the note's symbol | in cmhkit | shape |
 # | --- | --- | --- |
@@ -106,7 +106,7 @@ for name, parameter in net.named_parameters():
     print(f"{name:36s} {parameter.numel():8,d}")
 
 # %% [markdown]
-# $E^I$ has no line: SceneNet is frozen. Before the first step the attention layers are scaled, so that masks start neither all on nor all off (notebook 20).
+# $E^I$ has no line: SceneNet is frozen. Before the first step the attention layers are scaled, so that masks start neither all on nor all off (lesson 20).
 
 # %%
 items = torch.randperm(len(few), generator=random)  # the library draws these, so we do
@@ -295,7 +295,7 @@ nb.show(
 #
 # ## The truth, for reading only
 #
-# Notebook 20 brought the truth about the scenes to the 8×8 places of a mask, and measured masks by IoU, precision and recall. We do so again, for 24 training pictures and 24 query
+# Lesson 20 brought the truth about the scenes to the 8×8 places of a mask, and measured masks by IoU, precision and recall. We do so again, for 24 training pictures and 24 query
 # pictures. Training reads neither the truth nor the query pictures.
 
 # %%
@@ -394,7 +394,7 @@ print("masks: (epochs, pictures, rows, columns) =", masks_by_epoch.shape)
 # ### The history
 #
 # Of the history four things matter here: the share of **active** triplets, in the retrieval terms and in the adversarial terms, and the **area** and the **entropy** of the masks
-# (entropy as in notebook 20: 1 for an even $P$, 0 with all on one place).
+# (entropy as in lesson 20: 1 for an even $P$, 0 with all on one place).
 
 # %% tags=["nbval-ignore-output"]
 rows = history["adversarial"]
@@ -407,12 +407,12 @@ for row in rows:
     print(f"{row['epoch']:5d} {a:10.2f} {b:8.2f}  ", "  ".join(f"{x:5.2f}" for x in masks))
 
 # %% [markdown]
-# Read the columns downwards. Both shares of active triplets fall, since E and D learn. At an adversarial share of 0 the game would end: a dead hinge (notebook 21). The masks stay clear of
+# Read the columns downwards. Both shares of active triplets fall, since E and D learn. At an adversarial share of 0 the game would end: a dead hinge (lesson 21). The masks stay clear of
 # all on, all off and all alike.
 #
 # ### The masks move
 #
-# **Predict.** In notebook 20 a few epochs moved the masks towards the drawings. Do the masks of *query* pictures, on which G was never trained, fit as well as those of training pictures?
+# **Predict.** In lesson 20 a few epochs moved the masks towards the drawings. Do the masks of *query* pictures, on which G was never trained, fit as well as those of training pictures?
 
 # %% tags=["nbval-ignore-output"]
 first, last = masks_by_epoch[0], masks_by_epoch[-1]
@@ -459,7 +459,7 @@ still.small_multiples({"epoch": 0}, {"epoch": len(masks_by_epoch) - 1})
 #
 # ## Results
 #
-# The third run, without attention, and two baselines: random codes, and ITQ (notebook 02).
+# The third run, without attention, and two baselines: random codes, and ITQ (lesson 02).
 #
 # > **MAP here is for reading only.** No option of the method was chosen by it, and each figure is the last epoch's. The runs are short to save time. Of two short plans we kept the one
 # > in which the differences known from the full runs (`bench/RESULTS.md`) can be seen: here they are an illustration, not new evidence.

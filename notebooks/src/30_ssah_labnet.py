@@ -23,7 +23,7 @@
 # 2. write LabNet and its four terms, take the library's training step by hand, and train LabNet until its codes rank label sets;
 # 3. tell a wrong sign and a dead network by their numbers.
 #
-# Reading takes 45 minutes, running takes about half a minute. Notebook 01 explains codes and MAP; nothing else is needed.
+# Reading takes 45 minutes, running takes about half a minute. Lesson 01 explains codes and MAP; nothing else is needed.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -59,7 +59,7 @@ short = 6  # epochs of each run that is only compared; the main run below has 15
 # %% [markdown]
 # ## A teacher made of labels
 #
-# SSAH first trains a third network, **LabNet**, that reads nothing but the labels of an item, and makes a semantic feature and a code of them. In notebook 31 a network for pictures and one for texts
+# SSAH first trains a third network, **LabNet**, that reads nothing but the labels of an item, and makes a semantic feature and a code of them. In lesson 31 a network for pictures and one for texts
 # learn to agree with LabNet. The paper calls this self-supervision, since the labels come with the item; somebody has to give them all the same.
 #
 # So this notebook has no pictures and no words. Here is all that LabNet sees.
@@ -306,7 +306,7 @@ for s in (1.0, 0.999):
 #
 # $$F = \operatorname{ReLU}(W_2 \operatorname{ReLU}(W_1 l)), \qquad H = \tanh(W_h F), \qquad \hat L = \sigma(W_l F)$$
 #
-# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone, without the discriminators of notebook 32.
+# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone, without the discriminators of lesson 32.
 
 # %%
 config = replace(ck.SSAH(bits=bits).config, adversarial="none", binary="own", label_passes=1, epochs=15)
@@ -760,7 +760,7 @@ for kind in ("likelihood", "squared"):
 # > - *The likelihood.* The note sums $\log(1 + e^\theta) - S\theta$. The code takes half of the square of each pair's term, with $S = .999$ and the plain $\log(1 + e^\theta)$, which overflows. Options `pair_loss`, `similarity`;
 # >   always the safe form.
 # > - *The rate.* With the code's options LabNet died above. The code itself, run on the Wikipedia file, ended in one single code as well. The preset `official` keeps its rate, and the library warns of the collapse.
-# > - *Which B.* J3 of LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the sign of $H^v + H^t + H^l$: notebook 31, option `binary`.
+# > - *Which B.* J3 of LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the sign of $H^v + H^t + H^l$: lesson 31, option `binary`.
 # > - *Sums.* The note sums over all pairs. A mean has the same minimum, and its rate does not depend on the number of items: `reduction`. That similar and dissimilar pairs get half of the weight each is ours: `pair_weights`.
 #
 # ## Quiz
@@ -775,7 +775,7 @@ q.quiz1
 # 2. You wrote LabNet and its four terms, took one step and reached the library's weights, trained it, and measured the ceiling, label → label.
 # 3. You found the sign of η from |H|, and watched a network die by three numbers: units that are on, different codes, and a loss of log 2.
 #
-# Notebook 31 puts ImgNet and TxtNet under this teacher.
+# Lesson 31 puts ImgNet and TxtNet under this teacher.
 #
 # **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains LabNet with the paper's widths beside the other two, and `hasher.encode(labels=...)` gives its codes.
 

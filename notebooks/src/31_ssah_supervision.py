@@ -23,7 +23,7 @@
 # 2. write the multi-scale fusion of texts out, and say which of its pools are dead before training starts;
 # 3. prove that the sign of the sum is the best shared code, and judge by short runs what each choice is worth.
 #
-# Reading takes 45 minutes, running takes about half a minute. Notebook 30 trains LabNet; notebook 32 adds the discriminators.
+# Reading takes 45 minutes, running takes about half a minute. Lesson 30 trains LabNet; lesson 32 adds the discriminators.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -222,7 +222,7 @@ print("drawn:", [round(v, 2) for v in as_published.raw.tolist()], " no gradient:
 #
 # $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\,\Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big), \qquad \Gamma_{ij} = \tfrac12\, (H^*_i)^\top H^l_j, \qquad * = v, t.$$
 #
-# The sum goes over all pairs of training items. LabNet's rows lie in the bank of notebook 30, and while ImgNet or TxtNet learns, the bank stands still. So a batch against the bank is exactly the batch's share of the whole sum.
+# The sum goes over all pairs of training items. LabNet's rows lie in the bank of lesson 30, and while ImgNet or TxtNet learns, the bank stands still. So a batch against the bank is exactly the batch's share of the whole sum.
 #
 # ### Exercise 3: the gradient of one side
 #
@@ -347,7 +347,7 @@ print(f"one network with B: {(coins[0] == outcome).double().mean():.2f}; all thr
 # %% [markdown]
 # ## One step of each network
 #
-# Now the four terms together, with means and weights of pairs as in notebook 30. First the banks: LabNet's features and codes, and everybody's codes for the vote.
+# Now the four terms together, with means and weights of pairs as in lesson 30. First the banks: LabNet's features and codes, and everybody's codes for the vote.
 
 # %%
 label = inputs["label"]
@@ -446,7 +446,7 @@ print(f"{len(theirs)} parameters after one epoch: the library's")
 #
 # ## Training
 #
-# Now the 1,250 training pairs. `fit` calls us back after each epoch, and we keep three networks' codes of the same 40 pairs. Options leave out the discriminators, which are notebook 32's, and the
+# Now the 1,250 training pairs. `fit` calls us back after each epoch, and we keep three networks' codes of the same 40 pairs. Options leave out the discriminators, which are lesson 32's, and the
 # fusion, which takes time (one run below has it).
 
 # %%
@@ -522,7 +522,7 @@ print(f"bits in which the two votes agree: {(mine == kept).mean():.3f}")
 # %% [markdown]
 # ## The sign of η
 #
-# In ImgNet's and TxtNet's objective the note prints $-\,\eta\,\mathcal{J}_3$. Notebook 30 tried both signs on LabNet, whose $B$ was its own sign. Here $B$ stands still.
+# In ImgNet's and TxtNet's objective the note prints $-\,\eta\,\mathcal{J}_3$. Lesson 30 tried both signs on LabNet, whose $B$ was its own sign. Here $B$ stands still.
 #
 # **Predict.** Which codes does a minus ask ImgNet for, and what will it get?
 #
@@ -599,7 +599,7 @@ assert len({len(rows) for rows in history.values()}) == 1  # equally long
 print(f"{len(history)} runs of {common['epochs']} epochs, {len(score) - len(history)} baselines, {bits} bits, {len(data.query)} queries")
 
 # %% [markdown]
-# As a ceiling we let LabNet read the labels of queries and of the retrieval set, as in notebook 30.
+# As a ceiling we let LabNet read the labels of queries and of the retrieval set, as in lesson 30.
 
 # %% tags=["nbval-ignore-output"]
 asked, found = ssah.encode(labels=data.query), ssah.encode(labels=data.retrieval)
@@ -653,7 +653,7 @@ for name, rows in history.items():
 # > - *η.* The note prints a minus for ImgNet and TxtNet. It is a typo; the code has a plus.
 # > - *Scalars of the fusion.* Code: drawn around 0, so about half are dead. Ours: softplus. `pool_scale`.
 # > - *The bank.* The note sums over all pairs; the code uses a batch against buffers of the whole training set, renewed as batches are seen. So do we.
-# > - *Pair loss and weights:* see notebook 30.
+# > - *Pair loss and weights:* see lesson 30.
 #
 # ## Quiz
 
@@ -667,7 +667,7 @@ q.quiz1
 # 2. You wrote the fusion out, and saw that a scalar at or below 0 is dead from the start.
 # 3. You proved by trying all codes that the sign of the sum is the best shared code, saw what a minus before η does, and compared four variants at equal length.
 #
-# Notebook 32 adds the adversaries: do the three networks' features become alike?
+# Lesson 32 adds the adversaries: do the three networks' features become alike?
 #
 # **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains CNN-F together with ImgNet.
 

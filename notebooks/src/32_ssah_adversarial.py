@@ -23,7 +23,7 @@
 # 2. prove from the weights which step changes which network, and that the way of the authors' published code (below: the official code) reaches none;
 # 3. measure whether two sets of features follow one distribution, and judge by runs at equal options what the adversarial term does for retrieval.
 #
-# Reading takes 40 minutes, running takes about half a minute. Notebook 30 explains LabNet and notebook 31 how it supervises the others; here they are used.
+# Reading takes 40 minutes, running takes about half a minute. Lesson 30 explains LabNet and lesson 31 how it supervises the others; here they are used.
 #
 # | the note's symbol | in cmhkit | shape |
 # | --- | --- | --- |
@@ -56,7 +56,7 @@ game = {"epochs": 5 if size == "lab" else 12, "batch": 64, "adversarial_weight":
 # %% [markdown]
 # ## Two discriminators
 #
-# LabNet, ImgNet and TxtNet end in semantic features of the same width. The supervision of notebook 31 compares them **pair by pair**.
+# LabNet, ImgNet and TxtNet end in semantic features of the same width. The supervision of lesson 31 compares them **pair by pair**.
 # The adversarial part compares them **as crowds**: the features of pictures, all together, should look as LabNet's do.
 #
 # A discriminator is a small network that reads features and says where they come from. One reads $F^l$ and $F^v$, the other $F^l$ and $F^t$. Each should rate LabNet's features
@@ -118,7 +118,7 @@ assert max(map(abs, library_gaps)) < 1e-5
 # %% [markdown]
 # ## What a network sets against it
 #
-# The note minimises $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ over the networks, where $\mathcal{L}_{gen}$ is the supervision of notebook 31: what the discriminator wants small, they want large. Only one half of
+# The note minimises $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ over the networks, where $\mathcal{L}_{gen}$ is the supervision of lesson 31: what the discriminator wants small, they want large. Only one half of
 # $\mathcal{L}_{adv}$ depends on ImgNet, $(D(F^v) - 0)^2$. Another way is to flip the target, $(D(F^v) - 1)^2$. And the squared error can be the cross-entropy, as in the official code. That gives four terms $T$:
 #
 # | | squared | cross-entropy |
@@ -486,7 +486,7 @@ replay("flipped, cross-entropy").small_multiples({"epoch": 0})
 #
 # **Predict.** Does the adversarial term raise MAP?
 #
-# Each MAP is the last epoch's, never the best one's. The ceiling is the MAP of LabNet, which reads the *labels* of the queries and of the retrieval set, as in notebook 30. The baselines learn from the same pairs.
+# Each MAP is the last epoch's, never the best one's. The ceiling is the MAP of LabNet, which reads the *labels* of the queries and of the retrieval set, as in lesson 30. The baselines learn from the same pairs.
 
 # %%
 from cmhkit import metrics
