@@ -6,6 +6,7 @@ network embeds a pool once a step. While one network is frozen its codes of the 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -194,7 +195,25 @@ def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) ->
     """Which items the two correlation graphs relate: a sparse bool matrix (n, n), the item itself always among them.
 
     An edge of either graph counts, for both directions of retrieval. Source: the note, "Correlation graph"; k counts the item itself.
+    The last result is kept: runs with other seeds and bits on the same pairs do not search again.
     """
+    global _last_related
+    options = (config.k_image, config.k_text, config.metric_image, config.metric_text, config.symmetric)
+    key = (_content(images), _content(texts), options)
+    if _last_related is None or _last_related[0] != key:
+        _last_related = (key, _searched(images, texts, config))
+    return _last_related[1].copy()
+
+
+_last_related: tuple[Any, Any] | None = None
+
+
+def _content(x: Any) -> tuple[Any, ...]:
+    x = np.ascontiguousarray(x)
+    return x.shape, x.dtype.str, hashlib.blake2b(x.data, digest_size=16).digest()
+
+
+def _searched(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any:
     symmetric = "union" if config.symmetric else None
     graphs = [
         knn_graph(images, config.k_image, metric=config.metric_image, include_self=True, symmetric=symmetric),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -263,6 +264,23 @@ def test_the_frozen_player_embeds_the_set_once_a_round(monkeypatch):
     monkeypatch.setattr(schedule.Game, "_embedded", lambda self, net: calls.append(net) or original(self, net))
     hasher = fitted(rounds=3)
     assert calls == [hasher.generator_, hasher.discriminator_] * 3
+
+
+def test_the_graphs_of_the_same_pairs_are_searched_once(monkeypatch):
+    data, calls, original = toy(), [], schedule.knn_graph
+    monkeypatch.setattr(schedule, "_last_related", None)
+    monkeypatch.setattr(schedule, "knn_graph", lambda *a, **k: calls.append(1) or original(*a, **k))
+    config = UGACHConfig(k_image=3, k_text=4)
+    first = schedule.related_items(data.images, data.text_vectors, config)
+    again = schedule.related_items(data.images.copy(), data.text_vectors, replace(config, rounds=7))
+    assert len(calls) == 2 and (first != again).nnz == 0
+    again.data[:] = False
+    assert (first != schedule.related_items(data.images, data.text_vectors, config)).nnz == 0 and len(calls) == 2
+    changed = data.images.copy()
+    changed[0, 0] += 1
+    schedule.related_items(changed, data.text_vectors, config)
+    schedule.related_items(changed, data.text_vectors, replace(config, k_text=5))
+    assert len(calls) == 6
 
 
 def test_related_items_are_never_shown_as_generated():
