@@ -23,7 +23,7 @@
 # 2. train a model that *chooses*, by policy gradient, and check the estimate against the exact gradient;
 # 3. run the game, watch the codes, and judge what the generator adds.
 #
-# Reading takes 50 minutes, running takes about 40 seconds. Lesson 11 introduced both models.
+# Reading takes 50 minutes, running takes about half a minute. Lesson 11 introduced both models.
 #
 # | the note's symbol | in cmhkit | shape |
 # | --- | --- | --- |

@@ -23,7 +23,7 @@
 # 2. compute the straight-through gradient of the threshold, and check it by finite differences of the function whose gradient it is;
 # 3. measure how well a mask fits what is drawn, and compare that with chance.
 #
-# Reading takes 40 minutes, running takes about half a minute. Lesson 21 has the losses.
+# Reading takes 40 minutes, running takes 10 to 20 seconds. Lesson 21 has the losses.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
