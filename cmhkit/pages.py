@@ -112,7 +112,7 @@ def _history(history: Sequence[dict[str, Any]]) -> list[str]:
             words = name.replace("_", " ")
             label = f"{words} by epoch: {points[0][1]:.4g} in epoch {points[0][0]}, {points[-1][1]:.4g} in epoch {points[-1][0]}."
             svg = _chart(label, points, [], ("epoch", ""), (_range(x for x, _ in points), _range(y for _, y in points)))
-            figures.append(f"<figure>{svg}<figcaption>{_text(words)}</figcaption></figure>")
+            figures.append(f"<figure><figcaption>{_text(words)}</figcaption>{svg}</figure>")
     shown = history[-_MOST_ROWS:]
     cut = f"The last {_MOST_ROWS} of {len(history)} epochs." if len(history) > len(shown) else "One row an epoch."
     rows = [[_value(row.get(name, "")) for name in names] for row in shown]
