@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,6 +88,20 @@ def browser() -> Iterator[object]:
         launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def new_tab(browser) -> Callable[[], object]:
+    """Opens an empty tab of 1280 by 900, which collects what goes wrong in `problems`. Close it with `tab.context.close()`."""
+
+    def opened() -> object:
+        tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        tab.problems = []
+        tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+        return tab
+
+    return opened
 
 
 @pytest.fixture(scope="session")

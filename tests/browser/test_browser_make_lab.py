@@ -62,21 +62,18 @@ def printed(server: subprocess.Popen, log: Path) -> tuple[str, int]:
     pytest.fail(f"make lab printed no address:\n{log.read_text()[-3000:]}")
 
 
-def test_the_first_notebook_opens(browser, address: tuple[str, int], shots: Path) -> None:
+def test_the_first_notebook_opens(new_tab, address: tuple[str, int], shots: Path) -> None:
     url, port = address
     assert port != USUAL_PORT
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    page = new_tab()
     try:
         page.goto(url)
         page.wait_for_selector(".jp-NotebookPanel h1", timeout=90_000)
         assert page.locator(".jp-NotebookPanel h1").first.inner_text().startswith("00")
         page.wait_for_selector(".jp-NotebookPanel .jp-OutputArea-output img", timeout=30_000)  # kept outputs are there before anything runs
         assert page.locator(".jp-Dialog").count() == 0
+        assert page.locator(".jp-StatusItem-trust").get_attribute("title").startswith("Notebook trusted")
         page.screenshot(path=shots / "make-lab.png")
-        assert problems == []
+        assert page.problems == []
     finally:
-        context.close()
+        page.context.close()

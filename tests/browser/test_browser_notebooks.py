@@ -50,12 +50,8 @@ def prepared(path: Path, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("path", WITH_WIDGET, ids=lambda path: path.stem)
-def test_a_notebook_runs_in_the_browser(browser, lab: str, lab_root: Path, shots: Path, path: Path) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+def test_a_notebook_runs_in_the_browser(new_tab, lab: str, lab_root: Path, shots: Path, path: Path) -> None:
+    page = new_tab()
     try:
         page.goto(lab.format(prepared(path, lab_root)))
         page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
@@ -67,7 +63,7 @@ def test_a_notebook_runs_in_the_browser(browser, lab: str, lab_root: Path, shots
         state = page.evaluate(STATE)
         assert state["errors"] == []
         assert state["counts"] == list(range(1, len(state["counts"]) + 1)), f"not every cell ran, the kernel is {state['status']}"
-        assert problems == []
+        assert page.problems == []
         silent = page.locator(".jp-OutputArea-output img:not([alt]), .jp-OutputArea-output img[alt='']").count()
         assert silent == 0, f"{silent} pictures without a text"
 
@@ -85,4 +81,4 @@ def test_a_notebook_runs_in_the_browser(browser, lab: str, lab_root: Path, shots
             page.screenshot(path=shots / f"notebook-{path.stem}-{width}-{theme}.png")
     finally:
         page.evaluate("window.jupyterapp?.shell.currentWidget?.sessionContext.shutdown()")
-        context.close()
+        page.context.close()

@@ -103,17 +103,13 @@ MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).smal
 
 
 @pytest.fixture(scope="module")
-def page(browser, lab: str, lab_root: Path) -> Iterator[object]:
+def page(new_tab, lab: str, lab_root: Path) -> Iterator[object]:
     """A notebook with every widget, opened and run."""
     sources = [SETUP, *CELLS.values(), MULTIPLES]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources], metadata=kernel)
     nbformat.write(notebook, lab_root / "widgets.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
-    tab.problems = []
-    tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    tab = new_tab()
     tab.goto(lab.format("widgets.ipynb"))
     tab.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
     tab.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget && window.jupyterapp.shell.currentWidget.context")
@@ -122,7 +118,7 @@ def page(browser, lab: str, lab_root: Path) -> Iterator[object]:
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= " + str(len(CELLS)), timeout=90_000)
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output h4').length >= 3")
     yield tab
-    context.close()
+    tab.context.close()
 
 
 def cell(page, name: str):
