@@ -96,7 +96,10 @@ class NetworkState(State):
             alt += "." if share is None else f"; {int(wrong.sum())} of {wrong.size} bits have a cross, since they are not B's."
             picture = img(_grid(own[rows], wrong, self.item - first, wide, high), alt, "display:block;max-width:100%;background:#fff")
             panels.append(f'<div style="flex:0 1 auto;min-width:0"><h4>{escape(head)}</h4>{picture}</div>')
-        return f"<p class='cmh-dim'>{told}</p><div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{''.join(panels)}</div>"
+        # By twos, so that four panels stand in one row or in two rows of two.
+        row = "<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{}</div>"
+        pairs = [row.format("".join(panels[i : i + 2])) for i in range(0, len(panels), 2)]
+        return f"<p class='cmh-dim'>{told}</p>" + row.format("".join(pairs))
 
     def _curves(self) -> str:
         """The share of bits against B, of each network by epoch, on one scale."""

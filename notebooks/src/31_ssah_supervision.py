@@ -640,7 +640,7 @@ for name, rows in history.items():
 # <details><summary>Answer</summary>
 #
 # Three curves still fall at the end. A flat end proves little: the rate was nearly used up. So the table ranks the variants by how *fast* they get somewhere; a slow one may come to the same place later.
-# To see it, set `epochs` in `common` to 12 at the top; it takes a minute or two. `bench/RESULTS.md` has runs of full length with five seeds.
+# To see it, set `epochs` in `common` to 12 at the top; it takes a minute or two. `bench/RESULTS.md` has runs of full length with several seeds: there, own signs come close to the shared $B$.
 #
 # What the short runs do show: a teacher that reads labels gives both networks somewhere to go from the first epoch. Two networks that only have each other must find codes first, and here one of them had almost one code
 # for all.
