@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -416,6 +417,29 @@ def test_nothing_is_cut(page, shots: Path, width: int, look: str) -> None:
         )
         assert wide == [], (name, wide)
     page.screenshot(path=str(shots / f"lab-{width}-{look.lower()}.png"))
+
+
+STOPS = """node => {
+    const kinds = 'button, input, select, textarea, [tabindex="0"]';
+    const stops = [...node.querySelectorAll(kinds)].filter(e => e.offsetParent && !e.disabled && e.tabIndex >= 0 && !e.closest('.cmh-scroll'));
+    window.cmhStops = stops;
+    return stops.map(e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.bottom]; });
+}"""
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_tab_goes_through_the_controls_as_they_are_read(page, name: str) -> None:
+    output = cell(page, name).locator(".cmh-controls").first
+    places = output.evaluate(STOPS)
+    assert len(places) > 1
+    page.evaluate("window.cmhStops[0].focus()")
+    seen = []
+    for _ in places:
+        seen.append(page.evaluate("window.cmhStops.indexOf(document.activeElement)"))
+        page.keyboard.press("Tab")
+    assert seen == list(range(len(places)))
+    for (left, _, bottom), (next_left, next_top, _) in itertools.pairwise(places):
+        assert next_left > left or next_top >= bottom - 8, (name, places)  # to the right, or down
 
 
 def test_labels_are_whole(page) -> None:
