@@ -103,6 +103,14 @@ CELLS = {
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
 
 
+# All cells have run, and the kernel waits.
+IDLE = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const counts = panel.content.widgets.filter(cell => cell.model.type === 'code').map(cell => cell.model.executionCount);
+    return panel.sessionContext.session?.kernel?.status === 'idle' && counts.every(count => count !== null);
+}"""
+
+
 @pytest.fixture(scope="module")
 def page(new_tab, lab: str, lab_root: Path) -> Iterator[object]:
     """A notebook with every widget, opened and run."""
@@ -118,6 +126,7 @@ def page(new_tab, lab: str, lab_root: Path) -> Iterator[object]:
     tab.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= " + str(len(CELLS)), timeout=90_000)
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output h4').length >= 3")
+    tab.wait_for_function(IDLE)
     yield tab
     tab.context.close()
 
@@ -136,7 +145,11 @@ def status(output) -> str:
 def wait_status(output, pattern: str) -> str:
     """The status line, once it matches."""
     line = output.locator("[role=status]").filter(has_text=re.compile(pattern))
-    line.wait_for(timeout=30_000)
+    try:
+        line.wait_for(timeout=30_000)
+    except Exception:
+        focused = output.page.evaluate("document.activeElement.value + ' in ' + document.activeElement.outerHTML.slice(0, 200)")
+        pytest.fail(f"the status line never said {pattern!r}; it says {status(output)!r}, and the focus is on {focused}")
     return line.inner_text()
 
 
