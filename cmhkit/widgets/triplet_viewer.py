@@ -16,7 +16,7 @@ from cmhkit.errors import check
 from cmhkit.widgets.base import BLUE, VERMILION, Result, State, Widget, img, one_of, whole
 
 _ROWS = 8  # similar items drawn, and rows of the table
-_COLUMNS = 6  # dissimilar items in the table: so many fit a narrow window
+_COLUMNS = 5  # dissimilar items in the table: so many fit a narrow window
 
 
 def code_distances(query: Any, items: Any, kind: str = "norm") -> np.ndarray:

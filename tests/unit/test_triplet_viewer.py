@@ -74,7 +74,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
     d = np.arange(40.0)
     result = TripletViewer(d, d < 20, names=[f"<{i}>" for i in range(40)], margin=30.0).result
     assert result.hinge.shape == (20, 20)
-    assert "the hardest 48 of 400" in result.html and "The 8 farthest similar items." in result.html
+    assert "the hardest 40 of 400" in result.html and "The 8 farthest similar items." in result.html
     assert "&lt;19&gt;" in result.html and "<19>" not in result.html
 
 
