@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from in_lab import printed_address
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -66,16 +65,9 @@ def lab(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 def _address(server: subprocess.Popen, log: Path) -> str:
-    for _ in range(240):
-        found = re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", log.read_text())
-        if found:
-            base, token = found.groups()
-            with urllib.request.urlopen(f"{base}/api/status?token={token}", timeout=10):
-                return f"{base}/lab/tree/{{}}?reset&token={token}"
-        if server.poll() is not None:
-            break
-        time.sleep(0.25)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+    base, _, token = printed_address(server, log, 60).groups()
+    with urllib.request.urlopen(f"{base}/api/status?token={token}", timeout=10):
+        return f"{base}/lab/tree/{{}}?reset&token={token}"
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from in_lab import printed_address
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,25 +40,14 @@ def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
             command = ["make", "lab", f"VENV={sys.prefix}"]
             server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            yield printed(server, log)
+            found = printed_address(server, log, 120)
+            yield found.group(), int(found[2])
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
-
-
-def printed(server: subprocess.Popen, log: Path) -> tuple[str, int]:
-    """The address with its token, once JupyterLab prints it."""
-    for _ in range(480):
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/lab\S*\?token=\w+", log.read_text())
-        if found:
-            return found.group(), int(found.group(1))
-        if server.poll() is not None:
-            break
-        time.sleep(0.25)
-    pytest.fail(f"make lab printed no address:\n{log.read_text()[-3000:]}")
 
 
 def test_the_first_notebook_opens(new_tab, address: tuple[str, int], shots: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from in_lab import run_all
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -18,23 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILT = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 WITH_WIDGET = [path for path in BUILT if nbformat.read(path, as_version=4).metadata.cmhkit["widget"] != "–"]
 WIDTHS = {1280: "light", 800: "dark"}
-# Of JupyterLab's own model: the state of the kernel, the counts of all code cells, and the errors in their outputs.
-STATE = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    const cells = panel.content.widgets.filter(cell => cell.model.type === 'code');
-    const outputs = cells.flatMap(cell => cell.model.outputs.toJSON());
-    return {
-        status: panel.sessionContext.session?.kernel?.status,
-        counts: cells.map(cell => cell.model.executionCount),
-        errors: outputs.filter(output => output.output_type === 'error').map(output => `${output.ename}: ${output.evalue}`),
-    };
-}"""
-# A cell that fails ends the run, and so does a kernel that dies: nobody waits for the cells behind it.
-ENDED = f"""() => {{
-    const s = ({STATE})();
-    const last = s.status === 'idle' && s.counts.every(count => count !== null);
-    return last || s.errors.length > 0 || s.status === 'dead' || s.status === 'autorestarting';
-}}"""
 
 
 def prepared(path: Path, folder: Path) -> str:
@@ -53,16 +37,7 @@ def prepared(path: Path, folder: Path) -> str:
 def test_a_notebook_runs_in_the_browser(new_tab, lab: str, lab_root: Path, shots: Path, path: Path) -> None:
     page = new_tab()
     try:
-        page.goto(lab.format(prepared(path, lab_root)))
-        page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
-        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context")
-        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
-        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        page.wait_for_function(ENDED, timeout=240_000, polling=500)
-
-        state = page.evaluate(STATE)
-        assert state["errors"] == []
-        assert state["counts"] == list(range(1, len(state["counts"]) + 1)), f"not every cell ran, the kernel is {state['status']}"
+        run_all(page, lab.format(prepared(path, lab_root)), 240)
         assert page.problems == []
         silent = page.locator(".jp-OutputArea-output img:not([alt]), .jp-OutputArea-output img[alt='']").count()
         assert silent == 0, f"{silent} pictures without a text"

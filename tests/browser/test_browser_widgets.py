@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from in_lab import run_all
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -103,14 +104,6 @@ CELLS = {
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
 
 
-# All cells have run, and the kernel waits.
-IDLE = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    const counts = panel.content.widgets.filter(cell => cell.model.type === 'code').map(cell => cell.model.executionCount);
-    return panel.sessionContext.session?.kernel?.status === 'idle' && counts.every(count => count !== null);
-}"""
-
-
 @pytest.fixture(scope="module")
 def page(new_tab, lab: str, lab_root: Path) -> Iterator[object]:
     """A notebook with every widget, opened and run."""
@@ -119,14 +112,9 @@ def page(new_tab, lab: str, lab_root: Path) -> Iterator[object]:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources], metadata=kernel)
     nbformat.write(notebook, lab_root / "widgets.ipynb")
     tab = new_tab()
-    tab.goto(lab.format("widgets.ipynb"))
-    tab.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
-    tab.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget && window.jupyterapp.shell.currentWidget.context")
-    tab.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
-    tab.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    run_all(tab, lab.format("widgets.ipynb"), 90)
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= " + str(len(CELLS)), timeout=90_000)
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output h4').length >= 3")
-    tab.wait_for_function(IDLE)
     yield tab
     tab.context.close()
 
