@@ -859,7 +859,7 @@ def search(
 def _say_unknown(hasher: CrossModalHasher, words: str, say: Say) -> None:
     vocabulary = hasher.vocabulary_
     unknown = vocabulary.unknown(words)
-    told = ", ".join(word + (f" (nearest: {near})" if (near := vocabulary.nearest(word)) else "") for word in unknown)
+    told = vocabulary.told(unknown)
     check(
         vocabulary.bag_of_words([words]).any(), f"search: expected a word that the training texts had, got none; unknown: {told or 'no word at all'}"
     )

@@ -78,7 +78,7 @@ class Schedule:
         """The config's optimiser. groups: parameters, each group with its rate at the start."""
         for group in groups:
             group["start"] = group["lr"]
-        return optimiser_for(self.config.optimiser, groups, groups[0]["lr"], self.hasher._device)
+        return optimiser_for(self.config.optimiser, groups, self.hasher._device)
 
     def _by_decay(self, parameters: Sequence[nn.Parameter], rate: float) -> list[dict[str, Any]]:
         """Groups of one rate: weights with the config's decay, biases and scales without."""
@@ -90,9 +90,11 @@ class Schedule:
 
     def _set_rates(self, epoch: int) -> None:
         """The rates of an epoch, by `lr_decay`."""
-        c = self.config
-        falling = {"none": lambda: 1.0, "linear": lambda: 1 - (epoch - 1) / c.epochs, "geometric": lambda: c.decay ** (epoch - 1)}
-        share = falling[c.lr_decay]()
+        c, share = self.config, 1.0
+        if c.lr_decay == "linear":
+            share = 1 - (epoch - 1) / c.epochs
+        elif c.lr_decay == "geometric":
+            share = c.decay ** (epoch - 1)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = group["start"] * share

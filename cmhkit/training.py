@@ -84,12 +84,12 @@ def sent(x: Tensor, device: torch.device) -> Tensor:
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" and x.device.type == "cpu" else x.to(device)
 
 
-def optimiser_for(kind: str, groups: Any, rate: float, device: torch.device) -> torch.optim.Optimizer:
-    """An optimiser. kind: one of `OPTIMISERS`. groups: parameters, or groups of them with their rates. rate: of groups that name none."""
+def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.Optimizer:
+    """An optimiser. kind: one of `OPTIMISERS`. groups: of parameters, each with its rate."""
     import torch
 
     known = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    return known[kind](groups, lr=rate, fused=True if device.type in FAST_ON else None)
+    return known[kind](groups, fused=True if device.type in FAST_ON else None)
 
 
 def restore(found: torch.optim.Optimizer, state: dict[str, Any]) -> None:

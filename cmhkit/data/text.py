@@ -159,3 +159,7 @@ class Vocabulary:
         swapped = (other for other in self.words if sorted(other) == sorted(word))
         near = difflib.get_close_matches(word, self.words, n=1, cutoff=0.75)
         return next(swapped, near[0] if near else None)
+
+    def told(self, words: Iterable[str]) -> str:
+        """Unknown words as a message lists them, each with its nearest where it has one."""
+        return ", ".join(word + (f" (nearest: {near})" if (near := self.nearest(word)) else "") for word in words)

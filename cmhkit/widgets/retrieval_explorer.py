@@ -132,8 +132,7 @@ class RetrievalState(State):
         data, found, typed = self.library.data, self.library.parts["retrieval"], tokens(self.words)
         unknown = tuple(w for w in typed if w not in data.vocabulary)
         known = [w for w in typed if w in data.vocabulary]
-        told = [word + (f" (nearest: {near})" if (near := data.vocabulary.nearest(word)) else "") for word in unknown]
-        note = f" Not in the vocabulary: {', '.join(told)}." if told else ""
+        note = f" Not in the vocabulary: {data.vocabulary.told(unknown)}." if unknown else ""
         if not known:
             few = ", ".join(list(data.vocabulary.words)[:8])
             text = f"No known word yet, so nothing to search for.{note} Words to try: {few}."

@@ -249,17 +249,17 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
             found.step()
 
     p = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    assert optimiser_for(kind, [p], 0.01, torch.device("cuda")).defaults["fused"] is True
-    plain = optimiser_for(kind, [p], 0.01, CPU)
+    assert optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("cuda")).defaults["fused"] is True
+    plain = optimiser_for(kind, [{"params": [p], "lr": 0.01}], CPU)
     assert not plain.defaults["fused"]
     trained(plain, p, 4)
     q = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
     monkeypatch.setattr(training, "FAST_ON", {"cpu"})
-    fused = optimiser_for(kind, [q], 0.01, CPU)
+    fused = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
     trained(fused, q, 4)
     torch.testing.assert_close(p, q)
     monkeypatch.undo()
-    other = optimiser_for(kind, [q], 0.01, CPU)
+    other = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
     restore(other, fused.state_dict())
     assert not other.param_groups[0]["fused"]
     trained(other, q, 2)
