@@ -240,11 +240,18 @@ class Widget:
         return ipw.HBox([box, slider], layout=ipw.Layout(margin="0 16px 0 0"))
 
     def choice(self, name: str, label: str, options: Sequence[tuple[str, Any]], width: str = "auto") -> ipw.Dropdown:
-        """A labelled dropdown tied to one input."""
+        """A labelled dropdown tied to one input. options: (words, input). Its own value is the place of the option, from 0.
+
+        ipywidgets takes the value None for "nothing is chosen" and shows an empty box; an input may well be None.
+        """
+        inputs = [given for _, given in options]
         control = ipw.Dropdown(
-            options=list(options), description=label, style={"description_width": "initial"}, layout=ipw.Layout(width=width, margin="2px 16px 2px 0")
+            options=[(words, place) for place, (words, _) in enumerate(options)],
+            description=label,
+            style={"description_width": "initial"},
+            layout=ipw.Layout(width=width, margin="2px 16px 2px 0"),
         )
-        return self.bind(control, name)
+        return self.bind(control, name, read=inputs.__getitem__, write=inputs.index)
 
     def stepper(self, name: str, last: int, tooltip: str) -> ipw.HBox:
         """A position from 0 to `last`: play, step back, step on, and a number to type. name: the input of the state."""

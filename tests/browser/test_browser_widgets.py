@@ -206,7 +206,14 @@ def test_bits_by_keyboard(page) -> None:
 def test_data_by_keyboard(page) -> None:
     output = cell(page, "DataBrowser")
     assert status(output) == "train: 400 of 400 items in all; items 1 to 12, page 1 of 34."
-    output.get_by_label("concept").focus()
+    concept = output.get_by_label("concept")
+    assert concept.input_value() == "all"
+    concept.focus()
+    page.keyboard.press("ArrowDown")
+    wait_status(output, "concept all → mammal")
+    page.keyboard.press("ArrowUp")
+    wait_status(output, "concept mammal → all")
+    assert concept.input_value() == "all"
     page.keyboard.press("ArrowDown")
     wait_status(output, "concept all → mammal")
     page.keyboard.press("Tab")

@@ -51,12 +51,12 @@ def test_another_sweep_starts_at_its_own_default_and_its_controls_follow() -> No
     widget = slider(position=2)
     row = widget.view().children[1].children[0].children
     assert [text for text, _ in row[1].options] == ["5", "50", "500"] and row[1].value == 2 and row[2].value == 2
-    row[0].value = "ADAH, margin"
+    row[0].label = "ADAH, margin"
     assert widget.state.position == 0 and [text for text, _ in row[1].options] == ["4", "8"] and [text for text, _ in row[2].options] == ["4", "8"]
     assert "one seed" in widget.result.summary and "Seeds" not in widget.result.summary
     row[2].value = 1
     assert widget.result.value == 8 and row[1].value == 1
-    row[0].value = "UGACH, k_text"
+    row[0].label = "UGACH, k_text"
     assert widget.state.position == 1 and len(row[1].options) == 3
 
 

@@ -127,15 +127,15 @@ def test_the_view_follows_and_is_moved_by_keyboard_controls() -> None:
     first, second = widget.view().children[1].children
     _, back, on, number = first.children
     shown, links, item = second.children
-    assert shown.value == "all" and links.value == "item" and (item.children[0].min, item.children[0].max) == (0, ITEMS - 1)
+    assert shown.label == "pictures and words" and links.label == "of one item" and (item.children[0].min, item.children[0].max) == (0, ITEMS - 1)
     on.click()
     assert widget.state.epoch == 1 and number.children[0].value == 1 and "step 0 → 1" in widget._status.value
     back.click()
     back.click()
     assert widget.state.epoch == 0
-    shown.value = "words"
+    shown.label = "words"
     assert "shown all → words" in widget._status.value
-    links.value = "all"
+    links.label = "of all items"
     assert "lines item → all" in widget._status.value
     item.children[0].value = 5
     assert widget.state.item == 5 and item.children[1].value == 5 and "item 0 → 5" in widget._status.value

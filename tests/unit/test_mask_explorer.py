@@ -125,7 +125,7 @@ def test_controls_follow_the_state_and_back() -> None:
     assert shown.state.level == 1.0 == box.value
     tick.value = True
     assert "IoU" in shown._status.value
-    next(c for c in parts if type(c) is ipw.Dropdown).value = "words"
+    next(c for c in parts if type(c) is ipw.Dropdown).label = "words"
     assert shown.state.mode == "words" and "words kept" in shown._status.value
     shown.set(item=1)
     assert next(c for c in parts if type(c) is ipw.IntSlider).value == 1

@@ -102,7 +102,7 @@ def test_controls_follow_set_and_back() -> None:
     anchor.value = 4
     assert shown.state.anchor == 4 and "Anchor 4" in shown._status.value
     (own,) = controls(shown, "Dropdown")
-    own.value = False
+    own.label = "left out"
     assert shown.state.own is False
     shown.set(margin=1.0)
     assert box.value == slider.value == 1.0

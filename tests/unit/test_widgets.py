@@ -117,6 +117,12 @@ def test_all_names_exist_and_others_do_not() -> None:
 # what holds for every widget
 
 
+def test_no_dropdown_is_empty(widget: base.Widget) -> None:
+    for control in controls(widget, "Dropdown"):
+        assert control.index is not None and control.label is not None, control.description
+        assert all(value is not None for _, value in control.options), f"{control.description}: ipywidgets shows None as an empty box"
+
+
 def test_bundle_has_live_view_and_fixed_twin(widget: base.Widget) -> None:
     bundle = widget._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html", LIVE}
@@ -240,7 +246,7 @@ def test_methods_and_bits_follow_each_other() -> None:
     assert bits.options == (("16", 16), ("32", 32)) and bits.value == 16
     bits.value = 32
     assert explorer.state.bits == 32
-    method.value = "A"
+    method.label = "A"
     assert (explorer.state.method, explorer.state.bits, bits.value) == ("A", 8, 8)
     with pytest.raises(InputError, match="bits"):
         explorer.set(bits=64)
@@ -352,8 +358,22 @@ def test_browser_pages_are_counted_from_one_on_the_page() -> None:
     assert (box.value, box.max) == (1, 10)
     box.value = 10
     assert browser.state.page == 9 and slider.value == 10
-    next(c for c in controls(browser, "Dropdown") if c.description == "concept").value = "pet"
+    next(c for c in controls(browser, "Dropdown") if c.description == "concept").label = "pet"
     assert (browser.state.page, box.value, box.max) == (0, 1, 4)
+
+
+def test_the_concept_of_all_items_is_a_choice_like_the_others() -> None:
+    browser = widgets.DataBrowser(scenes())
+    browser.view()
+    concept = next(c for c in controls(browser, "Dropdown") if c.description == "concept")
+    assert (concept.index, concept.label) == (0, "all")  # an empty box would need two key presses to leave it
+    concept.index = 1
+    assert browser.state.concept == concept.label == "pet"
+    concept.index = 0
+    assert browser.state.concept is None and "items in all" in browser.result.summary
+    browser.set(concept="vessel")
+    browser.set(concept=None)
+    assert (concept.index, concept.label) == (0, "all")
 
 
 def test_overlay_marks_the_drawing() -> None:
@@ -465,7 +485,7 @@ def test_sampling_controls() -> None:
     assert warm.value == 0.7
     viewer.set(temperature=0.33)
     assert warm.value == 0.33
-    next(c for c in controls(viewer, "Dropdown") if c.description == "query").value = 2
+    next(c for c in controls(viewer, "Dropdown") if c.description == "query").index = 2
     assert "“three”" in viewer.result.summary
     (again,) = controls(viewer, "Button")
     again.click()
