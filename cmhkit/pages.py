@@ -17,9 +17,10 @@ PAPERS = {
     "ITQ": "Yunchao Gong, Svetlana Lazebnik. Iterative Quantization: A Procrustean Approach to Learning Binary Codes. CVPR 2011.",
 }
 WAYS = {"image_to_text": "image → text", "text_to_image": "text → image"}
-# A figure in SVG units: its size, and the margins left, right, top, bottom.
+# A figure in SVG units: its size, the margins left (at least), right, top, bottom, and the width of a digit.
 _WIDTH, _HEIGHT = 380, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
+_DIGIT = 7
 _MOST_ROWS = 500
 
 _STYLE = """
@@ -211,9 +212,11 @@ def _chart(
     """A figure as SVG: a curve, dots, and a grid. label: what a reader who cannot see it is told. limits: of the values; the grid may go beyond."""
     ticks_x, ticks_y = (_ticks(*limit) for limit in limits)
     (x0, x1), (y0, y1) = (ticks_x[0], ticks_x[-1]), (ticks_y[0], ticks_y[-1])
+    names_y = [f"{y:.12g}" for y in ticks_y]  # in full: a loss may move in its sixth digit
+    edge = max(_LEFT, 20 + _DIGIT * max(map(len, names_y)))
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = _LEFT + (x - x0) / (x1 - x0) * (_WIDTH - _LEFT - _RIGHT)
+        across = edge + (x - x0) / (x1 - x0) * (_WIDTH - edge - _RIGHT)
         down = _HEIGHT - _BOTTOM - (y - y0) / (y1 - y0) * (_HEIGHT - _TOP - _BOTTOM)
         return across, down
 
@@ -222,11 +225,11 @@ def _chart(
         across, bottom = place(x, y0)
         parts.append(f'<line class="grid" x1="{across:.1f}" x2="{across:.1f}" y1="{_TOP}" y2="{bottom:.1f}"/>')
         parts.append(f'<text x="{across:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{x:g}</text>')
-    for y in ticks_y:
+    for y, name in zip(ticks_y, names_y, strict=True):
         left, down = place(x0, y)
         parts.append(f'<line class="grid" x1="{left:.1f}" x2="{_WIDTH - _RIGHT}" y1="{down:.1f}" y2="{down:.1f}"/>')
-        parts.append(f'<text x="{left - 6:.1f}" y="{down + 4:.1f}" text-anchor="end">{y:g}</text>')
-    middle_x, middle_y = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
+        parts.append(f'<text x="{left - 6:.1f}" y="{down + 4:.1f}" text-anchor="end">{name}</text>')
+    middle_x, middle_y = (edge + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(f'<text x="{middle_x:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{_text(axes[0])}</text>')
     parts.append(f'<text x="12" y="{middle_y:.1f}" text-anchor="middle" transform="rotate(-90 12 {middle_y:.1f})">{_text(axes[1])}</text>')
     points = " ".join(f"{across:.1f},{down:.1f}" for across, down in (place(x, y) for x, y in curve))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -346,3 +347,12 @@ def test_ticks_are_round_and_hold_the_values(low: float, span: float) -> None:
     steps = np.diff(ticks)
     assert 2 <= len(ticks) <= 8 and ticks[0] <= low + 1e-6 * span + 1e-9 * abs(low) and ticks[-1] >= low + span - 1e-6 * span - 1e-9 * abs(low)
     assert np.allclose(steps, steps[0], rtol=1e-3, atol=1e-11 * abs(low) + 1e-12)
+
+
+@pytest.mark.parametrize(("low", "high"), [(5.99142, 5.99147), (0.0, 1.0), (120_000.0, 183_000.0), (-123.456, -123.4552), (0.0, 7e-7)])
+def test_labels_of_a_chart_are_told_apart_and_inside(low: float, high: float) -> None:
+    svg = pages._chart("loss", [(0, low), (1, high)], [], ("epoch", ""), ((0, 1), (low, high)))
+    labels = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end">([^<]+)<', svg)
+    assert len({name for _, name in labels}) == len(labels) >= 2
+    assert all(float(right) >= 6.8 * len(name) for right, name in labels)  # 6.8: a digit at 12 px
+    assert all(low - (high - low) <= float(name) <= high + (high - low) for _, name in labels)
