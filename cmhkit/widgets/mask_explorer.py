@@ -12,10 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, img, one_of, whole
+from cmhkit.widgets.base import Result, State, Widget, cards, img, one_of, whole
 
 SIDE = 176  # of every picture, about: a whole number of pixels a place
-_CARD = SIDE + 16  # with its border and padding
 LOW, HIGH, STEP = 0.05, 8.0, 0.05  # of the threshold, in units of 1/places
 _DARK, _TRUE, _MARK = (0, 70, 125), (213, 94, 0), (0, 114, 178)
 
@@ -142,15 +141,14 @@ class MaskState(State):
             ("attended, Z·f", part(picture, mask), f"{name}: the {int(mask.sum())} attended places alone"),
             ("unattended, (1 − Z)·f", part(picture, ~mask), f"{name}: the {int((~mask).sum())} other places alone"),
         ]
-        cards = "".join(
-            f'<li class="cmh-card" style="width:{_CARD}px"><div class="cmh-head"><span>{head}</span></div>{img(x, alt)}</li>'
+        made = [
+            f'<li class="cmh-card" style="width:{SIDE + 16}px"><div class="cmh-head"><span>{head}</span></div>{img(x, alt)}</li>'
             for head, x, alt in shown
-        )
-        # All four in a line where they fit, else two and two, not three and one: below `four` pixels the middle term is negative.
-        two, four = (n * (_CARD + 8) for n in (2, 4))
-        fit = f"max-width:min(100%,max({two}px,(100% - {four}px)*9999))"
+        ]
         words = f"<p>{escape(name)}</p>" if self.captions is not None else ""
-        html = f'{words}<ul class="cmh-cards" style="{fit}" aria-label="the mask of picture {self.item}">{cards}</ul>'
+        # By twos, so that the four stand in one row or in two rows of two.
+        pairs = cards(made[:2], f"the mask of picture {self.item}") + cards(made[2:], f"what the mask of picture {self.item} leaves on, and off")
+        html = f'{words}<div style="display:flex;flex-wrap:wrap;column-gap:8px">{pairs}</div>'
         return MaskResult(summary + ".", html, mask, alpha, area, spread, met)
 
     def _text(self, p: np.ndarray, mask: np.ndarray, alpha: float) -> MaskResult:
