@@ -369,11 +369,12 @@ def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any]
 
 
 def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
-    """Compare the arrays of a saved hasher with some of the same names, shapes and types.
+    """Compare the arrays of a saved hasher with some of the same names, shapes and types. A scalar is saved with shape (1,).
 
     Errors: `InputError` that names the first that differs, is missing, or is one too many.
     """
     for name, array in expected.items():
+        array = np.atleast_1d(array)
         check(name in state, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got none")
         same = state[name].shape == array.shape and state[name].dtype == array.dtype
         check(same, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got {state[name].dtype} with shape {state[name].shape}")
