@@ -425,5 +425,5 @@ def test_infinite_rates_are_reported():
 def test_run_rows_reach_the_callback():
     rows = []
     hasher = UGACH(bits=8, device="cpu", **SMALL)
-    Run(hasher, None, lambda row, h: rows.append(row), False, (12,), 20).epoch_done({"epoch": 7})
+    Run(hasher, None, lambda row, h: rows.append(row), False).epoch_done({"epoch": 7})
     assert rows == hasher.history_ == [{"epoch": 7}]
