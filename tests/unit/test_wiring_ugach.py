@@ -417,7 +417,7 @@ def scaled(x: np.ndarray, train: np.ndarray, kind: str) -> np.ndarray:
 
 
 def pairs(seed: int = 2) -> PairedData:
-    """Four queries, and `ITEMS` pairs to train on. One column of the pictures is constant, one query's text is zeros."""
+    """Four queries and `ITEMS` pairs to train on. A picture column is constant, one query's text all zeros."""
     rng = np.random.default_rng(seed)
     images, texts = rng.normal(size=(ITEMS + 4, IMAGE)) * 3 + 1, rng.normal(size=(ITEMS + 4, TEXT)) + 0.5
     images[:, 2], texts[1] = 1.25, 0.0
