@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
+.PHONY: help lab test notebooks measure report bench bench-full browser portable clean setup-lab setup-test setup-browser setup-bench
 
 # PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
@@ -60,8 +60,11 @@ bench-full: setup-bench ## the same at every size, then what the methods retriev
 browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)
 	@$(ONE_THREAD) "$(BIN)/python" -m pytest tests/browser
 
+portable: setup-test ## every lesson strictly as other machines run it: no AVX-512, no AVX, two threads, the newest packages (an hour)
+	@"$(BIN)/python" tools/portable.py
+
 clean: ## remove the environment and what the tools left behind
-	rm -rf "$(VENV)" .pytest_cache .ruff_cache .hypothesis build dist out notebooks/runs
+	rm -rf "$(VENV)" .venv-newest .pytest_cache .ruff_cache .hypothesis build dist out notebooks/runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-lab:
