@@ -2,14 +2,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
+.PHONY: help lab test check notebooks measure report bench bench-full browser portable clean setup-lab setup-test setup-browser setup-bench
 
-# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
+# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, PORTABLE="01 avx2" chooses
+# lessons and machines, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 endif
 VENV ?= .venv
 LAB_ARGS ?=
+PORTABLE ?=
 export VENV
 BIN := $(VENV)/bin
 START := notebooks/00_start_here.ipynb
@@ -67,8 +69,11 @@ bench-full: setup-bench ## the same at every size, then what the methods retriev
 browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)
 	@"$(BIN)/python" -m pytest tests/browser
 
+portable: setup-test ## every lesson strictly as other machines run it: no AVX-512, no AVX, two threads, the newest packages (an hour)
+	@"$(BIN)/python" tools/portable.py $(PORTABLE)
+
 clean: ## remove the environment and what the tools left behind
-	rm -rf "$(VENV)" .pytest_cache .ruff_cache .hypothesis build dist out notebooks/runs
+	rm -rf "$(VENV)" .venv-newest .pytest_cache .ruff_cache .hypothesis build dist out notebooks/runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-lab:

@@ -313,8 +313,10 @@ print("lengths:", lengths, "| queries:", len(query), "| items:", len(retrieval))
 
 # %% [markdown]
 # **Predict.** With 16 bits: how many items share the most common distance to a query, on average? About as many as exercise 4 says at least, or many more?
+#
+# ITQ finds its rotation in fifty steps, and a rounding of the processor can turn a long code a little. So the last digits of what follows for 64 bits depend on the machine.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 for k in lengths:
     table = ck.codes.hamming(text_codes[k], picture_codes[k])
     counts = np.stack([np.bincount(row, minlength=k + 1) for row in table])
@@ -499,7 +501,11 @@ for k in lengths:
         ck.metrics.evaluate(text_codes[k], picture_codes[k], query.labels, retrieval.labels, ties=ties).map
         for ties in rules
     ]
-    low, mean, high = spread[k]
+widths = [high - low for low, _, high in spread.values()]
+print("the spread is smaller with every longer code:", widths == sorted(widths, reverse=True))
+
+# %% tags=["nbval-ignore-output"]
+for k, (low, mean, high) in spread.items():
     print(f"{k:3d} bits: pessimistic {low:.2f}, expected {mean:.2f}, optimistic {high:.2f}, spread {high - low:.2f}")
 
 # %%
@@ -537,8 +543,10 @@ print(f"share of relevant items {relevant.mean():.2f}")
 #
 # What do programs do in practice? They sort. A **stable** sort keeps tied items in the order of the database, so the score depends on how the file was sorted. An
 # **unstable** sort leaves the order open, and it may change with the library or the processor. Sort the database in three ways, and rank with a stable sort:
+#
+# Of these figures the last digit depends on the machine, since it is the machine that made the codes.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 by_label = np.lexsort(retrieval.labels.T[::-1])
 orders = {"as stored": np.arange(len(retrieval)), "by label": by_label, "by label, backwards": by_label[::-1]}
 print(f"{'':20}stable   expected")
@@ -589,9 +597,9 @@ for divisor, score in by_hand_at_r.items():
 #
 # </details>
 #
-# The same on real codes of 16 bits, with $R = 50$. Again the same codes get three scores:
+# The same on real codes of 16 bits, with $R = 50$. Again the same codes get three scores (their last digit depends on the machine):
 
-# %%
+# %% tags=["nbval-ignore-output"]
 for divisor in ck.metrics.DIVISORS:
     options = {"r": 50, "divisor": divisor}
     score = ck.metrics.evaluate(text_codes[16], picture_codes[16], query.labels, retrieval.labels, **options).map_at_r
@@ -603,9 +611,9 @@ for divisor in ck.metrics.DIVISORS:
 # Codes can be used without ranking: return everything within some Hamming distance of the query, the **radius**. For each radius there is a **precision** (the share of
 # what came that is relevant) and a **recall** (the share of the relevant that came). Ties do not matter here: a whole tie comes or does not.
 #
-# Written out for the 16-bit codes, and equal to the library's. A query that finds nothing within a radius has precision 0 there.
+# Written out for the 16-bit codes, and equal to the library's. A query that finds nothing within a radius has precision 0 there. Here too the last digits depend on the machine.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 precision_by_hand, recall_by_hand = [], []
 for radius in range(17):
     inside = table <= radius
@@ -624,17 +632,22 @@ for radius in range(0, 17, 2):
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.6))
+at_two = {}
 for k in lengths:
     p, r = ck.metrics.precision_recall_by_radius(text_codes[k], picture_codes[k], query.labels, retrieval.labels)
     axes.plot(r, p, label=f"{k} bits")
-    finds = (ck.codes.hamming(text_codes[k], picture_codes[k]) <= 2).any(axis=1).mean()
-    print(f"{k:3d} bits, radius 2: precision {p[2]:.2f}; {finds:.0%} of the queries find something")
+    at_two[k] = p[2]
 axes.axhline(relevant.mean(), color="0.5", linewidth=1, linestyle=":", marker="")
 axes.text(0.99, relevant.mean() - 0.02, "share of relevant items", ha="right", va="top", fontsize=10)
 axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1), xlim=(-0.02, 1.02))
 axes.legend(frameon=False)
 alt = "Precision over recall, a line and marker for each code length; all end on the dotted share of relevant items."
 nb.show(figure, alt=alt, caption="Each marker is one radius, from 0 at the left. Longer codes start lower; all end at chance.")
+
+# %% tags=["nbval-ignore-output"]
+for k in lengths:
+    finds = (ck.codes.hamming(text_codes[k], picture_codes[k]) <= 2).any(axis=1).mean()
+    print(f"{k:3d} bits, radius 2: precision {at_two[k]:.2f}; {finds:.0%} of the queries find something")
 
 # %% [markdown]
 # <details><summary>Answer</summary>

@@ -322,7 +322,7 @@ figure, ax = plt.subplots(figsize=(7, 3.2))
 for temperature in (0.2, 1.0, 5.0):
     log_p = losses.generator_log_probability(h_query, h_pool, temperature)
     spread = torch.exp(-(log_p.exp() * log_p).sum(dim=1)).mean()
-    print(f"T = {temperature:3.1f}: spread over about {spread:.0f} of {len(pool)} items")
+    print(f"T = {temperature:3.1f}: spread over at most {int(spread.ceil())} of {len(pool)} items")
     ordered = log_p[0].exp().sort(descending=True).values.numpy()
     ax.plot(ordered, label=f"T = {temperature:g}", markevery=6)
 ax.set(xlabel="items of the pool, likeliest first", ylabel="probability", yscale="log", ylim=(1e-4, 1))
@@ -347,8 +347,10 @@ nb.show(
 # We take the first query at temperature 5, where many items can come.
 #
 # **Predict.** The share of draws in which an item comes is near its probability, with a gap. How much smaller is the gap with 100 times as many draws?
+#
+# The probabilities come from a short training, whose rounding differs from processor to processor. So which items come, and with them the last digits below, depend on the machine.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 chances = losses.generator_log_probability(h_query, h_pool, 5.0)[0].exp()
 for count in (100, 10_000, 1_000_000):
     drawn = torch.multinomial(chances, count, replacement=True, generator=random)
@@ -407,12 +409,18 @@ D = 1 / (1 + torch.exp(-f))
 assert torch.equal(f, losses.relevance_score(to_true, to_items, margin))
 d_gap = (D - losses.discriminator_probability(f)).abs().max().item()
 assert d_gap < 1e-6
-zero = (f == 0).float().mean()
-print(f"f over the pool: from {f.min():.2f} to {f.max():.2f}, and 0 for {zero:.0%} of the items")
-print(f"D over the pool: from {D.min():.2f} to {D.max():.2f}")
+print(f"over the pool, the smallest f is {f.min():.2f} and the smallest D is {D.min():.2f}")
 
 # %% [markdown]
-# $D$ does not go below one half, since $f$ does not go below 0.
+# $D$ does not go below one half, since $f$ does not go below 0. How high both go, and for how many items $f$ is 0, comes from the short training, and the last digits depend on the machine:
+
+# %% tags=["nbval-ignore-output"]
+zero = (f == 0).float().mean()
+print(f"f over the pool: up to {f.max():.2f}, and 0 for {zero:.0%} of the items")
+print(f"D over the pool: up to {D.max():.2f}")
+
+# %% [markdown]
+# Few items of the pool come near enough to the query for an $f$ above 0.
 #
 # ## Exercise 4: the score
 #

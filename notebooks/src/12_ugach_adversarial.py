@@ -277,7 +277,7 @@ many = estimates(100_000)
 for count in (1, 100, 10_000, 100_000):
     means = many[: 100 * count].reshape(-1, count, 8).mean(1)  # up to 100 such means
     off = np.mean([error(mean) for mean in means])
-    print(f"mean of {count:7,d} estimates: off by {off:.2f} of the exact gradient's length")
+    print(f"mean of {count:7,d} estimates: off by {off:.{1 if off > 1 else 2}f} of the exact gradient's length")
 print("exact        ", *(f"{value:+.3f}" for value in exact[0].tolist()))
 print("mean of all  ", *(f"{value:+.3f}" for value in many.mean(0).tolist()))
 estimate_error = error(many.mean(0))

@@ -210,7 +210,7 @@ for i in range(few):
 library = triplet_hinge(d, s, small, reduction="sum")
 loop_gap = abs(by_loop - library.loss.item()) / by_loop
 assert loop_gap < 1e-9 and active_by_loop == library.active.item()
-print(f"{active_by_loop} active triplets: sum {by_loop:.2f}, by the library {library.loss:.2f}")
+print(f"{active_by_loop} active triplets: sum {by_loop:.1f}, by the library {library.loss:.1f}")
 
 # %% [markdown]
 # ## Why the loop does not scale
@@ -471,9 +471,10 @@ def learn(net, maps, words, similar, steps):
 
 # %%
 history = learn(net, maps, words, similar, 60)
+print("active triplets, to the nearest 5 %")
 for step in (0, 20, 40, 59):
-    _, retrieval, adversarial = history[step]
-    print(f"step {step:2d}: active in retrieval {retrieval:.2f}, in adversarial {adversarial:.2f}")
+    retrieval, adversarial = (5 * np.rint(20 * history[step, 1:])).astype(int)
+    print(f"step {step:2d}: {retrieval:3d} % in retrieval, {adversarial:3d} % in adversarial")
 figure, ax = plt.subplots(figsize=(7, 3))
 ax.plot(history[:, 1], label="four retrieval terms", markevery=10)
 ax.plot(history[:, 2], label="two adversarial terms", markevery=10)

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
 from course import Example, course
 
-from tools import guards, notebooks
+from tools import guards, notebooks, strict
 
-SANITIZE = Path(__file__).with_name("sanitize.cfg")
-LIMIT = 400  # seconds for one notebook
-
-pytestmark = pytest.mark.timeout(LIMIT + 60)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What nbval's own report counts."""
-
-    passed: int
-    failed: int
-    output: str
-
-
-def nbval(path: Path, scratch: Path) -> Verdict:
-    """Run nbval over one notebook in a process of its own, in the notebook's folder."""
-    report = scratch / "nbval.xml"
-    options = ["-o", "addopts=", "-o", "timeout=0", "-p", "no:cacheprovider", "--color=no", f"--rootdir={path.parent}", f"--junitxml={report}"]
-    comparing = ["--nbval", f"--nbval-sanitize-with={SANITIZE}", "--nbval-current-env", f"--nbval-cell-timeout={notebooks.CELL_LIMIT}"]
-    command = [sys.executable, "-m", "pytest", *options, *comparing, str(path)]
-    status, output = notebooks.run_limited(command, LIMIT, path.parent, notebooks.environment())
-    assert status != 124, f"nbval ran past {LIMIT} seconds\n{output[-4000:]}"
-    suite = ElementTree.parse(report).getroot().find("testsuite")
-    total, bad, skipped = (int(suite.get(name)) for name in ("tests", "failures", "skipped"))
-    bad += int(suite.get("errors"))
-    return Verdict(total - bad - skipped, bad + skipped, output)
+pytestmark = pytest.mark.timeout(strict.LIMIT + 60)
 
 
 def assert_reproduces(path: Path, scratch: Path) -> None:
     cells = len(guards.code_cells(nbformat.read(path, as_version=4)))
-    verdict = nbval(path, scratch)
+    verdict = strict.run(path, scratch)
     assert cells > 0 and (verdict.passed, verdict.failed) == (cells, 0), verdict.output[-6000:]
 
 
@@ -75,7 +46,7 @@ def test_a_changed_output_is_found(example: Example, tmp_path: Path, kept: str, 
     path = example.built.with_name("changed.ipynb")
     try:
         nbformat.write(notebook, path)
-        assert nbval(path, tmp_path).failed == 1
+        assert strict.run(path, tmp_path).failed == 1
     finally:
         path.unlink(missing_ok=True)
 
@@ -94,6 +65,6 @@ def test_a_picture_s_bytes_are_not_compared(example: Example, tmp_path: Path) ->
     path = example.built.with_name("redrawn.ipynb")
     try:
         nbformat.write(notebook, path)
-        assert nbval(path, tmp_path).failed == 0
+        assert strict.run(path, tmp_path).failed == 0
     finally:
         path.unlink(missing_ok=True)
