@@ -1,7 +1,7 @@
 """The wiring of ADAH's loop, against a second one that was written from the note: float64, one triplet at a time.
 
-The reference knows the note's formulas, docs/CHOICES.md for what the note leaves open, and the order in which the loop draws its random numbers.
-Of the library it takes the weights at the start, and nothing else.
+The reference knows the note's formulas, docs/CHOICES.md for what the note leaves open, and the order in which the loop
+draws its random numbers. Of the library it takes the weights at the start, and nothing else.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ OPTIONS = {
     "dropout": 0.0,
 }
 # Who trains what, and which option is its rate.
+D_LAYERS = (
+    "text_features.first",
+    "text_features.second",
+    "image_head.hidden",
+    "image_head.hashing",
+    "text_head.hashing",
+)
 RATES = {
-    "d": dict.fromkeys(
-        (
-            *(f"text_features.{layer}.{kind}" for layer in ("first", "second") for kind in ("weight", "bias")),
-            *(f"{head}.{kind}" for head in ("image_head.hidden", "image_head.hashing", "text_head.hashing") for kind in ("weight", "bias")),
-        ),
-        "lr",
-    ),
+    "d": {f"{layer}.{kind}": "lr" for layer in D_LAYERS for kind in ("weight", "bias")},
     "g": {
         "image_attention.convolution.weight": "lr_g",
         "text_attention.layer.weight": "lr_g_text",
@@ -68,7 +69,10 @@ class Reference:
         self.share = 1.0  # of the rates, in this epoch
         if config.attention != "none":
             items = torch.randperm(len(self.texts), generator=random)[: 2 * min(config.batch, len(self.texts))]
-            for name, x in (("image_attention.convolution", self.images), ("text_attention.layer", self.text_features(self.w, self.texts))):
+            for name, x in (
+                ("image_attention.convolution", self.images),
+                ("text_attention.layer", self.text_features(self.w, self.texts)),
+            ):
                 deviations = [float(np.std(m.numpy(), ddof=1)) for m in self.scores(self.w, name, x[items])]
                 self.w[f"{name}.weight"] *= config.mask_spread * len(items) / sum(deviations)
 
@@ -87,7 +91,10 @@ class Reference:
         return torch.einsum("nchw,c->nhw", f, w[f"{name}.weight"][0, :, 0, 0]).flatten(1)
 
     def attention(self, scores: Tensor, alpha: float | None, anchor) -> tuple[Tensor, Tensor]:
-        """Z, whose gradient is P's, and P. anchor: the Z and P around which Z follows P, or None for those of here and now."""
+        """Z, whose gradient is P's, and P.
+
+        anchor: the Z and P around which Z follows P, or None for those of here and now.
+        """
         places = scores.shape[1]
         if self.c.mask_scaling == "standard":
             scores = scores - scores.sum(1, keepdim=True) / places
@@ -109,7 +116,7 @@ class Reference:
 
         def halves(name: str, f: Tensor, alpha: float | None, hashed) -> None:
             if c.attention == "none":
-                found[name] = hashed(torch.ones(f.flatten(2).shape[2] if f.ndim == 4 else f.shape[1]).expand(len(f), -1))
+                found[name] = hashed(torch.ones(len(f), HEIGHT * WIDTH if name == "image" else TEXT_WIDTH))
                 return
             layer = f"{name}_attention.{'convolution' if name == 'image' else 'layer'}"
             mask_input = f if c.through_masks or player == "g" else f.detach()
@@ -118,9 +125,12 @@ class Reference:
 
         def image_code(z: Tensor) -> Tensor:
             pooled = (scores.exp() * z[:, None]).sum(2)
-            x = (pooled / pooled.sum(1, keepdim=True) * DRAWINGS).sqrt() if c.readout == "posterior" else pooled.log() / 10
+            posterior = pooled / pooled.sum(1, keepdim=True)
+            x = (posterior * DRAWINGS).sqrt() if c.readout == "posterior" else pooled.log() / 10
             x = self.drop(x, on)
-            return torch.tanh(self.layer(w, "image_head.hashing", torch.relu(self.layer(w, "image_head.hidden", x)) if c.image_hidden else x))
+            if c.image_hidden:
+                x = torch.relu(self.layer(w, "image_head.hidden", x))
+            return torch.tanh(self.layer(w, "image_head.hashing", x))
 
         halves("image", f, c.alpha_image, image_code)
         g = self.text_features(w, self.drop(self.texts[items], on))
@@ -149,7 +159,9 @@ class Reference:
 
     def game(self, h, items: list[int], queries=None) -> tuple[Tensor, int]:
         """F of T → Î and of I → T̂. queries: attended codes to ask with, if not those of h."""
-        (a, m), (b, n) = (self.term((queries or h)[q], h[f"{d} unattended"], self.triplets(items)) for q, d in (("text", "image"), ("image", "text")))
+        queries, triplets = queries or h, self.triplets(items)
+        a, m = self.term(queries["text"], h["image unattended"], triplets)
+        b, n = self.term(queries["image"], h["text unattended"], triplets)
         return a + b, m + n
 
     def retrieval(self, h, items: list[int]) -> tuple[Tensor, int]:
@@ -167,7 +179,9 @@ class Reference:
             loss, active = self.retrieval(h, items)
             row = {"retrieval_loss": float(loss.detach()), "active": active / (4 * count)}
         if self.c.attention != "none":
-            given = {"image": h["image"].detach(), "text": h["text"].detach()} if player == "g" and self.c.game_query == "given" else None
+            given = None
+            if player == "g" and self.c.game_query == "given":
+                given = {name: h[name].detach() for name in ("image", "text")}
             game, active = self.game(h, items, given)
             loss = loss + game
             row |= (
@@ -250,7 +264,10 @@ def both(data, seed: int = 7, **options) -> tuple[schedule.Alternation, Referenc
     """The library's alternation and the reference, each with a generator of its own, before the first step."""
     hasher, games = hasher_of(seed, **options), []
     hasher._device = torch.device("cpu")
-    for make in (lambda net, random: schedule.Alternation(hasher, *data, random), lambda net, random: Reference(hasher.config, net, data, random)):
+    for make in (
+        lambda net, random: schedule.Alternation(hasher, *data, random),
+        lambda net, random: Reference(hasher.config, net, data, random),
+    ):
         random = torch.Generator().manual_seed(seed)
         hasher.network_ = hasher._built(WORDS, random, None, warn=False)
         games.append(make(hasher.network_, random))
@@ -279,7 +296,11 @@ def assert_same(net: nn.Module, reference: Reference) -> None:
     library = weights(net)
     assert library.keys() == reference.w.keys() == {name for names in reference.trained.values() for name in names}
     for name, value in library.items():
-        torch.testing.assert_close(value, reference.w[name], rtol=1e-9, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+        assert_close(name, value, reference.w[name], rtol=1e-9, atol=1e-9)
+
+
+def assert_close(name: str, value: Tensor, expected: Tensor, rtol: float, atol: float) -> None:
+    torch.testing.assert_close(value.detach(), expected, rtol=rtol, atol=atol, msg=lambda text: f"{name}: {text}")
 
 
 def moved(before: dict[str, Tensor], net: nn.Module) -> set[str]:
@@ -315,7 +336,7 @@ FIRST, SECOND = [3, 8, 2, 14, 0, 19], [21, 6, 9, 2, 1]
     ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items()) or "plain",
 )
 def test_each_players_steps_equal_the_references(data, options):
-    """Two steps each, on two batches. Each moves all of its own parameters, gives a gradient to no other, and leaves the others as they are."""
+    """Two steps each, on two batches. Each moves all of its own parameters, and gives the others no gradient."""
     game, reference = both(data, **{"optimiser": "sgd"} | options)
     assert_same(game.network, reference)  # the attention's weights are spread already
     scoring = game.network.image_head.weight.clone(), game.network.image_head.bias.clone()
@@ -324,17 +345,20 @@ def test_each_players_steps_equal_the_references(data, options):
         before = weights(game.network)
         game.network.zero_grad(set_to_none=True)
         row = {"d": game._d_step, "g": game._g_step}[player](*game._taken(torch.tensor(items)))
-        assert {name: float(value) for name, value in row.items()} == pytest.approx(reference.step(player, items), abs=1e-9)
+        row = {name: float(value) for name, value in row.items()}
+        assert row == pytest.approx(reference.step(player, items), abs=1e-9)
         assert_same(game.network, reference)
-        assert moved(before, game.network) == set(reference.trained[player])
-        assert {name for name, p in game.network.named_parameters() if p.grad is not None} == set(reference.trained[player])
-    assert torch.equal(scoring[0], game.network.image_head.weight) and torch.equal(scoring[1], game.network.image_head.bias)
+        own = set(reference.trained[player])
+        assert moved(before, game.network) == own
+        assert {name for name, p in game.network.named_parameters() if p.grad is not None} == own
+    head = game.network.image_head
+    assert torch.equal(scoring[0], head.weight) and torch.equal(scoring[1], head.bias)
 
 
 @pytest.mark.parametrize("query", ["given", "free"])
 @pytest.mark.parametrize("player", ["d", "g"])
 def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_two(data, player, query):
-    """By value: along its own way a small step of gradient descent changes the objective by the square of its length over its rate.
+    """By value: a small step along a gradient changes the objective by the square of the step's length over its rate.
 
     The threshold's gradient is that of P, so the masks follow P from where they are.
     """
@@ -348,7 +372,10 @@ def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_tw
 
     {"d": game._d_step, "g": game._g_step}[player](*game._taken(torch.tensor(FIRST)))
     after = weights(game.network)
-    expected = sum(float(((after[n] - reference.w[n]) ** 2).sum()) / getattr(game.config, RATES[player][n]) for n in reference.trained[player])
+    expected = 0.0
+    for name in reference.trained[player]:
+        length = float(((after[name] - reference.w[name]) ** 2).sum())
+        expected += length / getattr(game.config, RATES[player][name])
     assert expected > 1e-7
     change = objective(reference.codes(after, FIRST, anchors=anchors)) - objective(before)
     assert change == pytest.approx(-expected if player == "d" else expected, rel=0.01)
@@ -361,7 +388,15 @@ def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_tw
     "options",
     [
         {"weight_decay": 0.01, "d_steps": 2, "g_steps": 3, "dropout": 0.3},
-        {"optimiser": "sgd", "weight_decay": 0.02, "lr_decay": "none", "distance": "norm", "reduction": "sum", "margin": 0.5, "lr": 0.003},
+        {
+            "optimiser": "sgd",
+            "weight_decay": 0.02,
+            "lr_decay": "none",
+            "distance": "norm",
+            "reduction": "sum",
+            "margin": 0.5,
+            "lr": 0.003,
+        },
         {"optimiser": "sgd", "g_steps": 2, "through_masks": False, "game_query": "free"},
         {"d_steps": 2, "own": False},
         {"g_steps": 0},
@@ -371,7 +406,7 @@ def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_tw
     ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items()),
 )
 def test_a_whole_run_equals_the_references(data, options):
-    """Three epochs from the seed on: which items form which batch, who steps when and at what rate, and what the history says of it."""
+    """Three epochs from the seed on: which items form which batch, who steps when, at what rate, and the history."""
     hasher, reference, rows = fitted_both(data, **options)
     assert_same(hasher.network_, reference)
     for row, expected in zip(hasher.history_, rows, strict=True):
@@ -423,8 +458,11 @@ def test_retrieval_reads_attended_codes_without_dropout(data, attention):
         return
     codes = hasher.network_.eval()(torch.from_numpy(data[0]), torch.from_numpy(data[1]))
     for name in ("image", "text"):
-        torch.testing.assert_close(getattr(codes, f"{name}_unattended"), expected[f"{name} unattended"], rtol=0, atol=1e-9)
-        for mask in (hasher.network_.mask(name, torch.from_numpy(data[name == "text"])), getattr(codes, f"{name}_mask")):
+        assert_close(name, getattr(codes, f"{name}_unattended"), expected[f"{name} unattended"], rtol=0, atol=1e-9)
+        for mask in (
+            hasher.network_.mask(name, torch.from_numpy(data[name == "text"])),
+            getattr(codes, f"{name}_mask"),
+        ):
             assert torch.equal(mask.mask, expected[f"{name} mask"][0])
             torch.testing.assert_close(mask.probability, expected[f"{name} mask"][1], rtol=0, atol=1e-9)
 
@@ -437,7 +475,8 @@ def test_dropout_leaves_out_a_share_and_rescales_the_rest():
     kept = torch.rand(300, 200, generator=torch.Generator().manual_seed(1)) >= 0.2
     y = layer(x)
     torch.testing.assert_close(y, torch.where(kept, 3.0 / 0.8, 0.0))
-    assert float(y.mean()) == pytest.approx(3, rel=0.02) and float((y == 0).double().mean()) == pytest.approx(0.2, abs=0.01)
+    assert float(y.mean()) == pytest.approx(3, rel=0.02)
+    assert float((y == 0).double().mean()) == pytest.approx(0.2, abs=0.01)
     assert not torch.equal(y, layer(x)), "each call draws anew"
     assert torch.equal(layer.eval()(x), x)
 
@@ -456,13 +495,20 @@ def test_dropout_of_nothing_draws_nothing():
 @pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("image_map", ["pool5", "conv5"])
 def test_vgg19_has_a_rate_of_its_own_and_can_be_frozen(data, monkeypatch, trained, image_map):
-    """Each parameter moves by its rate times its gradient, plus the decay of weights; frozen convolutions get neither."""
+    """Each parameter moves by its rate times its gradient, plus the weights' decay; frozen convolutions get neither."""
     monkeypatch.setattr(schedule, "VGG19", functools.partial(backbones.VGG19, widths=(2, 3, 3, 4, 4), hidden=6))
     backbones._imagenet.cache_clear()  # kept in this test's precision otherwise
     side, batch = 64, torch.tensor(FIRST)
     rates = {"lr": 0.3, "lr_backbone": 0.02, "lr_g": 0.5, "lr_g_text": 0.05}
     hasher = hasher_of(
-        preset="paper", side=side, image_map=image_map, train_backbone=trained, optimiser="sgd", weight_decay=0.1, reduction="mean", **rates
+        preset="paper",
+        side=side,
+        image_map=image_map,
+        train_backbone=trained,
+        optimiser="sgd",
+        weight_decay=0.1,
+        reduction="mean",
+        **rates,
     )
     hasher._device, random = torch.device("cpu"), torch.Generator().manual_seed(3)
     net = hasher.network_ = hasher._built(WORDS, random, None, warn=False).double()
@@ -485,7 +531,7 @@ def test_vgg19_has_a_rate_of_its_own_and_can_be_frozen(data, monkeypatch, traine
                 decay = 0.1 if p.ndim > 1 and not attends else 0.0
                 expected = before[name] - rate * 2 / 3 * (p.grad + decay * before[name])
                 assert not torch.equal(p, before[name]), name
-            torch.testing.assert_close(p.detach(), expected, rtol=0, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}")
+            assert_close(name, p, expected, rtol=0, atol=1e-12)
     backbones._imagenet.cache_clear()
 
 
@@ -504,7 +550,8 @@ def test_vgg19s_head_reads_each_half_of_the_map(data, monkeypatch):
         x = (f * half.view(-1, 1, 2, 2)).flatten(1)
         for layer in ("image_head.fully_connected.0", "image_head.fully_connected.3"):
             x = torch.relu(x @ w[f"{layer}.weight"].T + w[f"{layer}.bias"])
-        torch.testing.assert_close(code, torch.tanh(x @ w["image_head.hashing.weight"].T + w["image_head.hashing.bias"]))
+        logits = x @ w["image_head.hashing.weight"].T + w["image_head.hashing.bias"]
+        torch.testing.assert_close(code, torch.tanh(logits))
     assert 0 < z.mean() < 1 and not torch.equal(codes.image, codes.image_unattended)
     backbones._imagenet.cache_clear()
 
