@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from cmhkit.adah import ADAH, model
 from cmhkit.adah import training as schedule
-from cmhkit.errors import InputError
 from cmhkit.hasher import Run
 from cmhkit.nn import backbones
 from cmhkit.nn.layers import Dropout
@@ -240,8 +239,10 @@ def _small(monkeypatch):
     monkeypatch.setattr(model.SceneFeatures, "channels", CHANNELS)
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     torch.set_default_dtype(torch.float64)
+    backbones._imagenet.cache_clear()  # it keeps its precision
     yield
     torch.set_default_dtype(before)
+    backbones._imagenet.cache_clear()
 
 
 pytestmark = pytest.mark.usefixtures("_small")
@@ -497,7 +498,6 @@ def test_dropout_of_nothing_draws_nothing():
 def test_vgg19_has_a_rate_of_its_own_and_can_be_frozen(data, monkeypatch, trained, image_map):
     """Each parameter moves by its rate times its gradient, plus the weights' decay; frozen convolutions get neither."""
     monkeypatch.setattr(schedule, "VGG19", functools.partial(backbones.VGG19, widths=(2, 3, 3, 4, 4), hidden=6))
-    backbones._imagenet.cache_clear()  # kept in this test's precision otherwise
     side, batch = 64, torch.tensor(FIRST)
     rates = {"lr": 0.3, "lr_backbone": 0.02, "lr_g": 0.5, "lr_g_text": 0.05}
     hasher = hasher_of(
@@ -532,13 +532,11 @@ def test_vgg19_has_a_rate_of_its_own_and_can_be_frozen(data, monkeypatch, traine
                 expected = before[name] - rate * 2 / 3 * (p.grad + decay * before[name])
                 assert not torch.equal(p, before[name]), name
             assert_close(name, p, expected, rtol=0, atol=1e-12)
-    backbones._imagenet.cache_clear()
 
 
 def test_vgg19s_head_reads_each_half_of_the_map(data, monkeypatch):
     """The attended and the unattended map each go through fc6, fc7 and the tanh layer."""
     monkeypatch.setattr(schedule, "VGG19", functools.partial(backbones.VGG19, widths=(2, 3, 3, 4, 4), hidden=6))
-    backbones._imagenet.cache_clear()
     hasher = hasher_of(preset="paper", side=64)
     net = hasher._built(WORDS, torch.Generator().manual_seed(3), None, warn=False).double().eval()
     pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (ITEMS, 64, 64, 3), dtype=np.uint8))
@@ -553,9 +551,3 @@ def test_vgg19s_head_reads_each_half_of_the_map(data, monkeypatch):
         logits = x @ w["image_head.hashing.weight"].T + w["image_head.hashing.bias"]
         torch.testing.assert_close(code, torch.tanh(logits))
     assert 0 < z.mean() < 1 and not torch.equal(codes.image, codes.image_unattended)
-    backbones._imagenet.cache_clear()
-
-
-def test_one_pair_is_no_training_set(data):
-    with pytest.raises(InputError, match="data: expected at least 2 training pairs, got 1"):
-        fit(tuple(x[:1] for x in data))
