@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
+.PHONY: help lab test check notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
 
 # PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
@@ -17,6 +17,10 @@ START := notebooks/00_start_here.ipynb
 # Two BLAS threads on a busy two-core machine can be ten times slower than one.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 SETUP = @test -n "$(PYTHON)" || { echo "set-up: no Python 3.11 or newer was found (python3, python3.11 to python3.14). Install one, or name it: make lab PYTHON=/path/to/python3" >&2; exit 1; }; "$(PYTHON)" tools/setup_venv.py
+
+STYLE = echo "== style"; "$(BIN)/ruff" check . && "$(BIN)/ruff" format --check .
+# A worker a core; each runs at most one notebook at a time, of up to 900 MB.
+WORKERS = -n auto --maxprocesses 4 --dist worksteal
 
 help: ## this list
 	@echo "cmhkit, a teaching kit for deep cross-modal hashing"; echo
@@ -34,10 +38,13 @@ lab: setup-lab ## set up, check the machine and open JupyterLab on the first not
 	exec "$(BIN)/jupyter" lab "$${options[@]}" --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url="$$page" \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
 
-test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill)
-	@echo "== style"; "$(BIN)/ruff" check . && "$(BIN)/ruff" format --check .
-	@echo "== unit tests"; $(ONE_THREAD) "$(BIN)/python" -m pytest tests/unit
-	@echo "== notebooks"; $(ONE_THREAD) "$(BIN)/python" tools/notebooks.py check
+test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill); some ten minutes
+	@$(STYLE)
+	@echo "== unit tests and notebooks"; "$(BIN)/python" -m pytest $(WORKERS) tests/notebooks tests/unit
+
+check: setup-test ## style and the quick tests, under a minute
+	@$(STYLE)
+	@echo "== quick tests"; "$(BIN)/python" -m pytest $(WORKERS) -m "not slow" tests/unit
 
 notebooks: setup-test ## build and execute the notebooks from notebooks/src
 	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py build
@@ -58,7 +65,7 @@ bench-full: setup-bench ## the same at every size, then what the methods retriev
 	@$(ONE_THREAD) "$(BIN)/python" -m bench
 
 browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)
-	@$(ONE_THREAD) "$(BIN)/python" -m pytest tests/browser
+	@"$(BIN)/python" -m pytest tests/browser
 
 clean: ## remove the environment and what the tools left behind
 	rm -rf "$(VENV)" .pytest_cache .ruff_cache .hypothesis build dist out notebooks/runs

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cmhkit.errors import InputError, check, whole
-from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.training import positive
 
 
@@ -109,8 +109,7 @@ class _Linear(CrossModalHasher):
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
         shapes = {"image_mean": (self.image_width_,), "image_matrix": (self.image_width_, self.bits)}
         shapes |= {"text_mean": (self.text_width_,), "text_matrix": (self.text_width_, self.bits)}
-        found = {name: array.shape for name, array in state.items()}
-        check(found == shapes, f"path: expected arrays of the shapes {shapes}, got {found}")
+        check_arrays(state, {name: np.empty(shape, np.float32) for name, shape in shapes.items()})
         self._maps = state
 
     def _keep(self, images: np.ndarray, texts: np.ndarray, image_matrix: np.ndarray, text_matrix: np.ndarray) -> None:

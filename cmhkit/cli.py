@@ -163,13 +163,13 @@ def train(
     A run that was stopped, or killed, goes on after its last epoch when the same command is given again. Several processes train one model with
     torchrun --nproc-per-node N -m cmhkit train ...
     """
-    if quiet:
-        os.environ["CMHKIT_HEADLESS"] = "1"
+    from cmhkit.progress import silenced
+
     try:
         from cmhkit import runs
 
         _set_threads(threads)
-        with _processes(device) as first:
+        with silenced() if quiet else contextlib.nullcontext(), _processes(device) as first:
             folder = runs.train(
                 method.value,
                 out,

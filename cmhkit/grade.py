@@ -182,7 +182,7 @@ def _run_in(scratch: Path, notebook: Any, limits: Limits, size: str) -> Run:
     environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     own = {"JUPYTER_RUNTIME_DIR": str(scratch / "runtime"), "IPYTHONDIR": str(scratch / "ipython"), "MPLCONFIGDIR": str(scratch / "matplotlib")}
-    quiet = {"CMHKIT_HEADLESS": "1", "CUDA_VISIBLE_DEVICES": "", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    quiet = {"CUDA_VISIBLE_DEVICES": "", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     environment |= threads | own | quiet | {OUTCOMES: str(outcomes)}
     command = [sys.executable, "-m", "cmhkit.grade", str(before), str(scratch / "after.ipynb"), str(parameters), str(told)]
     process = subprocess.Popen(

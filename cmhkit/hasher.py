@@ -6,7 +6,7 @@ import dataclasses
 import html
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cmhkit import codes, metrics
+from cmhkit import __version__, codes, metrics
 from cmhkit.data.cache import write_atomically
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
@@ -32,6 +32,22 @@ METHODS = {
     "UGACH": "cmhkit.ugach",
     "ADAH": "cmhkit.adah",
     "SSAH": "cmhkit.ssah",
+}
+
+#: The format that `save` writes. 1: has no number, cmhkit 0.1.0. 2: has "format", "version" (of cmhkit) and "fit_ended".
+FORMAT = 2
+#: Options that have another name now: method → the name in older files → today's name.
+RENAMED_OPTIONS: dict[str, dict[str, str]] = {}
+#: Options that are no more: method → the name in older files → the one value whose behaviour is left.
+REMOVED_OPTIONS: dict[str, dict[str, Any]] = {}
+
+#: What a hasher says of itself. Between two epochs (in a callback, or as it was saved or copied there) it encodes, but is not fitted.
+_STATES = {
+    "new": "not fitted",
+    "fitting": "not fitted, since its last fit did not end",
+    "in callback": "in training",
+    "between epochs": "as it was in training",
+    "fitted": "fitted",
 }
 
 # Pictures that are encoded at once: their features and layers are the memory of a search.
@@ -54,6 +70,8 @@ class CrossModalHasher:
     #: The kind of SceneNet feature that the method reads; see `cmhkit.nn.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
+    #: A key of `_STATES`.
+    _stage: str = "new"
 
     def __init__(self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any) -> None:
         check(isinstance(bits, Integral) and bits > 0 and bits % 8 == 0, f"bits: expected a multiple of 8 above 0, got {bits!r}")
@@ -63,13 +81,26 @@ class CrossModalHasher:
         self.history_: list[dict[str, Any]] = []
 
     def __repr__(self) -> str:
-        state = "fitted" if self.fitted else "not fitted"
-        return f"{type(self).__name__}(bits={self.bits}, preset={self.preset!r}, seed={self.seed}, {state})"
+        return f"{type(self).__name__}(bits={self.bits}, preset={self.preset!r}, seed={self.seed}, {_STATES[self._stage]})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes over. One that is made in a callback stays as it is then, whatever becomes of the fit."""
+        return vars(self) | {"_stage": "between epochs" if self._stage == "in callback" else self._stage}
 
     @property
     def fitted(self) -> bool:
-        """True once `fit` or `load` is done."""
-        return hasattr(self, "image_width_")
+        """True once `fit` has returned, or `load` has read what was saved after it. False in a callback, though the hasher can encode there."""
+        return self._stage == "fitted"
+
+    def _check_encodes(self) -> None:
+        """Errors: `InputError` for a hasher that was not fitted, or whose last fit did not end."""
+        name = type(self).__name__
+        check(self._stage != "new", f"{name}: expected a fitted hasher; call fit first")
+        check(
+            self._stage != "fitting",
+            f"{name}: expected a fitted hasher, but its last fit did not end, so that it is half trained; "
+            "fit it again (with the checkpoint_dir of that fit it goes on from the last epoch that was kept)",
+        )
 
     # What a method writes.
 
@@ -105,25 +136,34 @@ class CrossModalHasher:
         """Learn from the training part of a data set, or from one split.
 
         checkpoint_dir: a folder that keeps the state after every epoch; a run that was stopped goes on from there.
-        callback: called after every epoch. Returns self.
+        callback: called after every epoch; the hasher can encode, evaluate and save meanwhile. Returns self.
+
+        A fit that fails or is stopped before training begins leaves the hasher as it was. After that, the hasher is not fitted: what it learned
+        before is gone, and what it was learning is half done.
         """
         check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
-        train = data.train if isinstance(data, PairedData) else data
-        self.backbone_ = data.backbone
-        told = self._told_input() if data.images.ndim == 4 and show_progress else ""
-        if told:
-            print(f"{type(self).__name__}: {told}")
-        self._remember_images(data.images, show_progress)
-        images = self._image_input(train.images, show_progress)
-        self.vocabulary_: Vocabulary | None = data.vocabulary
-        self.history_ = []
-        self._fit(
-            images,
-            train.text_vectors,
-            train.labels,
-            Run(self, checkpoint_dir, callback, show_progress, images.shape[1:], train.text_vectors.shape[1]),
+        check(
+            self._stage != "in callback",
+            f"{type(self).__name__}: expected fit to be called outside of this hasher's own callback; fit another hasher there",
         )
-        self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
+        run = Run(self, checkpoint_dir, callback, show_progress)
+        try:
+            self._stage = "fitting"
+            train = data.train if isinstance(data, PairedData) else data
+            self.backbone_ = data.backbone
+            told = self._told_input() if data.images.ndim == 4 and show_progress else ""
+            if told:
+                print(f"{type(self).__name__}: {told}")
+            self._remember_images(data.images, show_progress)
+            images = self._image_input(train.images, show_progress)
+            self.vocabulary_: Vocabulary | None = data.vocabulary
+            self.history_ = []
+            self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
+            self._fit(images, train.text_vectors, train.labels, run)
+        except BaseException:
+            run.undo()
+            raise
+        self._stage = "fitted"
         return self
 
     def encode(self, images: Any = None, texts: Any = None) -> np.ndarray:
@@ -136,7 +176,7 @@ class CrossModalHasher:
     def values(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """The real values behind the codes, float32, shape (n, bits); the sign of each is the bit."""
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
-        check(self.fitted, f"{type(self).__name__}: expected a fitted hasher; call fit first")
+        self._check_encodes()
         if images is not None:
             pictures = checked_images(images.images if isinstance(images, Split) else images)
             self._remember_images(pictures, False)
@@ -190,11 +230,17 @@ class CrossModalHasher:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the fitted hasher as safetensors, in one step. Returns the path."""
+        """Write the fitted hasher as safetensors, in one step. Returns the path.
+
+        In a callback: the hasher as it stands after this epoch. Loaded again, it encodes and evaluates, and says that its fit had not ended.
+        """
         from safetensors.numpy import save_file
 
-        check(self.fitted, f"{type(self).__name__}: expected a fitted hasher; call fit first")
+        self._check_encodes()
         described = {
+            "format": FORMAT,
+            "version": __version__,
+            "fit_ended": self.fitted,
             "method": type(self).__name__,
             "bits": self.bits,
             "preset": self.preset,
@@ -254,7 +300,10 @@ class CrossModalHasher:
 
 
 def load(path: str | Path) -> CrossModalHasher:
-    """Read a hasher that `CrossModalHasher.save` wrote. Errors: `InputError` if the file is none."""
+    """Read a hasher that `CrossModalHasher.save` wrote, in this format or an older one.
+
+    Errors: `InputError` if the file is none, and for one that this version cannot use, with the version that wrote it.
+    """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -262,38 +311,104 @@ def load(path: str | Path) -> CrossModalHasher:
     try:
         with safe_open(path, framework="np") as file:
             described = json.loads((file.metadata() or {})["cmhkit"])
+            _check_format(described, path)
             state = {name: file.get_tensor(name) for name in file.keys()}
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
-        hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **described["config"])
+        hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **_migrated_options(kind, described, path))
         hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
         hasher._set_state(state)
+    except _OtherVersion:
+        raise
+    except InputError as error:
+        raise InputError(f"path: expected a file written by save, got {path}, of cmhkit {_version_of(described)}: {error}") from error
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"path: expected a file written by save, got {path} ({type(error).__name__}: {error})") from error
+    hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
 
 
-@dataclass
+class _OtherVersion(InputError):
+    """A saved hasher that another version of cmhkit can read, and this one cannot."""
+
+
+def _version_of(described: Mapping[str, Any]) -> str:
+    """The version of cmhkit that wrote a file. All files of format 1, which do not say so, are of 0.1.0."""
+    return str(described.get("version", "0.1.0"))
+
+
+def _check_format(described: Mapping[str, Any], path: Path) -> None:
+    number = described.get("format", 1)
+    whole("format", number, 1)
+    if number > FORMAT:
+        raise _OtherVersion(
+            f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} wrote in format {number}; "
+            f"this is cmhkit {__version__}: update it, or fit the hasher again"
+        )
+
+
+def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The options of a saved hasher by today's names. Errors: `InputError` for one that this version does not have."""
+    renamed, removed = (table.get(kind.__name__, {}) for table in (RENAMED_OPTIONS, REMOVED_OPTIONS))
+    known = {field.name for field in dataclasses.fields(kind.presets["lab"])}
+    options = {}
+    for name, value in described["config"].items():
+        name = renamed.get(name, name)
+        if name in known:
+            options[name] = value
+        elif name not in removed or value != removed[name]:
+            raise _OtherVersion(
+                f"path: expected options of {kind.__name__} in cmhkit {__version__}, got {path}, which cmhkit {_version_of(described)} wrote "
+                f"with {name}={value!r}; load it with that version, or fit the hasher again"
+            )
+    return options
+
+
+def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
+    """Compare the arrays of a saved hasher with some of the same names, shapes and types. A scalar is saved with shape (1,).
+
+    Errors: `InputError` that names the first that differs, is missing, or is one too many.
+    """
+    for name, array in expected.items():
+        array = np.atleast_1d(array)
+        check(name in state, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got none")
+        same = state[name].shape == array.shape and state[name].dtype == array.dtype
+        check(same, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got {state[name].dtype} with shape {state[name].shape}")
+    for name in state:
+        check(name in expected, f"expected no array {name!r}, got {state[name].dtype} with shape {state[name].shape}")
+
+
 class Run:
     """What a schedule needs of the call to fit: where to keep checkpoints, whom to call, and whether to show progress."""
 
-    hasher: CrossModalHasher
-    checkpoint_dir: str | Path | None
-    callback: Callback | None
-    show_progress: bool
-    image_shape: tuple[int, ...]
-    text_width: int
+    def __init__(self, hasher: CrossModalHasher, checkpoint_dir: str | Path | None, callback: Callback | None, show_progress: bool) -> None:
+        self.hasher, self.checkpoint_dir, self.callback, self.show_progress = hasher, checkpoint_dir, callback, show_progress
+        # The hasher before this fit. What a fit trains is new, so that the old networks are whole until they are let go.
+        self._before: dict[str, Any] | None = dict(vars(hasher))
+
+    def begin(self) -> None:
+        """Say that training begins: there is no way back to what the hasher was, and nothing of it stays in memory."""
+        self._before = None
+
+    def undo(self) -> None:
+        """Make the hasher what it was, if training has not begun."""
+        if self._before is not None:
+            vars(self.hasher).clear()
+            vars(self.hasher).update(self._before)
 
     def epoch_done(self, row: dict[str, Any]) -> None:
         """Add a row to the history and call the callback; the hasher can encode meanwhile."""
         self.hasher.history_.append(row)
         if self.callback is not None:
-            self.hasher.image_width_, self.hasher.text_width_ = self.image_shape[0], self.text_width
-            self.callback(row, self.hasher)
+            self.hasher._stage = "in callback"
+            try:
+                self.callback(row, self.hasher)
+            finally:
+                self.hasher._stage = "fitting"
 
 
 @dataclass(frozen=True)

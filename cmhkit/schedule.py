@@ -64,7 +64,9 @@ class Schedule:
         """All epochs, with a checkpoint after each."""
         key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(self.config)}
         checkpoints = Checkpoints(run.checkpoint_dir, key)
-        done = self._resume(checkpoints.load())
+        kept = checkpoints.load()
+        run.begin()
+        done = self._resume(kept)
         with progress(self._steps(self.epochs), self.method, run.show_progress) as step:
             step(self._steps(done))
             for number in range(done + 1, self.epochs + 1):

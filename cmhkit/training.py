@@ -182,10 +182,13 @@ class Checkpoints:
             return None
         try:
             saved = torch.load(self.file, map_location="cpu", weights_only=True)
-            key, state = saved["key"], saved["state"]
+            kept, state = dict(json.loads(saved["key"])), saved["state"]
         except Exception as error:
             raise InputError(f"checkpoint_dir: {self.file} is no checkpoint that can be read ({error}); remove it to start anew") from error
-        check(key == self.key, f"checkpoint_dir: {self.file} is of another run ({key}); expected {self.key}; use an empty folder")
+        mine = json.loads(self.key)
+        other = [name for name in sorted(kept.keys() | mine.keys()) if name not in kept or name not in mine or kept[name] != mine[name]]
+        shown = "; ".join(f"{name}: {_written(kept, name)} there, {_written(mine, name)} here" for name in other)
+        check(not other, f"checkpoint_dir: {self.file} is of another run ({shown}); use an empty folder, or the options of that run")
         return state
 
     def save(self, state: dict[str, Any]) -> None:
@@ -196,3 +199,7 @@ class Checkpoints:
 
         if self.file is not None and parallel.rank() == 0:
             write_atomically(self.file, lambda path: torch.save({"key": self.key, "state": state}, path))
+
+
+def _written(key: dict[str, Any], name: str) -> str:
+    return json.dumps(key[name]) if name in key else "none"

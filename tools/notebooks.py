@@ -86,10 +86,14 @@ class Cost:
     megabytes: float
 
 
+#: What a lesson must not depend on: the lessons set their threads themselves, and no kernel here is a front end's.
+NOT_PASSED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "JPY_SESSION_NAME")
+
+
 def environment(gpu: bool = False) -> dict[str, str]:
-    """One thread; the GPU hidden unless asked for."""
-    one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    return {**os.environ, **one_thread, "PYDEVD_DISABLE_FILE_VALIDATION": "1", **({} if gpu else {"CUDA_VISIBLE_DEVICES": ""})}
+    """This process's variables without `NOT_PASSED_ON`, as a newcomer has them; the GPU hidden unless asked for."""
+    passed_on = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    return {**passed_on, "PYDEVD_DISABLE_FILE_VALIDATION": "1", **({} if gpu else {"CUDA_VISIBLE_DEVICES": ""})}
 
 
 def run_limited(

@@ -28,7 +28,7 @@ from cmhkit.adah.model import (
 )
 from cmhkit.data.pairs import checked_images
 from cmhkit.errors import InputError, check, whole
-from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.schedule import Schedule
@@ -175,7 +175,7 @@ class ADAH(CrossModalHasher):
         Errors: `InputError` for a hasher without attention.
         """
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
-        check(self.fitted, "ADAH: expected a fitted hasher; call fit first")
+        self._check_encodes()
         check(self.config.attention != "none", "ADAH: expected a hasher with attention, got attention='none'")
         name = "text" if images is None else "image"
         x = self._text_input(texts) if images is None else self._image_input(getattr(images, "images", images), False)
@@ -244,6 +244,7 @@ class ADAH(CrossModalHasher):
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
         self._device = resolve_device(self.device)
         self.network_ = self._built(self.text_width_, generator(0), None, warn=False)
+        check_arrays(state, self._state())
         self.network_.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         placed(self.network_, self._device)
 

@@ -60,19 +60,55 @@ def checked_folder(name: str, key: dict[str, Any], build: Callable[[Path], None]
     build: writes the content into the empty folder it is given.
     """
     path = cache_dir() / f"{name}-{key_digest(key)}"
-    if path.exists():
-        problem = damage(path)
-        if problem is None:
-            _sweep(path)
+    if _usable(path):
+        return path
+    with _only_builder(path):
+        if _usable(path):  # another process has built it meanwhile
             return path
-        log.warning("The cache %s is damaged (%s). It is built again.", path, problem)
-        _remove(path)
-    with _temporary(path) as temporary:
-        temporary.mkdir()
-        build(temporary)
-        _write_manifest(temporary, key)
-        _publish(temporary, path)
+        with _temporary(path) as temporary:
+            temporary.mkdir()
+            build(temporary)
+            _write_manifest(temporary, key)
+            _publish(temporary, path)
     return path
+
+
+def _usable(path: Path) -> bool:
+    """Whether a folder is there and can be trusted; a damaged one is removed."""
+    if not path.exists():
+        return False
+    problem = damage(path)
+    if problem is None:
+        _sweep(path)
+        return True
+    log.warning("The cache %s is damaged (%s). It is built again.", path, problem)
+    _remove(path)
+    return False
+
+
+@contextmanager
+def _only_builder(path: Path) -> Iterator[None]:
+    """A block that one process at a time is in, for one cache folder. The system lifts the lock of a process that died.
+
+    Where the file system cannot lock, everybody builds, and the first one's folder stays.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        with progress(1, f"Another process builds {path.name}; waiting for it") as step:
+            while not lock.is_locked:
+                with suppress(Timeout):
+                    lock.acquire(timeout=0.5)
+                step(0)
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def damage(path: Path) -> str | None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cmhkit import codes, parallel
 from cmhkit.data.pairs import Split, checked_images, checked_labels
 from cmhkit.errors import check, whole
-from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.pairwise import KINDS, LabelSimilarity
 from cmhkit.schedule import Schedule
@@ -216,7 +216,7 @@ class SSAH(CrossModalHasher):
     def _said(self, images: Any, texts: Any, labels: Any, what: Any) -> np.ndarray:
         given = [x is not None for x in (images, texts, labels)]
         check(sum(given) == 1, f"images, texts, labels: expected exactly one of them, got {sum(given)}")
-        check(self.fitted, "SSAH: expected a fitted hasher; call fit first")
+        self._check_encodes()
         if images is not None:
             name, x, width = "image", self._image_input(images.images if isinstance(images, Split) else images, False), self.image_width_
             check(
@@ -344,11 +344,14 @@ class SSAH(CrossModalHasher):
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
         self._device = resolve_device(self.device)
-        self.shared_code_, self.unlabelled_ = state["shared_code"], int(state["unlabelled"][0])
-        weights = {name: torch.from_numpy(value) for name, value in state.items() if name not in ("shared_code", "unlabelled")}
-        labels = len(weights["image.labelling.bias"])
+        for name in ("image.labelling.bias", "shared_code"):
+            check(name in state and state[name].ndim > 0, f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}")
+        labels, pairs = len(state["image.labelling.bias"]), len(state["shared_code"])
         self.network_ = self._built(self.image_width_, self.text_width_, labels, generator(0), None, warn=False)
-        self.network_.load_state_dict(weights)
+        self.shared_code_, self.unlabelled_ = np.empty((pairs, self.bits // 8), np.uint8), 0
+        check_arrays(state, self._state())
+        self.shared_code_, self.unlabelled_ = state["shared_code"], int(state["unlabelled"][0])
+        self.network_.load_state_dict({name: torch.from_numpy(state[name]) for name in self.network_.state_dict()})
         placed(self.network_, self._device)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cmhkit import parallel
 from cmhkit.errors import check, whole
 from cmhkit.graphs import knn_graph
-from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.schedule import Schedule
 from cmhkit.training import (
     OPTIMISERS,
@@ -183,12 +183,16 @@ class UGACH(CrossModalHasher):
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
         self._device = resolve_device(self.device)
-        self._scaling = {key.removeprefix("scaling."): value for key, value in state.items() if key.startswith("scaling.")}
+        shape = (self.image_width_, self.text_width_, self.config.hidden, self.bits, self.config.init_std, generator(0))
+        self.discriminator_, self.generator_ = CrossModalNetwork(*shape), CrossModalNetwork(*shape)
+        one_each = (np.ones((1, width), np.float32) for width in (self.image_width_, self.text_width_))
+        self._scaling = _fit_scaling(*one_each, self.config.input_scaling)
+        check_arrays(state, self._state())
+        self._scaling = {name: state[f"scaling.{name}"] for name in self._scaling}
         for name in ("discriminator", "generator"):
-            net = CrossModalNetwork(self.image_width_, self.text_width_, self.config.hidden, self.bits, self.config.init_std, generator(0))
-            weights = {key.removeprefix(f"{name}."): torch.from_numpy(value) for key, value in state.items() if key.startswith(f"{name}.")}
-            net.load_state_dict(weights)
-            setattr(self, f"{name}_", placed(net, self._device))
+            net = getattr(self, f"{name}_")
+            net.load_state_dict({key: torch.from_numpy(state[f"{name}.{key}"]) for key in net.state_dict()})
+            placed(net, self._device)
 
 
 def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any:

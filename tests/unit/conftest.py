@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-# Progress bars leave no trace in the tests' output.
-os.environ.setdefault("CMHKIT_HEADLESS", "1")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_torch_thread() -> Iterator[None]:
@@ -24,8 +21,11 @@ def _one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for the whole session. Tests may add to it, and damage nothing in it."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder for the whole session, shared by its workers. Tests may add to it, and damage nothing in it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

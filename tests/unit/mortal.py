@@ -63,7 +63,6 @@ def child(job: dict) -> None:
         os.dup2(opened, stream)
         os.close(opened)
     os.environ["CMHKIT_CACHE"] = job["cache"]
-    os.environ["CMHKIT_HEADLESS"] = "1"
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     die_at(job["die"], job["after"])

@@ -34,7 +34,8 @@ def sound(folder: Path) -> dict[str, str]:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir())
+    """What is in a cache folder, its locks apart: they stay, and hold nothing."""
+    return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock"))
 
 
 @pytest.fixture
@@ -138,7 +139,16 @@ def test_a_build_that_fails_leaves_nothing(own_cache: Path, counted) -> None:
     sound(cache.checked_folder("thing", {}, counted))
 
 
-def test_a_folder_that_another_process_published_meanwhile_serves(own_cache: Path, counted) -> None:
+def test_a_folder_that_another_process_published_meanwhile_serves(own_cache: Path, counted, monkeypatch) -> None:
+    """Where the file system cannot lock, two may build at once."""
+    import filelock
+
+    class Unlockable(filelock.FileLock):
+        def acquire(self, *arguments, **named):
+            raise NotImplementedError("no locks here")
+
+    monkeypatch.setattr(filelock, "FileLock", Unlockable)
+
     def slow(folder: Path) -> None:
         counted(folder)
         cache.checked_folder("thing", {}, counted)  # the other one, which is faster
@@ -308,6 +318,49 @@ def test_two_processes_that_build_at_once_agree(own_cache: Path, expected) -> No
     # Same seed, another process, another folder: the same bytes.
     assert sound(tiny_folder(own_cache)) == expected
     assert len(names(own_cache)) == 1
+
+
+BUILDER = """
+import sys, time
+from pathlib import Path
+from cmhkit.data import cache
+
+def build(folder):
+    with open(sys.argv[1], "a") as log:
+        print("built", file=log, flush=True)
+    time.sleep(float(sys.argv[2]))
+    (folder / "a.txt").write_text("alpha")
+
+print(cache.checked_folder("thing", {}, build))
+"""
+
+
+def builder(folder: Path, log: Path, seconds: float) -> subprocess.Popen:
+    command = [sys.executable, "-c", BUILDER, str(log), str(seconds)]
+    return subprocess.Popen(command, env={**os.environ, "CMHKIT_CACHE": str(folder)}, stdout=subprocess.PIPE, text=True)
+
+
+def test_ten_processes_on_one_cold_cache_build_once(own_cache: Path, tmp_path: Path) -> None:
+    together = [builder(own_cache, tmp_path / "log", 1) for _ in range(10)]
+    folders = {process.communicate(timeout=60)[0].strip() for process in together}
+    assert [process.returncode for process in together] == [0] * 10
+    assert folders == {str(own_cache / names(own_cache)[0])}
+    assert (tmp_path / "log").read_text() == "built\n"
+
+
+def test_a_dead_builder_s_lock_does_not_hold(own_cache: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    dead = builder(own_cache, log, 600)
+    deadline = time.monotonic() + 60
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    waiting = builder(own_cache, log, 0)
+    time.sleep(0.5)
+    assert waiting.poll() is None
+    dead.kill()
+    dead.communicate()
+    assert waiting.wait(timeout=30) == 0 and log.read_text() == "built\nbuilt\n"
+    sound(own_cache / names(own_cache)[0])
 
 
 def test_a_kill_at_any_moment_leaves_nothing_wrong(own_cache: Path, expected) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from small_hashers import LINEAR, OPTIONS, data_for, probes, small
+from small_hashers import fitted as fitted_small
 
 import cmhkit as ck
 from cmhkit import codes, metrics
+from cmhkit import hasher as face
 from cmhkit.data import PairedData, Vocabulary
 from cmhkit.errors import InputError
 
@@ -33,6 +38,207 @@ def vectors() -> PairedData:
 @pytest.fixture(scope="module")
 def fitted(vectors):
     return ck.CCA(bits=16, seed=2).fit(vectors)
+
+
+# A fitted hasher is one whose fit has ended.
+
+TRAINED = [method for method in OPTIONS if method not in LINEAR]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop(row, hasher) -> None:
+    raise Stop
+
+
+def uses(hasher, method: str, folder: Path) -> dict:
+    """Every way to use what was learned."""
+    given = probes(method)
+    calls = {
+        "encode": lambda: hasher.encode(images=given["images"]),
+        "values": lambda: hasher.values(texts=given["texts"]),
+        "evaluate": lambda: hasher.evaluate(data_for(method)),
+        "save": lambda: hasher.save(folder / "h.safetensors"),
+    }
+    if method == "ADAH":
+        calls["masks"] = lambda: hasher.masks(images=given["images"])
+    if method == "SSAH":
+        calls["features"] = lambda: hasher.features(images=given["images"])
+        calls["label_scores"] = lambda: hasher.label_scores(labels=data_for(method).labels)
+    return calls
+
+
+def check_half_trained(hasher, method: str, folder: Path) -> None:
+    assert not hasher.fitted and repr(hasher).endswith("seed=1, not fitted, since its last fit did not end)")
+    for call in uses(hasher, method, folder).values():
+        with pytest.raises(
+            InputError, match=f"^{method}: expected a fitted hasher, but its last fit did not end, so that it is half trained; fit it"
+        ):
+            call()
+    assert not list(folder.glob("*.safetensors"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", OPTIONS)
+def test_all_uses_wait_for_fit(shared_cache, tmp_path: Path, method: str) -> None:
+    hasher = small(method)
+    for call in uses(hasher, method, tmp_path).values():
+        with pytest.raises(InputError, match=f"^{method}: expected a fitted hasher; call fit first$"):
+            call()
+    assert not hasher.fitted and fitted_small(method, hasher).fitted
+    for call in uses(hasher, method, tmp_path).values():
+        call()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_callback_that_raises_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, method: str, again: bool, error) -> None:
+    def stops(row, hasher) -> None:
+        raise error
+
+    hasher = fitted_small(method) if again else small(method)
+    with pytest.raises(error):
+        fitted_small(method, hasher, callback=stops)
+    assert len(hasher.history_) == 1
+    check_half_trained(hasher, method, tmp_path)
+    assert np.array_equal(fitted_small(method, hasher).encode(texts=["dog"]), fitted_small(method).encode(texts=["dog"]))
+    assert hasher.fitted and repr(hasher).endswith("seed=1, fitted)")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_kept_hasher_that_a_callback_used_is_no_use_after_the_fit_failed(shared_cache, tmp_path: Path, method: str) -> None:
+    """What was allowed in the callback is not allowed after it."""
+
+    def encodes_and_stops(row, hasher) -> None:
+        hasher.encode(texts=["dog"])
+        raise Stop
+
+    hasher = small(method)
+    with pytest.raises(Stop):
+        fitted_small(method, hasher, callback=encodes_and_stops)
+    check_half_trained(hasher, method, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", TRAINED)
+def test_an_interrupt_within_an_epoch_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, monkeypatch, method: str) -> None:
+    from cmhkit.schedule import Schedule
+
+    hasher = fitted_small(method)
+    steps, step = [], Schedule._step
+
+    def interrupted(self, name, loss) -> None:
+        steps.append(name)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        step(self, name, loss)
+
+    monkeypatch.setattr(Schedule, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted_small(method, hasher)
+    check_half_trained(hasher, method, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_loss_that_is_not_finite_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, monkeypatch, method: str) -> None:
+    from cmhkit.schedule import Schedule
+
+    hasher, check_finite = fitted_small(method), Schedule._check_finite
+    monkeypatch.setattr(Schedule, "_check_finite", lambda self, row: check_finite(self, row | {"loss": float("nan")}))
+    with pytest.raises(InputError, match=f"{method}: loss is not finite"):
+        fitted_small(method, hasher)
+    check_half_trained(hasher, method, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", OPTIONS)
+def test_a_fit_that_is_refused_leaves_the_hasher_as_it_was(shared_cache, tmp_path: Path, method: str) -> None:
+    hasher, data = fitted_small(method), data_for(method)
+    # Texts alone are another width, so that even what a fit notes first would be seen.
+    texts = np.ones((len(data), 3))
+    one = PairedData("one", data.images, texts, data.parts, labels=None if method in LINEAR else data.labels).take([9])
+    before, known = {name: call() for name, call in uses(hasher, method, tmp_path).items()}, dict(vars(hasher))
+    if method == "RandomHash":
+        with pytest.raises(InputError, match="backbone"):
+            hasher.fit(dataclasses.replace(data_for("ADAH"), backbone="none such"), show_progress=False)
+    else:
+        with pytest.raises(InputError, match="data: expected"):
+            hasher.fit(one, show_progress=False)
+    for bad in (None, "scenes"):
+        with pytest.raises(InputError, match="data: expected PairedData"):
+            hasher.fit(bad)
+    assert hasher.fitted and vars(hasher).keys() == known.keys() and all(vars(hasher)[name] is known[name] for name in known)
+    for name in ("encode", "values"):
+        assert np.array_equal(uses(hasher, method, tmp_path)[name](), before[name])
+    unfitted = small(method)
+    with pytest.raises(InputError):
+        unfitted.fit(None)
+    assert repr(unfitted).endswith("seed=1, not fitted)") and not hasattr(unfitted, "image_width_")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", LINEAR)
+def test_a_baseline_that_is_interrupted_stays_as_it_was(monkeypatch, method: str) -> None:
+    hasher = fitted_small(method)
+    before = hasher.encode(texts=["dog sea"])
+    monkeypatch.setattr(np, "ascontiguousarray", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fitted_small(method, hasher)
+    monkeypatch.undo()
+    assert hasher.fitted and np.array_equal(hasher.encode(texts=["dog sea"]), before)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_checkpoint_of_another_run_leaves_the_hasher_as_it_was(shared_cache, tmp_path: Path, method: str) -> None:
+    fitted_small(method, checkpoint_dir=tmp_path)
+    hasher = fitted_small(method, small(method, weight_decay=0.5))
+    before = hasher.encode(texts=["dog sea"])
+    with pytest.raises(InputError, match=r"of another run \(weight_decay: 0\.0 there, 0\.5 here\); use an empty folder"):
+        fitted_small(method, hasher, checkpoint_dir=tmp_path)
+    assert hasher.fitted and np.array_equal(hasher.encode(texts=["dog sea"]), before)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_callback_uses_the_hasher_as_it_stands(shared_cache, tmp_path: Path, method: str) -> None:
+    seen, copies = [], []
+
+    def callback(row, hasher) -> None:
+        folder = tmp_path / str(row["epoch"])
+        for call in uses(hasher, method, folder).values():
+            call()
+        assert not hasher.fitted and repr(hasher).endswith("seed=1, in training)")
+        seen.append((folder / "h.safetensors", hasher.values(texts=["dog sea"]), copy.deepcopy(hasher.history_)))
+        copies.append(copy.deepcopy(hasher))
+
+    hasher = fitted_small(method, callback=callback)
+    assert hasher.fitted and len(seen) == 3
+    plain = fitted_small(method)
+    assert np.array_equal(hasher.values(texts=["dog sea"]), plain.values(texts=["dog sea"])), "looking changes nothing"
+    for (path, values, history), copied in zip(seen, copies, strict=True):
+        assert described(path)["fit_ended"] is False
+        for kept in (ck.load(path), copied):
+            assert not kept.fitted and repr(kept).endswith("seed=1, as it was in training)")
+            assert np.array_equal(kept.values(texts=["dog sea"]), values) and kept.history_ == history
+            for call in uses(kept, method, path.parent).values():
+                call()
+            assert described(path)["fit_ended"] is False, "saved again, it claims no more"
+    assert not np.array_equal(seen[0][1], seen[-1][1])
+    assert fitted_small(method, copies[0]).fitted
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_callback_cannot_fit_the_same_hasher(shared_cache, method: str) -> None:
+    with pytest.raises(InputError, match=f"{method}: expected fit to be called outside of this hasher's own callback"):
+        fitted_small(method, callback=lambda row, hasher: hasher.fit(data_for(method)))
 
 
 # Encode.
@@ -256,7 +462,6 @@ CHANGED = {
     "bits": lambda d: d | {"bits": "x"},
     "other bits": lambda d: d | {"bits": 24},
     "config": lambda d: d | {"config": 3},
-    "an option of tomorrow": lambda d: d | {"config": d["config"] | {"depth": 3}},
     "vocabulary": lambda d: d | {"vocabulary": 3},
     "width": lambda d: d | {"image_width": 13},
     "no width": lambda d: d | {"text_width": None},
@@ -276,6 +481,113 @@ def test_a_file_with_other_arrays_is_one_clear_error(saved: Path) -> None:
     save_file({"a": np.ones(2)}, saved, metadata=metadata)
     with pytest.raises(InputError, match="path: expected a file written by save"):
         ck.load(saved)
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+def test_a_file_says_its_format_and_version(shared_cache, tmp_path: Path, method: str) -> None:
+    hasher = fitted_small(method)
+    path = hasher.save(tmp_path / "h")
+    kept = described(path)
+    assert (kept["format"], kept["version"], kept["fit_ended"]) == (2, ck.__version__, True)
+    back = ck.load(path)
+    assert back.fitted and repr(back) == repr(hasher) and back.config == hasher.config
+    for kind, given in probes(method).items():
+        assert np.array_equal(back.values(**{kind: given}), hasher.values(**{kind: given}))
+
+
+OLD = Path(__file__).parent / "saved" / "format1"
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+def test_a_file_of_format_1_is_loaded(shared_cache, tmp_path: Path, method: str) -> None:
+    """Written by cmhkit 0.1.0 before files had a number; see `small_hashers`."""
+    old = OLD / f"{method}.safetensors"
+    assert not {"format", "version", "fit_ended"} & described(old).keys()
+    expected = json.loads((OLD / "values.json").read_text())[method]
+    back = ck.load(old)
+    assert back.fitted and back.config == small(method).config
+    again = ck.load(back.save(tmp_path / "h"))
+    for kind, given in probes(method).items():
+        np.testing.assert_allclose(back.values(**{kind: given}), expected[kind], rtol=2e-3, atol=2e-3)
+        assert np.array_equal(again.values(**{kind: given}), back.values(**{kind: given}))
+    assert described(tmp_path / "h")["format"] == face.FORMAT
+
+
+def rewritten(path: Path, state: dict | None = None, **changes) -> Path:
+    """The same file with another description, or other arrays. A change to None removes an entry."""
+    new = {name: value for name, value in (described(path) | changes).items() if name not in changes or value is not None}
+    save_file(load_file(path) if state is None else state, path, metadata={"cmhkit": json.dumps(new)})
+    return path
+
+
+@pytest.mark.parametrize("number", [0, -1, "2", 1.5, True, [2]])
+def test_a_format_that_is_no_number_is_one_clear_error(saved: Path, number) -> None:
+    with pytest.raises(InputError, match=r"path: expected a file written by save, got .*: format: expected a whole number of at least 1, got"):
+        ck.load(rewritten(saved, format=number))
+
+
+def test_a_newer_format_names_the_version_that_wrote_it(saved: Path) -> None:
+    message = (
+        rf"^path: expected a file of format 2 or older, got .*h\.safetensors, which cmhkit 9\.1\.0 wrote in format 3; "
+        rf"this is cmhkit {ck.__version__}: update it, or fit the hasher again$"
+    )
+    with pytest.raises(InputError, match=message):
+        ck.load(rewritten(saved, format=3, version="9.1.0", method="Later", config={"anything": 1}))
+
+
+@pytest.mark.parametrize(("changes", "version"), [({"version": "9.1.0"}, "9.1.0"), ({"format": None, "version": None}, "0.1.0")])
+def test_an_option_that_is_not_known_names_the_version_that_wrote_it(saved: Path, changes: dict, version: str) -> None:
+    options = described(saved)["config"] | {"depth": 3}
+    message = (
+        rf"^path: expected options of CCA in cmhkit {ck.__version__}, got .*h\.safetensors, which cmhkit {version} wrote with depth=3; "
+        "load it with that version, or fit the hasher again$"
+    )
+    with pytest.raises(InputError, match=message):
+        ck.load(rewritten(saved, config=options, **changes))
+
+
+def test_a_value_that_is_not_known_names_the_version_that_wrote_it(saved: Path) -> None:
+    options = described(saved)["config"] | {"ridge": "auto"}
+    with pytest.raises(InputError, match=r"got .*h\.safetensors, of cmhkit 9\.1\.0: ridge: expected a number of at least 0, got 'auto'"):
+        ck.load(rewritten(saved, config=options, version="9.1.0"))
+
+
+def test_options_with_another_name_and_options_that_are_no_more_are_migrated(saved: Path, fitted, monkeypatch) -> None:
+    monkeypatch.setitem(face.RENAMED_OPTIONS, "CCA", {"shrinkage": "ridge"})
+    monkeypatch.setitem(face.REMOVED_OPTIONS, "CCA", {"solver": "svd"})
+    rewritten(saved, config={"shrinkage": 0.3, "rotate": False, "solver": "svd"})
+    assert ck.load(saved).config == ck.CCA(ridge=0.3).config
+    with pytest.raises(InputError, match=r"which cmhkit .* wrote with solver='power'; load it with that version"):
+        ck.load(rewritten(saved, config={"shrinkage": 0.3, "solver": "power"}))
+
+
+def test_tables_of_migrations_name_methods_and_options_that_exist() -> None:
+    for table in (face.RENAMED_OPTIONS, face.REMOVED_OPTIONS):
+        assert table.keys() <= face.METHODS.keys()
+    for method in OPTIONS:
+        names = {field.name for field in dataclasses.fields(small(method).config)}
+        assert set(face.RENAMED_OPTIONS.get(method, {}).values()) <= names
+        assert not (face.RENAMED_OPTIONS.get(method, {}).keys() | face.REMOVED_OPTIONS.get(method, {}).keys()) & names
+
+
+@pytest.mark.parametrize("change", ["missing", "shape", "type", "more"])
+@pytest.mark.parametrize("method", OPTIONS)
+def test_arrays_that_do_not_fit_name_the_first_that_differs(shared_cache, tmp_path: Path, method: str, change: str) -> None:
+    path = fitted_small(method).save(tmp_path / "h.safetensors")
+    state = load_file(path)
+    names = [name for name in state if state[name].ndim > 0]
+    name = names[len(names) // 2]
+    array = state.pop(name) if change != "more" else None
+    what = {"missing": "got none", "shape": r"got .* with shape \(.*\)", "type": r"got float16 with shape \(.*\)", "more": "got float64 with shape"}
+    if change == "more":
+        state[name := "zzz"] = np.ones(2)
+    elif change == "shape":
+        state[name] = np.concatenate([array, array], axis=-1)
+    elif change == "type":
+        state[name] = array.astype(np.float16)
+    message = f"path: expected a file written by save, got .*, of cmhkit {ck.__version__}: expected (an|no) array '{name}',? .*{what[change]}"
+    with pytest.raises(InputError, match=message):
+        ck.load(rewritten(path, state))
 
 
 JUNK = {

@@ -1,4 +1,4 @@
-"""Progress: nothing when headless or silent, a bar in a terminal, a widget in a kernel that is closed at the end."""
+"""Progress: a bar in a terminal, a bar in a kernel that somebody watches, and no trace of it afterwards."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import subprocess
 import sys
 import termios
 import types
+from typing import ClassVar
 
 import pytest
 
 from cmhkit import progress as module
-from cmhkit.progress import headless, in_notebook, progress
+from cmhkit.progress import notebook_shell, progress, silenced, watched
 
 PROGRAM = """
 import time
@@ -24,12 +25,11 @@ with progress(3, "Working", {show}) as step:
 """
 
 
-def in_terminal(show: bool, headless: str) -> str:
+def in_terminal(program: str) -> str:
     """What a terminal shows of the program."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    environment = {**os.environ, "CMHKIT_HEADLESS": headless}
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(show=show)], stdout=theirs, stderr=theirs, env=environment)
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
     try:
@@ -43,70 +43,118 @@ def in_terminal(show: bool, headless: str) -> str:
 
 
 def test_a_terminal_shows_a_bar() -> None:
-    shown = in_terminal(True, "0")
+    shown = in_terminal(PROGRAM.format(show=True))
     assert "Working" in shown and "2/3" in shown and "half" in shown
 
 
-@pytest.mark.parametrize(("show", "headless"), [(False, "0"), (True, "1")])
-def test_silence_leaves_no_trace(show: bool, headless: str) -> None:
-    assert in_terminal(show, headless) == ""
+def test_silence_leaves_no_trace() -> None:
+    assert in_terminal(PROGRAM.format(show=False)) == ""
+    block = "from cmhkit.progress import silenced\nwith silenced():" + PROGRAM.format(show=True).replace("\n", "\n    ")
+    assert in_terminal(block) == ""
 
 
 def test_a_file_gets_no_bar() -> None:
-    environment = {**os.environ, "CMHKIT_HEADLESS": "0"}
-    result = subprocess.run([sys.executable, "-c", PROGRAM.format(show=True)], capture_output=True, text=True, env=environment)
+    result = subprocess.run([sys.executable, "-c", PROGRAM.format(show=True)], capture_output=True, text=True)
     assert result.returncode == 0 and result.stdout == result.stderr == ""
 
 
-@pytest.mark.parametrize(("value", "expected"), [(None, False), ("", False), ("0", False), ("1", True)])
-def test_headless_is_said_by_a_variable(monkeypatch, value, expected) -> None:
-    if value is None:
-        monkeypatch.delenv("CMHKIT_HEADLESS", raising=False)
-    else:
-        monkeypatch.setenv("CMHKIT_HEADLESS", value)
-    assert headless() is expected
-
-
-def test_a_kernel_is_told_from_a_terminal(monkeypatch) -> None:
-    assert not in_notebook()
-    shell = type("ZMQInteractiveShell", (), {})()
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """This process as a kernel that nobody watches."""
+    shell = type("ZMQInteractiveShell", (types.SimpleNamespace,), {})(user_ns={})
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    assert in_notebook()
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    return shell
+
+
+def test_a_kernel_is_told_from_a_terminal(monkeypatch: pytest.MonkeyPatch, shell: types.SimpleNamespace) -> None:
+    assert notebook_shell() is shell
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
-    assert not in_notebook()
+    assert notebook_shell() is None
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert notebook_shell() is None
+
+
+def test_who_watches_a_kernel(monkeypatch: pytest.MonkeyPatch, shell: types.SimpleNamespace) -> None:
+    assert not watched(shell)
+    with monkeypatch.context() as server:
+        server.setenv("JPY_SESSION_NAME", "/home/me/01.ipynb")
+        assert watched(shell)
+    with monkeypatch.context() as colab:
+        colab.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+        assert watched(shell)
+    assert not watched(shell)
+    shell.user_ns["__vsc_ipynb_file__"] = "/home/me/01.ipynb"
+    assert watched(shell)
+
+
+class Messages:
+    """Stands in for IPython's display handle, and keeps what a front end would receive."""
+
+    kept: ClassVar[list[tuple[str, dict[str, str]]]] = []
+
+    def display(self, data: dict[str, str], raw: bool) -> None:
+        assert raw
+        self.kept.append(("display", data))
+
+    def update(self, data: dict[str, str], raw: bool) -> None:
+        assert raw
+        self.kept.append(("update", data))
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch, shell: types.SimpleNamespace) -> list[tuple[str, dict[str, str]]]:
+    """What a watched kernel sends; its clock, `module.time.now`, stands still until it is moved."""
+    monkeypatch.setenv("JPY_SESSION_NAME", "here")
+    monkeypatch.setattr(Messages, "kept", [])
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(DisplayHandle=Messages))
+    clock = types.SimpleNamespace(now=100.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(module, "time", clock)
+    return Messages.kept
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_widget_counts_and_is_closed_even_after_an_error(monkeypatch, fails: bool) -> None:
-    import IPython.display
-
-    monkeypatch.setenv("CMHKIT_HEADLESS", "0")
-    monkeypatch.setattr(module, "in_notebook", lambda: True)
-    shown = []
-    monkeypatch.setattr(IPython.display, "display", shown.append)
-    closed = []
-
-    def work() -> None:
-        with progress(3, "Working") as step:
-            (box,) = shown
-            monkeypatch.setattr(type(box), "close", lambda self: closed.append(self))
+def test_a_watched_bar_counts_and_leaves_an_empty_output(messages: list, fails: bool) -> None:
+    with pytest.raises(RuntimeError, match="stopped") if fails else progress(0, ""):
+        with progress(3, "Work & play") as step:
+            module.time.now += 1
             step(2, "half")
-            bar, text = box.children
-            assert (bar.value, bar.max, text.value) == (2, 3, "Working: 2 of 3 half")
             if fails:
                 raise RuntimeError("stopped")
+            module.time.now += 1
             step()
-            assert text.value == "Working: 3 of 3"
-
-    if fails:
-        with pytest.raises(RuntimeError, match="stopped"):
-            work()
-    else:
-        work()
-    assert closed == shown
+    assert messages[0] == ("display", {}) and messages[-1] == ("update", {})
+    shown = [data for kind, data in messages[1:-1]]
+    assert [data["text/plain"] for data in shown] == ["Work & play: 2 of 3 half", "Work & play: 3 of 3"][: len(shown)]
+    assert len(shown) == (1 if fails else 2)
+    assert '<progress max="3" value="2" aria-label="Work &amp; play: 2 of 3 half"' in shown[0]["text/html"]
 
 
-def test_a_headless_step_takes_what_every_step_takes(monkeypatch) -> None:
-    monkeypatch.setenv("CMHKIT_HEADLESS", "1")
-    with progress(3, "Working") as step:
-        assert step() is None and step(2) is None and step(n=1, note="x") is None
+def test_ten_thousand_steps_are_a_few_messages_a_second(messages: list) -> None:
+    with progress(10_000, "Working") as step:
+        for _ in range(10_000):
+            module.time.now += 0.001
+            step()
+    assert 10_000 / 1000 / module.INTERVAL - 5 < len(messages) < 10_000 / 1000 / module.INTERVAL + 3
+
+
+def test_what_is_done_at_once_shows_nothing(messages: list) -> None:
+    with progress(2, "Working") as step:
+        step()
+        step()
+    assert messages == []
+
+
+def test_a_kernel_that_nobody_watches_is_sent_nothing(monkeypatch: pytest.MonkeyPatch, messages: list) -> None:
+    for show, name in ((False, "here"), (True, "")):
+        monkeypatch.setenv("JPY_SESSION_NAME", name)
+        with progress(3, "Working", show) as step:
+            module.time.now += 1
+            assert step() is None and step(2) is None and step(n=1, note="x") is None
+    monkeypatch.setenv("JPY_SESSION_NAME", "here")
+    with silenced(), progress(3, "Working") as step:
+        module.time.now += 1
+        step()
+    assert messages == []

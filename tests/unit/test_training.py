@@ -126,10 +126,25 @@ def test_no_folder_keeps_nothing(tmp_path: Path, monkeypatch) -> None:
     assert kept.load() is None and not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_of_another_run_is_an_error(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, {"seed": 0}).save({"epoch": 1})
-    with pytest.raises(InputError, match=r'checkpoint_dir: .* is of another run \(\{"seed": 0\}\); expected \{"seed": 1\}'):
-        Checkpoints(tmp_path, {"seed": 1}).load()
+def test_a_checkpoint_of_another_run_names_the_options_that_differ(tmp_path: Path) -> None:
+    kept = {"method": "M", "seed": 0, "pools": (5, 10), "depth": 3, "weights": None, "rate": 0.1}
+    Checkpoints(tmp_path, kept).save({"epoch": 1})
+    assert Checkpoints(tmp_path, dict(reversed(kept.items()))).load() == {"epoch": 1}
+    now = kept | {"seed": 1, "pools": (5, 10, 15), "weights": "w.mat", "width": 7}
+    del now["depth"]
+    message = (
+        r"^checkpoint_dir: .*checkpoint\.pt is of another run \(depth: 3 there, none here; pools: \[5, 10\] there, \[5, 10, 15\] here; "
+        r'seed: 0 there, 1 here; weights: null there, "w\.mat" here; width: none there, 7 here\); use an empty folder, or the options of that run$'
+    )
+    with pytest.raises(InputError, match=message):
+        Checkpoints(tmp_path, now).load()
+
+
+@pytest.mark.parametrize("key", ["", "{", "[1, 2]", "3", None, {"seed": 0}])
+def test_a_checkpoint_with_a_broken_key_is_an_error(tmp_path: Path, key) -> None:
+    torch.save({"key": key, "state": {}}, tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"checkpoint\.pt is no checkpoint that can be read"):
+        Checkpoints(tmp_path, {"seed": 0}).load()
 
 
 def whole_file(tmp_path: Path) -> bytes:
