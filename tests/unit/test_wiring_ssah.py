@@ -462,9 +462,9 @@ def test_a_run_is_its_epochs_and_goes_on_from_where_it_was_stopped(monkeypatch, 
 
     stopped: list[int] = []
     with pytest.raises(Stop):
-        real.run(Run(real.hasher, tmp_path, callback, True, (PIXELS,), WORDS))
+        real.run(Run(real.hasher, tmp_path, callback, True))
     again, _, rest = started(seed=2, **options, epochs=3)
-    again.run(Run(again.hasher, tmp_path, callback, False, (PIXELS,), WORDS))
+    again.run(Run(again.hasher, tmp_path, callback, False))
     third = len(game.trace) // 3
     assert (len(trace), len(rest)) == (len(game.trace), third)
     for number, (one, other) in enumerate(zip(trace + rest, game.trace + game.trace[-third:], strict=True)):
