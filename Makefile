@@ -2,14 +2,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
+.PHONY: help lab test mutants notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
 
-# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
+# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, MUTANTS=... chooses lists of tests/mutants, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 endif
 VENV ?= .venv
 LAB_ARGS ?=
+MUTANTS ?=
 export VENV
 BIN := $(VENV)/bin
 START := notebooks/00_start_here.ipynb
@@ -38,6 +39,9 @@ test: setup-test ## set up, then style, unit tests and every notebook (nbval and
 	@echo "== style"; "$(BIN)/ruff" check . && "$(BIN)/ruff" format --check .
 	@echo "== unit tests"; $(ONE_THREAD) "$(BIN)/python" -m pytest tests/unit
 	@echo "== notebooks"; $(ONE_THREAD) "$(BIN)/python" tools/notebooks.py check
+
+mutants: setup-test ## break the kit in small ways, one at a time, and see that the tests notice each (ten minutes of CPU)
+	@$(ONE_THREAD) "$(BIN)/python" tools/mutants.py $(MUTANTS)
 
 notebooks: setup-test ## build and execute the notebooks from notebooks/src
 	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py build

@@ -24,8 +24,9 @@ def _one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for the whole session. Tests may add to it, and damage nothing in it."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder for the whole session, or the one that is named (tools/mutants.py). Tests may add to it, and damage nothing in it."""
+    named = os.environ.get("CMHKIT_TEST_CACHE")
+    return Path(named) if named else tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
