@@ -43,6 +43,8 @@ COPIED = (
 #: What the tests' cached data are made by. A mutant of these starts from an empty cache folder, any other from what the unchanged tests left.
 MAKES_DATA = re.compile(r"cmhkit/(data/.*|nn/(features|backbones|photos)\.py|codes\.py|progress\.py|errors\.py)")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+#: Plug-ins that the tests do without take two seconds to load. With CI, Hypothesis draws the same examples every time and does not mind a busy machine.
+QUIET = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "CI": "1"}
 #: Seconds that a mutant's tests may take: these, and so many times what they take without it.
 LIMIT, TIMES = 60.0, 4
 # pytest: no test failed, at least one did.
@@ -184,7 +186,8 @@ class Copy:
 
     def _environment(self, cache: Path) -> dict[str, str]:
         own = {"PYTHONPATH": str(self.tree), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(self.temporary)}
-        return os.environ | ONE_THREAD | own | {"CMHKIT_CACHE": str(cache), "CMHKIT_TEST_CACHE": str(cache), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        caches = {"CMHKIT_CACHE": str(cache), "CMHKIT_TEST_CACHE": str(cache)}
+        return os.environ | ONE_THREAD | QUIET | own | caches
 
     def run(self, tests: Iterable[str], cache: Path, limit: float | None) -> tuple[int | None, str]:
         """Run tests. Returns pytest's exit status, None where the time limit was met, and what it printed."""
