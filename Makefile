@@ -2,15 +2,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks measure report bench bench-full browser portable clean setup-lab setup-test setup-browser setup-bench
+.PHONY: help lab test check mutants portable notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
 
-# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, PORTABLE="01 avx2" chooses
-# lessons and machines, TORCH_INDEX: see tools/setup_venv.py
+# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, MUTANTS="ugach adah" chooses lists
+# of tests/mutants, PORTABLE="01 avx2" lessons and machines, TORCH_INDEX: see tools/setup_venv.py
 ifndef PYTHON
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 endif
 VENV ?= .venv
 LAB_ARGS ?=
+MUTANTS ?=
 PORTABLE ?=
 export VENV
 BIN := $(VENV)/bin
@@ -47,6 +48,9 @@ test: setup-test ## set up, then style, unit tests and every notebook (nbval and
 check: setup-test ## style and the quick tests, under a minute
 	@$(STYLE)
 	@echo "== quick tests"; "$(BIN)/python" -m pytest $(WORKERS) -m "not slow" tests/unit
+
+mutants: setup-test ## break the kit in small ways, one at a time, and see that the tests notice each (ten minutes of CPU)
+	@$(ONE_THREAD) "$(BIN)/python" tools/mutants.py $(MUTANTS)
 
 notebooks: setup-test ## build and execute the notebooks from notebooks/src
 	@$(ONE_THREAD) "$(BIN)/python" tools/notebooks.py build

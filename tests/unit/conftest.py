@@ -21,9 +21,10 @@ def _one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for the whole session, shared by its workers. Tests may add to it, and damage nothing in it."""
+    """A cache folder for the whole session, shared by its workers, or the one that is named (tools/mutants.py). Tests damage nothing in it."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-cache"
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-cache"
+    folder = Path(os.environ.get("CMHKIT_TEST_CACHE", shared))
     folder.mkdir(exist_ok=True)
     return folder
 

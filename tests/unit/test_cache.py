@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -109,6 +110,14 @@ DAMAGE = {
 }
 
 
+def test_a_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000  # over two megabytes, the last of them not full
+    (tmp_path / "a").write_bytes(content)
+    steps: list[int] = []
+    assert cache.sha256(tmp_path / "a", lambda: steps.append(1)) == hashlib.sha256(content).hexdigest()
+    assert len(steps) == 2
+
+
 @pytest.mark.parametrize("what", DAMAGE)
 def test_a_damaged_folder_is_built_again(own_cache: Path, counted, caplog, what: str) -> None:
     folder = cache.checked_folder("thing", {}, counted)
@@ -152,6 +161,16 @@ def test_a_folder_that_another_process_published_meanwhile_serves(own_cache: Pat
     def slow(folder: Path) -> None:
         counted(folder)
         cache.checked_folder("thing", {}, counted)  # the other one, which is faster
+
+    folder = cache.checked_folder("thing", {}, slow)
+    sound(folder)
+    assert counted.calls == 2 and names(own_cache) == [folder.name]
+
+
+def test_a_folder_that_another_process_published_damaged_is_replaced(own_cache: Path, counted) -> None:
+    def slow(folder: Path) -> None:
+        counted(folder)
+        flip(cache.checked_folder("thing", {}, counted))  # the other one, which is faster, and whose disk is bad
 
     folder = cache.checked_folder("thing", {}, slow)
     sound(folder)

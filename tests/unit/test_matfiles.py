@@ -23,7 +23,7 @@ import cmhkit as ck
 from cmhkit.data.containers import open_container
 from cmhkit.data.large import LargePictures
 from cmhkit.data.matfiles import TextLists, binary_labels, load_mat, recognise
-from cmhkit.data.protocols import fixed_split
+from cmhkit.data.protocols import fixed_split, fixed_training
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -422,6 +422,12 @@ def test_a_split_has_the_sizes_asked_for_and_no_pair_twice(own_cache: Path, n: i
     shutil.rmtree(own_cache)
     anew = fixed_split("x", ids, query=query, train=train, seed=seed, query_from=allowed)
     assert all(np.array_equal(parts[part], anew[part]) for part in parts), "the draw itself depends on nothing else"
+
+
+def test_kept_training_parts_of_two_sets_do_not_mix(own_cache: Path) -> None:
+    small = fixed_training("x", np.arange(10), train=5)
+    large = fixed_training("x", np.arange(1000), train=5)
+    assert len(small) == len(large) == 5 and small.max() < 10 <= large.max()
 
 
 def test_a_benchmark_is_known_by_its_sizes(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def both(data, seed: int = 7, **options) -> tuple[schedule.Alternation, Referenc
 
 def fit(data, **options) -> ADAH:
     hasher = hasher_of(**options)
-    hasher._fit(*data, Run(hasher, None, None, False, data[0].shape[1:], WORDS))
+    hasher._fit(*data, Run(hasher, None, None, False))
     return hasher
 
 
