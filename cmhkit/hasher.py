@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import importlib
 import json
@@ -19,7 +18,7 @@ from cmhkit.data.cache import write_atomically
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
 from cmhkit.errors import InputError, check, whole
-from cmhkit.training import configured
+from cmhkit.options import as_dict, configured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -199,7 +198,7 @@ class CrossModalHasher:
             "bits": self.bits,
             "preset": self.preset,
             "seed": self.seed,
-            "config": dataclasses.asdict(self.config),
+            "config": as_dict(self.config),
             "image_width": self.image_width_,
             "text_width": self.text_width_,
             "backbone": self.backbone_,

@@ -43,6 +43,7 @@ from cmhkit.errors import InputError, check
 from cmhkit.hasher import METHODS, CrossModalHasher, Report
 from cmhkit.hasher import load as load_hasher
 from cmhkit.index import HammingIndex
+from cmhkit.options import as_dict
 from cmhkit.progress import progress
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class Settings:
     @classmethod
     def of(cls, hasher: CrossModalHasher, options: dict[str, Any], data: str, data_options: dict[str, Any]) -> Settings:
         """The settings of a hasher that is about to be fitted."""
-        config = _plain(dataclasses.asdict(hasher.config))
+        config = _plain(as_dict(hasher.config))
         return cls(type(hasher).__name__, hasher.bits, hasher.preset, hasher.seed, _plain(options), config, data, _plain(data_options))
 
     def command(self, out: str | Path, *extra: str) -> str:
