@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import io
 import json
@@ -113,6 +114,13 @@ def method_class(method: str) -> type[CrossModalHasher]:
     check(method.lower() in names, f"method: expected one of {', '.join(names)}, got {method!r}")
     name = names[method.lower()]
     return getattr(importlib.import_module(METHODS[name]), name)
+
+
+def presets_of(method: str) -> dict[str, Any]:
+    """The configurations of a method, by name. method: as for `method_class`. A paper's are read without its networks."""
+    package = METHODS.get(method.upper())
+    is_paper = package is not None and importlib.util.find_spec(f"{package}.config") is not None
+    return importlib.import_module(f"{package}.config").PRESETS if is_paper else method_class(method).presets
 
 
 def options_of(kind: type[CrossModalHasher], given: list[str]) -> dict[str, Any]:
