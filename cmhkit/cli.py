@@ -140,6 +140,7 @@ DataOptions = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; as many as there are cores, unless OMP_NUM_THREADS says otherwise.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SET_HELP = "Another value for an option of the preset; cmhkit options METHOD lists them."
 DATA_HELP = "scenes, or a reader and a path, such as mirflickr:PATH, folder:PATH or mat:PATH."
 
 
@@ -153,7 +154,7 @@ def train(
     preset: Annotated[str, typer.Option(help="lab (seconds or a minute on a CPU), paper, or official where there is one.")] = "lab",
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another value for an option of the preset; cmhkit options METHOD lists them."),
+        typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), or a torch device such as cpu or cuda:0.")] = "auto",
@@ -216,7 +217,8 @@ def list_options(
         values = {shown(value): None for value in row["presets"].values()}
         used = ", ".join(f"{preset} {shown(value)}" for preset, value in row["presets"].items())
         typer.echo(f"  {row['option']}: {row['help']}")
-        typer.echo(f"      {row['values']}; {used if len(values) > 1 else f'{next(iter(values))} in every preset'}; {row['source']}")
+        used = used if len(values) > 1 else f"{next(iter(values))} in every preset"
+        typer.echo(f"      takes {row['values']}\n      {used}\n      from {row['source']}")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import io
 import json
@@ -118,9 +117,10 @@ def method_class(method: str) -> type[CrossModalHasher]:
 
 def presets_of(method: str) -> dict[str, Any]:
     """The configurations of a method, by name. method: as for `method_class`. A paper's are read without its networks."""
-    package = METHODS.get(method.upper())
-    is_paper = package is not None and importlib.util.find_spec(f"{package}.config") is not None
-    return importlib.import_module(f"{package}.config").PRESETS if is_paper else method_class(method).presets
+    try:
+        return importlib.import_module(f"{METHODS.get(method.upper())}.config").PRESETS
+    except ModuleNotFoundError:
+        return method_class(method).presets
 
 
 def options_of(kind: type[CrossModalHasher], given: list[str]) -> dict[str, Any]:

@@ -86,8 +86,8 @@ class SSAHConfig(Options):
     reduction: str = choice("mean", "sum", help="over pairs, entries and items", source="note, code: sum")
     alpha: float = real(1.0, least=0, help="weight of J1, on features", source="note: α; code: 1")
     gamma: float = real(1.0, least=0, help="weight of J2, on codes", source="note: γ; code: 1")
-    eta: float = real(0.1, least=0, help="weight of J3, from codes to bits", source="note: η; code: 1, called beta")
-    beta: float = real(10.0, least=0, help="weight of J4, on labels", source="note: β; code: 1, called eta")
+    eta: float = real(0.1, least=0, help="weight of J3, from codes to bits", source="code: 1, called beta; 1e-4 recalled")
+    beta: float = real(10.0, least=0, help="weight of J4, on labels", source="code: 1, called eta; 1e-4 recalled")
     binary: str = choice(
         "shared",
         "own",
@@ -125,7 +125,7 @@ class SSAHConfig(Options):
         (256, 128),
         least=1,
         help="units of a discriminator's layers",
-        source="code: 512, 256",
+        source="code: 512, 256; 4096, 4096 recalled",
     )
     label_passes: int = integer(3, least=1, help="LabNet's passes over the training set in an epoch", source="code: 1")
     epochs: int = integer(
