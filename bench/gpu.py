@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ class Study:
     @property
     def pairs(self) -> int:
         """Training pairs of an epoch."""
-        config = replace(self.kind.presets["paper"], **self.options)
+        config = attrs.evolve(self.kind.presets["paper"], **self.options)
         return self.batches * config.batch
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from cmhkit.data.cache import write_atomically
 from cmhkit.data.matfiles import load_wikipedia
 from cmhkit.data.pairs import PairedData
 from cmhkit.metrics import mean_average_precision
+from cmhkit.options import as_dict, current
 from cmhkit.ssah.distributions import matches
 
 BITS = (16, 32, 64)
@@ -85,8 +85,8 @@ def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fr
     for seed, bits, variant in jobs(name):
         key = f"{variant}, {bits} bits, seed {seed}"
         hasher = ck.SSAH(bits=bits, seed=seed, **{**options, **WITHOUT.get(variant, {})})
-        config = json.loads(json.dumps(asdict(hasher.config)))
-        if done.get(key, {}).get("config") == config:
+        config = json.loads(json.dumps(as_dict(hasher.config)))
+        if current(type(hasher.config), done.get(key, {}).get("config", {})) == config:
             continue
         done[key] = one_run(data, hasher) | {"config": config}
         write_atomically(kept, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))

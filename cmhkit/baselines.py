@@ -6,14 +6,14 @@ sensible time for a bag of a thousand words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import attrs
 import numpy as np
 
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import InputError, check
 from cmhkit.hasher import CrossModalHasher, Run, check_arrays
-from cmhkit.training import positive
+from cmhkit.options import Options, integer, real, switch
 
 
 def ridge_cca(x: np.ndarray, y: np.ndarray, components: int, ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,36 +58,26 @@ def itq_rotation(v: np.ndarray, rotation: np.ndarray, iterations: int) -> np.nda
     return rotation
 
 
-@dataclass(frozen=True)
-class RandomHashConfig:
+@attrs.frozen
+class RandomHashConfig(Options):
     """Nothing to set."""
 
 
-@dataclass(frozen=True)
-class CCAConfig:
-    """ridge: share of the mean variance that is added to each variance. rotate: turn the space at random before the signs are taken.
+@attrs.frozen
+class CCAConfig(Options):
+    """Every choice of CCA. Above the number of directions that it finds, the space is always turned: each gives one bit."""
 
-    Above the number of directions that CCA finds, the space is always turned, since each direction gives one bit only.
-    """
-
-    ridge: float = 0.1
-    rotate: bool = False
-
-    def __post_init__(self) -> None:
-        positive("ridge", self.ridge, strict=False)
+    ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
+    rotate: bool = switch(False, help="turn the space at random before the signs are taken", source="ours")
 
 
-@dataclass(frozen=True)
-class ITQConfig:
-    """ridge: as for CCA. iterations: of the rotation. weighted: directions count by their correlation."""
+@attrs.frozen
+class ITQConfig(Options):
+    """Every choice of ITQ."""
 
-    ridge: float = 0.1
-    iterations: int = 50
-    weighted: bool = True
-
-    def __post_init__(self) -> None:
-        positive("ridge", self.ridge, strict=False)
-        whole("iterations", self.iterations, 1)
+    ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
+    iterations: int = integer(50, least=1, help="of the rotation", source="paper: 50")
+    weighted: bool = switch(True, help="directions of the CCA space count by their correlation", source="paper")
 
 
 class _Linear(CrossModalHasher):

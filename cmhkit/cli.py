@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, encode, search, grade, data, doctor. Heavy imports stay inside the commands, so that `--help` is quick.
+"""The command line: train, options, evaluate, encode, search, grade, data, doctor. Heavy imports stay inside the commands, so that `--help` is quick.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 something failed; 2 bad input or usage, told in one line;
 130 and 143 stopped by Ctrl-C and by a termination signal.
@@ -140,6 +140,7 @@ DataOptions = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; as many as there are cores, unless OMP_NUM_THREADS says otherwise.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SET_HELP = "Another value for an option of the preset; cmhkit options METHOD lists them."
 DATA_HELP = "scenes, or a reader and a path, such as mirflickr:PATH, folder:PATH or mat:PATH."
 
 
@@ -151,7 +152,10 @@ def train(
     data_option: DataOptions = None,
     bits: Annotated[int, typer.Option(help="Code length, a multiple of 8.")] = 32,
     preset: Annotated[str, typer.Option(help="lab (seconds or a minute on a CPU), paper, or official where there is one.")] = "lab",
-    options: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another value for an option of the preset.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), or a torch device such as cpu or cuda:0.")] = "auto",
     threads: Threads = None,
@@ -189,6 +193,32 @@ def train(
     if first:
         typer.echo(folder.report()["summary"])
         typer.echo(f"report: {folder.path / runs.PAGE}")
+
+
+@app.command("options", no_args_is_help=True)
+def list_options(
+    method: Annotated[Method, typer.Argument(case_sensitive=False, help="Whose options.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """What a method can be told with --set: every option, its value in each preset, and where it comes from."""
+    from cmhkit import runs
+    from cmhkit.options import described, shown
+
+    rows = described(runs.presets_of(method.value))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    typer.echo(f"{len(rows)} options of cmhkit train {method.value}, each given as --set NAME=VALUE")
+    heading = ""
+    for row in rows:
+        if row["heading"] != heading:
+            heading = row["heading"]
+            typer.echo(f"\n{heading}")
+        values = {shown(value): None for value in row["presets"].values()}
+        used = ", ".join(f"{preset} {shown(value)}" for preset, value in row["presets"].items())
+        typer.echo(f"  {row['option']}: {row['help']}")
+        used = used if len(values) > 1 else f"{next(iter(values))} in every preset"
+        typer.echo(f"      takes {row['values']}\n      {used}\n      from {row['source']}")
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
-"""The one error for bad input, and the check that raises it."""
+"""The one error for bad input, and the checks that raise it."""
 
 from __future__ import annotations
 
-from numbers import Integral
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -19,7 +21,37 @@ def check(condition: object, message: str) -> None:
         raise InputError(message)
 
 
-def whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Raise `InputError` unless `value` is a whole number (Python's or NumPy's, no bool) from `least` to `most`."""
-    good = isinstance(value, Integral) and not isinstance(value, bool) and least <= value and (most is None or value <= most)
-    check(good, f"{name}: expected a whole number {f'of at least {least}' if most is None else f'from {least} to {most}'}, got {value!r}")
+def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """A whole number from `least` to `most`, Python's or NumPy's (no bool), as Python's. Errors: `InputError`."""
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    good = number and least <= value and (most is None or value <= most)
+    check(good, f"{name}: expected a whole number {limits}, got {value!r}")
+    return int(value)
+
+
+def real_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """A finite number (no bool); one of NumPy's comes back as Python's.
+
+    above, least: what it must exceed, or reach. most: what it may not exceed. Errors: `InputError` otherwise.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    good = number and (above is None or value > above) and (least is None or value >= least)
+    limit = f" above {above}" if above is not None else f" of at least {least}" if least is not None else ""
+    check(good, f"{name}: expected a number{limit}, got {value!r}")
+    check(most is None or value <= most, f"{name}: expected a number of at most {most}, got {value!r}")
+    return value.item() if hasattr(value, "item") else value
+
+
+def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+    """The value. Errors: `InputError` unless it is one of those that are allowed."""
+    allowed = tuple(allowed)
+    check(value in allowed, f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
+    return value

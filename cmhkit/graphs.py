@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import slices, to_words
-from cmhkit.errors import check, whole
+from cmhkit.errors import check, one_of, whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -122,8 +122,8 @@ def knn_graph(
     every item within its worst rounding error of the k-th distance, and these are measured again in float64.
     Raises InputError for NaN, infinity, a k out of range or an unknown option.
     """
-    check(metric in METRICS, f"metric: expected one of {METRICS}, got {metric!r}")
-    check(symmetric in SYMMETRIES, f"symmetric: expected one of {SYMMETRIES}, got {symmetric!r}")
+    one_of("metric", metric, METRICS)
+    one_of("symmetric", symmetric, SYMMETRIES)
     whole("chunk", chunk, 1)
     x = _check_vectors(x)
     items = x.shape[0]

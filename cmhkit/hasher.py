@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import importlib
 import json
@@ -19,7 +18,7 @@ from cmhkit.data.cache import write_atomically
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
 from cmhkit.errors import InputError, check, whole
-from cmhkit.training import configured
+from cmhkit.options import as_dict, check_name, configured, current
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,11 +35,6 @@ METHODS = {
 
 #: The format that `save` writes. 1: has no number, cmhkit 0.1.0. 2: has "format", "version" (of cmhkit) and "fit_ended".
 FORMAT = 2
-#: Options that have another name now: method → the name in older files → today's name.
-RENAMED_OPTIONS: dict[str, dict[str, str]] = {}
-#: Options that are no more: method → the name in older files → the one value whose behaviour is left.
-REMOVED_OPTIONS: dict[str, dict[str, Any]] = {}
-
 #: What a hasher says of itself. Between two epochs (in a callback, or as it was saved or copied there) it encodes, but is not fitted.
 _STATES = {
     "new": "not fitted",
@@ -245,7 +239,7 @@ class CrossModalHasher:
             "bits": self.bits,
             "preset": self.preset,
             "seed": self.seed,
-            "config": dataclasses.asdict(self.config),
+            "config": as_dict(self.config),
             "image_width": self.image_width_,
             "text_width": self.text_width_,
             "backbone": self.backbone_,
@@ -352,19 +346,17 @@ def _check_format(described: Mapping[str, Any], path: Path) -> None:
 
 
 def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The options of a saved hasher by today's names. Errors: `InputError` for one that this version does not have."""
-    renamed, removed = (table.get(kind.__name__, {}) for table in (RENAMED_OPTIONS, REMOVED_OPTIONS))
-    known = {field.name for field in dataclasses.fields(kind.presets["lab"])}
-    options = {}
-    for name, value in described["config"].items():
-        name = renamed.get(name, name)
-        if name in known:
-            options[name] = value
-        elif name not in removed or value != removed[name]:
-            raise _OtherVersion(
-                f"path: expected options of {kind.__name__} in cmhkit {__version__}, got {path}, which cmhkit {_version_of(described)} wrote "
-                f"with {name}={value!r}; load it with that version, or fit the hasher again"
-            )
+    """The options of a saved hasher, without those that went since. Errors: `InputError` for one that this version does not have."""
+    config = type(kind.presets["lab"])
+    try:
+        options = current(config, described["config"])
+        for name in options:
+            check_name(config, name)
+    except InputError as error:
+        raise _OtherVersion(
+            f"path: expected options of {kind.__name__} in cmhkit {__version__}, got {path}, which cmhkit {_version_of(described)} wrote ({error}); "
+            "load it with that version, or fit the hasher again"
+        ) from error
     return options
 
 

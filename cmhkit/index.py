@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.errors import check, whole
+from cmhkit.errors import check, one_of, whole
 
 ENGINES = ("auto", "numpy", "faiss")
 _TILE_ITEMS = 16384
@@ -40,7 +40,7 @@ class HammingIndex:
     def __init__(self, database: ArrayLike, ids: ArrayLike | None = None, engine: str = "auto") -> None:
         database = check_packed(database, "database")
         check(len(database) > 0, "database: expected at least one code, got none")
-        check(engine in ENGINES, f"engine: expected one of {ENGINES}, got {engine!r}")
+        one_of("engine", engine, ENGINES)
         has_faiss = engine != "numpy" and find_spec("faiss") is not None
         check(engine != "faiss" or has_faiss, "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'")
         self.engine = "faiss" if has_faiss else "numpy"

@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.errors import check, whole
+from cmhkit.errors import check, one_of, whole
 from cmhkit.graphs import check_labels, label_words
 
 if TYPE_CHECKING:
@@ -141,7 +141,10 @@ def evaluate(
     Raises InputError for codes, labels, shapes or options of another kind, and for an empty query under empty="error".
     Source: McSherry and Najork, ECIR 2008; Järvelin and Kekäläinen, TOIS 2002, for NDCG.
     """
-    _check_options(ties=(ties, TIES), divisor=(divisor, DIVISORS), empty=(empty, EMPTY), grades=(grades, GRADES))
+    one_of("ties", ties, TIES)
+    one_of("divisor", divisor, DIVISORS)
+    one_of("empty", empty, EMPTY)
+    one_of("grades", grades, GRADES)
     if r is not None:
         whole("r", r, 1)
     check(isinstance(precision_at, Sequence), f"precision_at: expected a sequence of whole numbers, got {precision_at!r}")
@@ -164,7 +167,8 @@ def average_precision(distance: ArrayLike, relevant: ArrayLike, *, ties: str = "
     Returns a value in [0, 1]; NaN if nothing is relevant; 0 if no relevant item stands in the first R.
     Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the ties.
     """
-    _check_options(ties=(ties, TIES), divisor=(divisor, DIVISORS))
+    one_of("ties", ties, TIES)
+    one_of("divisor", divisor, DIVISORS)
     if r is not None:
         whole("r", r, 1)
     distance, relevant = np.asarray(distance), np.asarray(relevant)
@@ -261,11 +265,6 @@ def ndcg(
     """NDCG over the whole ranking, or of the first R where `r` is given, a mean over queries. Arguments, errors and source: see `evaluate`."""
     scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, empty=empty, grades=grades)
     return scores.ndcg if scores.ndcg_at_r is None else scores.ndcg_at_r
-
-
-def _check_options(**options: tuple[str, tuple[str, ...]]) -> None:
-    for name, (value, known) in options.items():
-        check(value in known, f"{name}: expected one of {known}, got {value!r}")
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from cmhkit.errors import InputError, check
 from cmhkit.hasher import METHODS, CrossModalHasher, Report
 from cmhkit.hasher import load as load_hasher
 from cmhkit.index import HammingIndex
+from cmhkit.options import as_dict
 from cmhkit.progress import progress
 
 if TYPE_CHECKING:
@@ -114,6 +115,14 @@ def method_class(method: str) -> type[CrossModalHasher]:
     return getattr(importlib.import_module(METHODS[name]), name)
 
 
+def presets_of(method: str) -> dict[str, Any]:
+    """The configurations of a method, by name. method: as for `method_class`. A paper's are read without its networks."""
+    try:
+        return importlib.import_module(f"{METHODS.get(method.upper())}.config").PRESETS
+    except ModuleNotFoundError:
+        return method_class(method).presets
+
+
 def options_of(kind: type[CrossModalHasher], given: list[str]) -> dict[str, Any]:
     """The options of a method, typed as the fields of its preset. given: "name=value" each. An unknown name is left to the method to refuse."""
     hints = typing.get_type_hints(type(next(iter(kind.presets.values()))))
@@ -168,7 +177,7 @@ class Settings:
     @classmethod
     def of(cls, hasher: CrossModalHasher, options: dict[str, Any], data: str, data_options: dict[str, Any]) -> Settings:
         """The settings of a hasher that is about to be fitted."""
-        config = _plain(dataclasses.asdict(hasher.config))
+        config = _plain(as_dict(hasher.config))
         return cls(type(hasher).__name__, hasher.bits, hasher.preset, hasher.seed, _plain(options), config, data, _plain(data_options))
 
     def command(self, out: str | Path, *extra: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,8 +11,12 @@ from torch import Tensor, nn
 
 from cmhkit.errors import InputError
 from cmhkit.hasher import CrossModalHasher, Run
+from cmhkit.options import as_dict
 from cmhkit.progress import progress
 from cmhkit.training import Checkpoints, optimiser_for, restore
+
+# What a rate falls to in an epoch where `lr_decay` is "geometric": the code of SSAH divides by the root of 10.
+_GEOMETRIC = 0.1**0.5
 
 
 class Schedule:
@@ -62,7 +65,7 @@ class Schedule:
 
     def run(self, run: Run) -> None:
         """All epochs, with a checkpoint after each."""
-        key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **asdict(self.config)}
+        key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **as_dict(self.config)}
         checkpoints = Checkpoints(run.checkpoint_dir, key)
         kept = checkpoints.load()
         run.begin()
@@ -82,13 +85,10 @@ class Schedule:
             group["start"] = group["lr"]
         return optimiser_for(self.config.optimiser, groups, self.hasher._device)
 
-    def _by_decay(self, parameters: Sequence[nn.Parameter], rate: float) -> list[dict[str, Any]]:
-        """Groups of one rate: weights with the config's decay, biases and scales without."""
-        parts = (
-            ([p for p in parameters if p.ndim > 1], self.config.weight_decay),
-            ([p for p in parameters if p.ndim <= 1], 0.0),
-        )
-        return [{"params": part, "lr": rate, "weight_decay": decay} for part, decay in parts if part]
+    def _by_rate(self, parameters: Sequence[nn.Parameter], rate: float, backbone: set[nn.Parameter]) -> list[dict[str, Any]]:
+        """Groups of parameters: those of the backbone with the rate `lr_backbone`, the others with `rate`."""
+        fast, slow = ([p for p in parameters if (p in backbone) == part] for part in (False, True))
+        return [{"params": part, "lr": lr} for part, lr in ((fast, rate), (slow, self.config.lr_backbone)) if part]
 
     def _set_rates(self, epoch: int) -> None:
         """The rates of an epoch, by `lr_decay`."""
@@ -96,7 +96,7 @@ class Schedule:
         if c.lr_decay == "linear":
             share = 1 - (epoch - 1) / c.epochs
         elif c.lr_decay == "geometric":
-            share = c.decay ** (epoch - 1)
+            share = _GEOMETRIC ** (epoch - 1)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = group["start"] * share

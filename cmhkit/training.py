@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import json
-import math
-import re
 from contextlib import AbstractContextManager, nullcontext
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,48 +108,6 @@ def means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
         return {}
     table = torch.stack([value for row in rows for value in row.values()]).cpu().double().numpy().reshape(len(rows), -1)
     return {name: float(np.mean(table[:, i].copy())) for i, name in enumerate(rows[0])}
-
-
-def configured(presets: dict[str, Any], preset: str, overrides: dict[str, Any]) -> Any:
-    """The preset's frozen dataclass with some fields replaced.
-
-    Errors: `InputError` for an unknown preset, or an unknown field, naming the nearest known one.
-    """
-    check(isinstance(preset, str) and preset in presets, f"preset: expected one of {', '.join(presets)}, got {preset!r}")
-    config = presets[preset]
-    known = [field.name for field in dataclasses.fields(config)]
-    for name in overrides:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
-        check(name in known, f"{name}: not an option of this method; {hint}")
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in overrides.items()}
-    return dataclasses.replace(config, **plain)
-
-
-def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    """Check an option against its allowed values."""
-    check(value in allowed, f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
-
-
-def positive(name: str, value: Any, least: float = 0, *, strict: bool = True) -> None:
-    """Check a finite number against its lower limit."""
-    good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and (value > least if strict else value >= least)
-    check(good, f"{name}: expected a number {'above' if strict else 'of at least'} {least}, got {value!r}")
-
-
-def checked_margin(margin: float | str) -> None:
-    """Check a hinge's margin: a number above 0, or a share of the bits such as "K/8"."""
-    if isinstance(margin, str):
-        check(
-            re.fullmatch(r"K/[1-9]\d*", margin) is not None, f'margin: expected a number above 0 or a share of the bits such as "K/8", got {margin!r}'
-        )
-    else:
-        positive("margin", margin)
-
-
-def margin_for(margin: float | str, bits: int) -> float:
-    """The margin of codes of that many bits, as a number."""
-    return bits / int(margin[2:]) if isinstance(margin, str) else float(margin)
 
 
 class Checkpoints:

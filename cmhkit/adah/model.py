@@ -181,13 +181,13 @@ class SceneHead(nn.Module):
 class VGGFeatures(nn.Module):
     """$E^I$ of the preset `paper`: VGG-19's last convolution map.
 
-    vgg: the network, whose convolutions are registered here; `VGGHead` registers its fully connected layers. after_pool5: which map.
-    trained: False freezes the convolutions.
+    vgg: the network, whose convolutions are registered here; `VGGHead` registers its fully connected layers.
+    after_pool5: which map.
     """
 
-    def __init__(self, vgg: VGG19, after_pool5: bool, trained: bool) -> None:
+    def __init__(self, vgg: VGG19, after_pool5: bool) -> None:
         super().__init__()
-        self.convolutions = vgg.features.requires_grad_(trained)
+        self.convolutions = vgg.features
         self.channels, self.places = vgg.channels, vgg.places(after_pool5)
         self.after_pool5 = after_pool5
         self._vgg = (vgg,)  # in a tuple, so that nothing is registered twice
@@ -282,14 +282,14 @@ class AttentionNetwork(nn.Module):
         """The parameters of E and D that are trained."""
         return [p for name, p in self.named_parameters() if "_attention." not in name]
 
-    def forward(self, images: Tensor, texts: Tensor, *, through_masks: bool = True) -> Codes:
+    def forward(self, images: Tensor, texts: Tensor) -> Codes:
         """The codes of a batch, attended and unattended.
 
-        images: as E^I reads them. texts: shape (n, t). through_masks: whether E receives a gradient through its part in the masks as well.
+        images: as E^I reads them. texts: shape (n, t). E receives a gradient through its part in the masks as well.
         """
         found: dict[str, Tensor | Mask] = {}
         for name, x in (("image", images), ("text", texts)):
-            logits, mask = self._logits(name, x, through_masks)
+            logits, mask = self._logits(name, x)
             found[name] = torch.tanh(logits[0])
             if mask is not None:
                 found[f"{name}_unattended"], found[f"{name}_mask"] = torch.tanh(logits[1]), mask
@@ -297,20 +297,20 @@ class AttentionNetwork(nn.Module):
 
     def values(self, name: str, x: Tensor) -> Tensor:
         """The codes of attended features before tanh, shape (n, bits): their signs are the bits. name: "image" or "text"."""
-        return self._logits(name, x, False, attended_only=True)[0][0]
+        return self._logits(name, x, attended_only=True)[0][0]
 
     def mask(self, name: str, x: Tensor) -> Mask | None:
         """What the attention module says of inputs. name: "image" or "text"."""
         attention = getattr(self, f"{name}_attention")
         return None if attention is None else attention(getattr(self, f"{name}_features")(x))
 
-    def _logits(self, name: str, x: Tensor, through_masks: bool, attended_only: bool = False) -> tuple[list[Tensor], Mask | None]:
+    def _logits(self, name: str, x: Tensor, attended_only: bool = False) -> tuple[list[Tensor], Mask | None]:
         features, attention, head = (getattr(self, f"{name}_{part}") for part in ("features", "attention", "head"))
         f = features(x)
         if attention is None:
             places = f.flatten(2).shape[2] if f.ndim == 4 else f.shape[1]
             return head.logits(f, [torch.ones(len(f), places, device=f.device)]), None
-        mask = attention(f if through_masks else f.detach())
+        mask = attention(f)
         return head.logits(f, [mask.mask] if attended_only else [mask.mask, 1 - mask.mask]), mask
 
 

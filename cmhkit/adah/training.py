@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cmhkit import parallel
 from cmhkit.adah import losses
+from cmhkit.adah.config import PRESETS
 from cmhkit.adah.model import (
     AttentionNetwork,
     Codes,
@@ -27,145 +28,24 @@ from cmhkit.adah.model import (
     spread_masks,
 )
 from cmhkit.data.pairs import checked_images
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import InputError, check
 from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.schedule import Schedule
-from cmhkit.training import (
-    OPTIMISERS,
-    checked_margin,
-    exact,
-    generator,
-    margin_for,
-    means,
-    one_of,
-    placed,
-    positive,
-    resolve_device,
-    sent,
-)
+from cmhkit.training import exact, generator, means, placed, resolve_device, sent
 
 # Items that are encoded at once.
 _CHUNK = 128
 
 
-@dataclass(frozen=True)
-class ADAHConfig:
-    """Every choice of ADAH. docs/CHOICES.md tells where each default comes from.
-
-    Features. backbone: "scenenet" (frozen, from cached maps) or "vgg19". weights: path of VGG-19's, None starts it untrained.
-    image_map: "pool5" or "conv5", VGG-19's map after or before the pooling. train_backbone: whether VGG-19's convolutions are trained.
-    side: of VGG-19's pictures. text_hidden, text_width: units of E^T's two layers.
-    Attention. attention: "adversarial", "frozen" (as it starts, at random) or "none" (all is attended, no adversarial term).
-    alpha_image, alpha_text: thresholds, None for 1/(H·W) and 1/d. mask_spread: deviation of an item's scores M over its places at the start.
-    mask_scaling: "standard" keeps that deviation for every item throughout, "none" leaves M as the layer gives it.
-    Hashing, on SceneNet. readout: "posterior" or "scores". image_hidden: units of a layer before the tanh layer, 0 for none.
-    Loss. margin: a number, or a share of the bits, "K/2". distance: "norm" or "squared". reduction: "mean" or "sum" over triplets.
-    own: whether an item's own pair, and itself within a modality, counts as j.
-    Schedule. epochs: passes of E and D over the training set. batch: pairs. d_steps, g_steps: steps of E and D, then of G, in turn.
-    optimiser: "adam" or "sgd". lr: of E and D. lr_g, lr_g_text: of G^I and of G^T. lr_backbone: of VGG-19's layers.
-    lr_decay: "none", or "linear" to 0.
-    weight_decay: on the weights of E and D. dropout: share of the text vectors and of SceneNet's readout left out in training.
-    through_masks: whether E receives the gradient through its part in the masks too. game_query: in G's step the query's code is "given", a
-    constant as the note words it, or "free", so that G may also spoil the query.
-    """
-
-    backbone: str = "scenenet"
-    weights: str | None = None
-    image_map: str = "pool5"
-    train_backbone: bool = True
-    side: int = 224
-    text_hidden: int = 1024
-    text_width: int = 512
-    attention: str = "adversarial"
-    alpha_image: float | None = None
-    alpha_text: float | None = None
-    mask_spread: float = 1.0
-    mask_scaling: str = "standard"
-    readout: str = "posterior"
-    image_hidden: int = 512
-    margin: float | str = "K/2"
-    distance: str = "squared"
-    reduction: str = "mean"
-    own: bool = True
-    epochs: int = 25
-    batch: int = 128
-    d_steps: int = 1
-    g_steps: int = 1
-    optimiser: str = "adam"
-    lr: float = 2e-3
-    lr_g: float = 1e-2
-    lr_g_text: float = 1e-4
-    lr_backbone: float = 1e-4
-    lr_decay: str = "linear"
-    weight_decay: float = 0.0
-    dropout: float = 0.1
-    through_masks: bool = True
-    game_query: str = "given"
-
-    def __post_init__(self) -> None:
-        one_of("backbone", self.backbone, ("scenenet", "vgg19"))
-        one_of("image_map", self.image_map, ("pool5", "conv5"))
-        one_of("attention", self.attention, ("adversarial", "frozen", "none"))
-        one_of("mask_scaling", self.mask_scaling, ("none", "standard"))
-        one_of("game_query", self.game_query, ("given", "free"))
-        one_of("readout", self.readout, ("posterior", "scores"))
-        one_of("distance", self.distance, ("norm", "squared"))
-        one_of("reduction", self.reduction, ("mean", "sum"))
-        one_of("optimiser", self.optimiser, OPTIMISERS)
-        one_of("lr_decay", self.lr_decay, ("none", "linear"))
-        for name in ("train_backbone", "own", "through_masks"):
-            one_of(name, getattr(self, name), (True, False))
-        check(self.weights is None or isinstance(self.weights, str), f"weights: expected a path as text or None, got {self.weights!r}")
-        for name in ("alpha_image", "alpha_text"):
-            alpha = getattr(self, name)
-            if alpha is not None:
-                positive(name, alpha)
-                check(alpha < 1, f"{name}: expected a number between 0 and 1, the ends left out, got {alpha!r}")
-        for name in ("side", "text_hidden", "text_width", "epochs", "d_steps"):
-            whole(name, getattr(self, name), 1)
-        for name in ("image_hidden", "g_steps"):
-            whole(name, getattr(self, name), 0)
-        whole("batch", self.batch, 2)
-        for name in ("mask_spread", "lr", "lr_g", "lr_g_text", "lr_backbone"):
-            positive(name, getattr(self, name))
-        for name in ("weight_decay", "dropout"):
-            positive(name, getattr(self, name), strict=False)
-        check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
-        checked_margin(self.margin)
-
-    def margin_for(self, bits: int) -> float:
-        """The margin ε as a number."""
-        return margin_for(self.margin, bits)
-
-
-LAB = ADAHConfig()
-#: What the note says, as it says it: the norm, the sum, VGG-19. What it leaves open is a guess for a GPU that nothing has measured yet.
-PAPER = replace(
-    LAB,
-    backbone="vgg19",
-    mask_scaling="none",
-    text_hidden=8192,
-    text_width=4096,
-    margin="K/8",
-    distance="norm",
-    reduction="sum",
-    epochs=50,
-    batch=64,
-    lr=1e-4,
-    lr_g=1e-3,
-    lr_backbone=1e-5,
-)
-
-
 class ADAH(CrossModalHasher):
     """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from attended features only.
 
-    Options: `ADAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`.
+    Options: `cmhkit.adah.ADAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`.
     """
 
-    presets: ClassVar[dict[str, Any]] = {"lab": LAB, "paper": PAPER}
+    presets: ClassVar[dict[str, Any]] = PRESETS
     image_kind: ClassVar[str] = "map"
 
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
@@ -214,15 +94,15 @@ class ADAH(CrossModalHasher):
             vgg = VGG19(side=c.side, generator=random)
             if weights is not None or warn:
                 vgg.load_weights(weights)
-            image_features = VGGFeatures(vgg, c.image_map == "pool5", c.train_backbone)
+            image_features = VGGFeatures(vgg, c.image_map == "pool5")
             image_head = VGGHead(vgg, self.bits, random)
         attends = c.attention != "none"
         spread = c.mask_spread if c.mask_scaling == "standard" else None
         return AttentionNetwork(
             image_features,
             TextFeatures(text_width, c.text_hidden, c.text_width, c.dropout, random),
-            ImageAttention(image_features.channels, c.alpha_image, random, spread) if attends else None,
-            TextAttention(c.text_width, c.alpha_text, random, spread) if attends else None,
+            ImageAttention(image_features.channels, None, random, spread) if attends else None,
+            TextAttention(c.text_width, None, random, spread) if attends else None,
             image_head,
             TextHead(c.text_width, self.bits, random),
         )
@@ -271,7 +151,7 @@ class Alternation(Schedule):
         self.optimisers = {"d": self._optimiser(self._other_groups())}
         if self.adversarial:
             pairs = ((self.network.image_attention, self.config.lr_g), (self.network.text_attention, self.config.lr_g_text))
-            self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate, "weight_decay": 0.0} for g, rate in pairs])
+            self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate} for g, rate in pairs])
             self._spread()
         self.players = self._players()
 
@@ -332,9 +212,8 @@ class Alternation(Schedule):
 
     def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
         """The codes of a batch for a step of "d" (E and D) or "g". With several processes this one computes its part, and gathers the rest."""
-        options = {"through_masks": self.config.through_masks} if player == "d" else {}
         with parallel.part_of(len(similar)):
-            found = self.players[player](images, texts, **options)
+            found = self.players[player](images, texts)
         return parallel.gathered(found, len(similar))
 
     def _adversarial(self, codes: Codes, similar: Tensor) -> list[Any]:
@@ -378,14 +257,11 @@ class Alternation(Schedule):
 
     def _other_groups(self) -> list[dict[str, Any]]:
         """E's and D's parameters by rate. Sets `_trained`, all parameters that any step trains."""
-        self._trained = [p for p in self.network.parameters() if p.requires_grad]
-        backbone = [p for m in self.network.modules() if isinstance(m, VGGFeatures) for p in m.convolutions.parameters()]
-        backbone += [p for m in self.network.modules() if isinstance(m, VGGHead) for p in m.fully_connected.parameters()]
-        slow = {p for p in backbone if p.requires_grad}
-        groups = []
-        for rate, those in ((self.config.lr, False), (self.config.lr_backbone, True)):
-            groups += self._by_decay([p for p in self.network.other_parameters() if p.requires_grad and (p in slow) == those], rate)
-        return groups
+        self._trained = list(self.network.parameters())
+        parts = [m.convolutions for m in self.network.modules() if isinstance(m, VGGFeatures)]
+        parts += [m.fully_connected for m in self.network.modules() if isinstance(m, VGGHead)]
+        backbone = {p for part in parts for p in part.parameters()}
+        return self._by_rate(self.network.other_parameters(), self.config.lr, backbone)
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
         if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":

@@ -26,7 +26,7 @@ from cmhkit.data.matfiles import load_wikipedia as _load_wikidata
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol, fixed_split
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import InputError, check, one_of, whole
 from cmhkit.progress import progress
 
 log = logging.getLogger("cmhkit")
@@ -157,7 +157,7 @@ def _missing_files(files: Sequence[Path], missing: str, what: str) -> np.ndarray
 
 
 def _check_missing(missing: str) -> None:
-    check(missing in ("error", "skip"), f"missing: expected one of error, skip, got {missing!r}")
+    one_of("missing", missing, ("error", "skip"))
 
 
 # MIRFlickr-25K.

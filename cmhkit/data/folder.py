@@ -23,7 +23,7 @@ from cmhkit.data import cache
 from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.text import Vocabulary, tokens
-from cmhkit.errors import InputError, check, whole
+from cmhkit.errors import InputError, check, one_of, whole
 from cmhkit.progress import progress
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def load_folder(
     root = Path(path).expanduser()
     check(root.is_dir(), f"path: expected a folder of pictures, got {root}, which is {'a file' if root.is_file() else 'not there'}")
     whole("side", side, 16, 1024)
-    check(resize in RESIZE, f"resize: expected one of {', '.join(RESIZE)}, got {resize!r}")
+    one_of("resize", resize, RESIZE)
     check(features in FEATURES, f"features: expected one of {', '.join(map(repr, FEATURES))}, got {features!r}")
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
         good = isinstance(share, Real) and not isinstance(share, bool) and 0 < share <= 1 and (name == "train" or share < 1)
@@ -490,7 +490,7 @@ def read_photos(files: Sequence[str | Path], side: int = 224, resize: str = "let
     """
     check(not isinstance(files, (str, Path)), f"files: expected a list of files, got one path; write [{str(files)!r}]")
     whole("side", side, 16, 1024)
-    check(resize in RESIZE, f"resize: expected one of {', '.join(RESIZE)}, got {resize!r}")
+    one_of("resize", resize, RESIZE)
     pictures = np.empty((len(files), side, side, 3), dtype=np.uint8)
     for row, file in enumerate(files):
         check(Path(file).is_file(), f"files: expected pictures, got {file}, which is not there")

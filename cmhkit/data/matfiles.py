@@ -22,7 +22,7 @@ from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.protocols import PROTOCOLS, UNKNOWN_QUERY, UNKNOWN_TRAIN, fixed_split, fixed_training, recognised_protocol
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check
+from cmhkit.errors import InputError, check, one_of
 from cmhkit.progress import progress
 
 WIKIPEDIA_TOPICS = ("art", "biology", "geography", "history", "literature", "media", "music", "royalty", "sport", "warfare")
@@ -322,7 +322,7 @@ def load_file(
     show_progress: bool = True,
 ) -> PairedData:
     """As `load_mat`, for a file that must belong to `benchmark`, a name of `PROTOCOLS`, or to any for None."""
-    check(repeated in ("error", "drop", "keep"), f"repeated: expected one of error, drop, keep, got {repeated!r}")
+    one_of("repeated", repeated, ("error", "drop", "keep"))
     found = recognise(path)
     if show_progress:
         print(found)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cmhkit.data.large import LargePictures, rows_of
 from cmhkit.data.text import Vocabulary, checked_texts
-from cmhkit.errors import InputError, check
+from cmhkit.errors import InputError, check, one_of
 
 PARTS = ("query", "retrieval", "train")
 
@@ -202,7 +202,7 @@ class PairedData:
 
     def part(self, name: str) -> Split:
         """One part of the set by name."""
-        check(name in PARTS, f"name: expected one of {', '.join(PARTS)}, got {name!r}")
+        one_of("name", name, PARTS)
         return self.take(self.parts[name], name)
 
     def take(self, index: Sequence[int] | np.ndarray, name: str = "some") -> Split:

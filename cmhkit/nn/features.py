@@ -13,7 +13,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.pairs import checked_images
-from cmhkit.errors import check
+from cmhkit.errors import check, one_of
 from cmhkit.progress import progress
 
 #: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector of length 1.
@@ -72,8 +72,8 @@ def image_features(images: np.ndarray, kind: str = "posterior", *, backbone: str
 
 def check_backbone(backbone: str, kind: str) -> None:
     """Errors: `InputError` for an unknown backbone, an unknown kind, and a map of a backbone that gives none here."""
-    check(kind in KINDS, f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    check(backbone in BACKBONES, f"backbone: expected one of {', '.join(BACKBONES)}, got {backbone!r}")
+    one_of("kind", kind, KINDS)
+    one_of("backbone", backbone, BACKBONES)
     check(backbone == "scenenet" or kind != "map", f"backbone: expected scenenet, since its feature map is asked for, got {backbone}")
 
 

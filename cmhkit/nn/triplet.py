@@ -19,8 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmhkit.errors import check
-from cmhkit.training import one_of, positive
+from cmhkit.errors import check, one_of, real_number
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def triplet_hinge(distance: Tensor, similar: Tensor, margin: float, *, reduction
     Errors: `InputError` for another shape or type.
     """
     one_of("reduction", reduction, ("mean", "sum"))
-    positive("margin", margin, strict=False)
+    real_number("margin", margin, least=0)
     check(distance.ndim == 2 and distance.is_floating_point(), f"distance: expected real numbers, shape (n, m), got {_told(distance)}")
     check(
         similar.dtype == torch.bool and similar.shape == distance.shape,

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from cmhkit.data.pairs import Split, checked_vectors
-from cmhkit.errors import check, whole
-from cmhkit.training import one_of
+from cmhkit.errors import check, one_of, whole
 
 
 @dataclass(frozen=True)

@@ -143,12 +143,12 @@ class MultiScaleFusion(nn.Module):
 class Fc7(nn.Module):
     """ImgNet's front on photographs: a convolutional network up to fc7.
 
-    network: CNN-F or VGG-19. trained: False freezes it. generator: draws what its dropout leaves out.
+    network: CNN-F or VGG-19. generator: draws what its dropout leaves out.
     """
 
-    def __init__(self, network: nn.Module, trained: bool, generator: torch.Generator) -> None:
+    def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
         super().__init__()
-        self.network = network.requires_grad_(trained)
+        self.network = network
         layers = network.classifier
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.Dropout):

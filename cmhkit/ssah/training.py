@@ -7,7 +7,6 @@ seen. It stands still while ImgNet and TxtNet learn, so that their sums over a b
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,168 +15,20 @@ from torch import Tensor, nn
 
 from cmhkit import codes, parallel
 from cmhkit.data.pairs import Split, checked_images, checked_labels
-from cmhkit.errors import check, whole
+from cmhkit.errors import check
 from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.nn.backbones import CNNF, VGG19
-from cmhkit.nn.pairwise import KINDS, LabelSimilarity
+from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.schedule import Schedule
 from cmhkit.ssah import losses
+from cmhkit.ssah.config import PRESETS
 from cmhkit.ssah.model import Discriminator, Fc7, MultiScaleFusion, Outputs, SemanticNetwork, SSAHNetwork
-from cmhkit.training import OPTIMISERS, exact, generator, means, one_of, placed, positive, resolve_device, sent
+from cmhkit.training import exact, generator, means, placed, resolve_device, sent
 
 BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
 TOLD = {"label": "LabNet", "image": "ImgNet", "text": "TxtNet"}
 # Items that are encoded at once: vectors, pictures.
 _CHUNK, _PICTURES = 1024, 64
-
-
-@dataclass(frozen=True)
-class SSAHConfig:
-    """Every choice of SSAH. docs/CHOICES.md tells where each default comes from.
-
-    Networks. backbone: "scenenet" (frozen; vectors pass as they are), "features" (vectors only), "cnn-f" or "vgg19". weights: path of the
-    backbone's, None starts it untrained. train_backbone: whether CNN-F or VGG-19 is trained. side: of their pictures. input_scaling: "none", or
-    "l2", every picture's and text's vector scaled to the length 1. image_hidden, text_hidden, label_hidden: units of the layer
-    before the semantic features, 0 for none. width: of the semantic features, s. local_response_norm: after that layer. pools: the windows of
-    the multi-scale fusion, () for none. pool_scale: "positive", or the code's "relu", which can die.
-    Losses. similarity: S of a pair that shares a label. pair_loss: "likelihood", or the code's "squared". pair_weights: "equal",
-    or "balanced": similar pairs and dissimilar ones have half of the weight each. reduction: "sum", or "mean" over pairs,
-    entries and items. alpha, gamma, eta, beta: of J1, J2, J3, J4. binary: B in J3, "shared" or each network's "own" sign. supervision: "labnet", or
-    "each-other": no LabNet, ImgNet and TxtNet each meet the other's features and codes.
-    Game. adversarial: "flows" (the gradient reaches the networks), "detached" (the code's way: it reaches none, and teaches the discriminators
-    flipped labels) or "none". adversarial_weight. adversarial_loss: "squared" or "cross-entropy". adversarial_target: "minus" or "flipped".
-    adversarial_labnet: whether LabNet plays too. discriminator_hidden: units of the layers. game: "stage" (the
-    discriminators have a stage of their own in every epoch) or "batch" (a discriminator takes a step before each step of its network).
-    Schedule. epochs. label_passes, d_passes: passes of LabNet and of the discriminators in an epoch. batch: pairs. optimiser: "adam" or "sgd".
-    lr_label, lr_image, lr_text, lr_discriminator, lr_backbone: rates. lr_decay: "none", "linear" to 0, or "geometric", each epoch's rates `decay`
-    times the last one's. weight_decay: on the networks' weights. dropout: share of the inputs and of the hidden units left out in training.
-    unlabelled: "keep" or "drop" the training pairs without any label.
-    """
-
-    backbone: str = "scenenet"
-    weights: str | None = None
-    train_backbone: bool = True
-    side: int = 224
-    input_scaling: str = "none"
-    image_hidden: int = 512
-    text_hidden: int = 512
-    label_hidden: int = 512
-    width: int = 256
-    local_response_norm: bool = False
-    pools: tuple[int, ...] = (5, 10, 15, 30, 50)
-    pool_scale: str = "positive"
-    similarity: float = 1.0
-    pair_loss: str = "likelihood"
-    pair_weights: str = "balanced"
-    reduction: str = "mean"
-    alpha: float = 1.0
-    gamma: float = 1.0
-    eta: float = 0.1
-    beta: float = 10.0
-    binary: str = "shared"
-    supervision: str = "labnet"
-    adversarial: str = "flows"
-    adversarial_weight: float = 0.1
-    adversarial_loss: str = "squared"
-    adversarial_target: str = "minus"
-    adversarial_labnet: bool = False
-    discriminator_hidden: tuple[int, ...] = (256, 128)
-    label_passes: int = 3
-    game: str = "stage"
-    d_passes: int = 1
-    epochs: int = 15
-    batch: int = 128
-    optimiser: str = "adam"
-    lr_label: float = 3e-3
-    lr_image: float = 3e-3
-    lr_text: float = 3e-3
-    lr_discriminator: float = 1e-3
-    lr_backbone: float = 1e-5
-    lr_decay: str = "linear"
-    decay: float = 0.1**0.5
-    weight_decay: float = 0.0
-    dropout: float = 0.2
-    unlabelled: str = "keep"
-
-    def __post_init__(self) -> None:
-        one_of("backbone", self.backbone, ("scenenet", "features", *BACKBONES))
-        one_of("input_scaling", self.input_scaling, ("none", "l2"))
-        one_of("pool_scale", self.pool_scale, ("positive", "relu"))
-        one_of("pair_loss", self.pair_loss, KINDS)
-        one_of("pair_weights", self.pair_weights, ("equal", "balanced"))
-        one_of("reduction", self.reduction, ("mean", "sum"))
-        one_of("binary", self.binary, ("shared", "own"))
-        one_of("supervision", self.supervision, ("labnet", "each-other"))
-        one_of("adversarial", self.adversarial, ("flows", "detached", "none"))
-        one_of("adversarial_loss", self.adversarial_loss, ("squared", "cross-entropy"))
-        one_of("adversarial_target", self.adversarial_target, ("minus", "flipped"))
-        one_of("game", self.game, ("stage", "batch"))
-        one_of("optimiser", self.optimiser, OPTIMISERS)
-        one_of("lr_decay", self.lr_decay, ("none", "linear", "geometric"))
-        one_of("unlabelled", self.unlabelled, ("keep", "drop"))
-        for name in ("train_backbone", "local_response_norm", "adversarial_labnet"):
-            one_of(name, getattr(self, name), (True, False))
-        check(self.weights is None or isinstance(self.weights, str), f"weights: expected a path as text or None, got {self.weights!r}")
-        for name in ("pools", "discriminator_hidden"):
-            given = getattr(self, name)
-            check(isinstance(given, (tuple, list)), f"{name}: expected a tuple of whole numbers, got {given!r}")
-            for number in given:
-                whole(name, number, 1)
-            object.__setattr__(self, name, tuple(int(number) for number in given))
-        for name in ("side", "width", "epochs", "batch", "label_passes", "d_passes"):
-            whole(name, getattr(self, name), 1)
-        for name in ("image_hidden", "text_hidden", "label_hidden"):
-            whole(name, getattr(self, name), 0)
-        for name in ("similarity", "lr_label", "lr_image", "lr_text", "lr_discriminator", "lr_backbone", "decay"):
-            positive(name, getattr(self, name))
-        for name in ("alpha", "gamma", "eta", "beta", "adversarial_weight", "weight_decay", "dropout"):
-            positive(name, getattr(self, name), strict=False)
-        for name in ("similarity", "decay"):
-            check(getattr(self, name) <= 1, f"{name}: expected a number of at most 1, got {getattr(self, name)}")
-        check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
-        check(
-            self.supervision == "labnet" or self.adversarial == "none",
-            f"adversarial: expected 'none' with supervision='each-other', since without LabNet there is nothing to match, got {self.adversarial!r}",
-        )
-
-
-LAB = SSAHConfig()
-#: What the published code shares with the note.
-_PUBLISHED = replace(
-    LAB,
-    backbone="cnn-f",
-    image_hidden=0,
-    text_hidden=4096,
-    label_hidden=4096,
-    width=512,
-    local_response_norm=True,
-    pair_weights="equal",
-    reduction="sum",
-    adversarial_weight=1.0,
-    label_passes=1,
-    lr_discriminator=1e-3,
-    lr_text=10**-3.5,
-    lr_image=10**-4.5,
-    lr_backbone=10**-4.5,
-    dropout=0.0,
-)
-PAPER = replace(_PUBLISHED, eta=1e-4, beta=1e-4, adversarial_labnet=True, discriminator_hidden=(4096, 4096), epochs=30, lr_label=1e-3)
-OFFICIAL = replace(
-    _PUBLISHED,
-    pool_scale="relu",
-    similarity=0.999,
-    pair_loss="squared",
-    eta=1.0,
-    beta=1.0,
-    binary="own",
-    adversarial="detached",
-    adversarial_loss="cross-entropy",
-    adversarial_target="flipped",
-    discriminator_hidden=(512, 256),
-    epochs=20,
-    lr_label=1e-2,
-    lr_decay="geometric",
-)
 
 
 class UnlabelledWarning(UserWarning):
@@ -187,11 +38,12 @@ class UnlabelledWarning(UserWarning):
 class SSAH(CrossModalHasher):
     """Self-supervised adversarial hashing. A network that reads the labels, LabNet, supervises one for pictures and one for texts.
 
-    Options: `SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`; `shared_code_`, B of the training pairs, packed, uint8, shape
-    (n, bits // 8), from the codes as each was last seen in training; `unlabelled_`, how many training pairs have no label.
+    Options: `cmhkit.ssah.SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`; `shared_code_`, B of the
+    training pairs, packed, uint8, shape (n, bits // 8), from the codes as each was last seen in training; `unlabelled_`,
+    how many training pairs have no label.
     """
 
-    presets: ClassVar[dict[str, Any]] = {"lab": LAB, "paper": PAPER, "official": OFFICIAL}
+    presets: ClassVar[dict[str, Any]] = PRESETS
 
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
@@ -302,7 +154,7 @@ class SSAH(CrossModalHasher):
             backbone = BACKBONES[c.backbone](side=c.side, generator=random)
             if weights is not None or warn:
                 backbone.load_weights(weights)
-            front, image_width = Fc7(backbone, c.train_backbone, random), backbone.hidden
+            front, image_width = Fc7(backbone, random), backbone.hidden
         ends = (c.width, self.bits, labels)
         label = SemanticNetwork(labels, c.label_hidden, *ends, **shared | {"dropout": 0.0}) if c.supervision == "labnet" else None
         image = SemanticNetwork(image_width, c.image_hidden, *ends, **shared, front=front)
@@ -398,8 +250,7 @@ class Supervision(Schedule):
 
     def _steps(self, epochs: int) -> int:
         c = self.config
-        judged = c.adversarial != "none" and c.game == "stage"
-        passes = 2 + (c.label_passes if "label" in self.teacher else 0) + (c.d_passes if judged else 0)
+        passes = 2 + (c.label_passes if "label" in self.teacher else 0) + (c.adversarial != "none")
         return epochs * passes * -(-self.n // self.batch)
 
     def run(self, run: Run) -> None:
@@ -421,7 +272,7 @@ class Supervision(Schedule):
             for _ in range(self.config.label_passes):
                 found = self._network_stage("label", step)
             row |= found
-        if self.config.adversarial != "none" and self.config.game == "stage":
+        if self.config.adversarial != "none":
             row |= self._judges_stage(step)
         for name in ("image", "text"):
             row |= self._network_stage(name, step)
@@ -446,11 +297,6 @@ class Supervision(Schedule):
         """A step of one network. Returns its terms, and its features without a gradient."""
         found = self._said(self.players[name], name, items)
         self._keep(name, items, found)
-        judged: dict[str, Tensor] = {}
-        if name in self.judges and self.config.adversarial != "none" and self.config.game == "batch":
-            self.judges[name].requires_grad_(True)
-            judged = self._judge_step(name, items, found.features.detach())
-            self.judges[name].requires_grad_(False)
         terms = self.terms(name, items, found)
         loss = self.weighted(terms)
         self._step(name, loss)
@@ -461,8 +307,8 @@ class Supervision(Schedule):
             terms["adversarial"] = fed
             self._step(f"d_{name}", self.config.adversarial_weight * fed)
             self.judges[name].requires_grad_(False)
-        told = {f"{name}_{what}": exact(term) for what, term in (terms | {"loss": loss}).items()}
-        return told | judged, found.features.detach()
+        row = {f"{name}_{what}": exact(term) for what, term in (terms | {"loss": loss}).items()}
+        return row, found.features.detach()
 
     def _said(self, net: Any, name: str, items: Tensor) -> Any:
         """What a network says of a batch. With several processes this one computes its part, and gathers the rest."""
@@ -511,10 +357,9 @@ class Supervision(Schedule):
         """The discriminators learn; the networks stand still."""
         self._train_only(None)
         rows = []
-        for _ in range(self.config.d_passes):
-            for items in torch.randperm(self.n, generator=self.random).split(self.batch):
-                rows.append(self._judges_step(items))
-                step(1)
+        for items in torch.randperm(self.n, generator=self.random).split(self.batch):
+            rows.append(self._judges_step(items))
+            step(1)
         return means(rows)
 
     def _judges_step(self, items: Tensor) -> dict[str, Tensor]:
@@ -566,8 +411,6 @@ class Supervision(Schedule):
             net = getattr(self.network, part)
             if net is not None:
                 net.requires_grad_(part == name)
-                if not self.config.train_backbone and isinstance(net.front, Fc7):
-                    net.front.requires_grad_(False)
         for judge in self.judges.values():
             if judge is not None:
                 judge.requires_grad_(name is None)
@@ -577,10 +420,7 @@ class Supervision(Schedule):
     def _groups(self, name: str) -> list[dict[str, Any]]:
         net: nn.Module = getattr(self.network, name)
         backbone = set(net.front.parameters()) if isinstance(net.front, Fc7) else set()
-        groups = []
-        for rate, those in ((getattr(self.config, f"lr_{name}"), False), (self.config.lr_backbone, True)):
-            groups += self._by_decay([p for p in net.parameters() if p.requires_grad and (p in backbone) == those], rate)
-        return groups
+        return self._by_rate(list(net.parameters()), getattr(self.config, f"lr_{name}"), backbone)
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
         self.hasher.shared_code_ = self.shared_code()

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cmhkit.ugach.training import UGACH, UGACHConfig
+    from cmhkit.ugach.config import UGACHConfig
+    from cmhkit.ugach.training import UGACH
 
-__all__ = ["UGACH", "UGACHConfig", "losses", "model", "training"]
+__all__ = ["UGACH", "UGACHConfig", "config", "losses", "model", "training"]
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
     if name in ("UGACH", "UGACHConfig"):
-        return getattr(importlib.import_module("cmhkit.ugach.training"), name)
-    if name in ("losses", "model", "training"):
+        module = "training" if name == "UGACH" else "config"
+        return getattr(importlib.import_module(f"cmhkit.ugach.{module}"), name)
+    if name in ("config", "losses", "model", "training"):
         return importlib.import_module(f"cmhkit.ugach.{name}")
     raise AttributeError(f"module 'cmhkit.ugach' has no attribute {name!r}")

@@ -7,7 +7,6 @@ network embeds a pool once a step. While one network is frozen its codes of the 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,137 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit import parallel
-from cmhkit.errors import check, whole
+from cmhkit.errors import check
 from cmhkit.graphs import knn_graph
 from cmhkit.hasher import CrossModalHasher, Run, check_arrays
 from cmhkit.schedule import Schedule
-from cmhkit.training import (
-    OPTIMISERS,
-    checked_margin,
-    exact,
-    generator,
-    margin_for,
-    means,
-    one_of,
-    placed,
-    positive,
-    resolve_device,
-    sent,
-)
+from cmhkit.training import exact, generator, means, placed, resolve_device, sent
 from cmhkit.ugach import losses
+from cmhkit.ugach.config import PRESETS, UGACHConfig
 from cmhkit.ugach.model import CrossModalNetwork
-
-
-@dataclass(frozen=True)
-class UGACHConfig:
-    """Every choice of UGACH. docs/CHOICES.md tells where each default comes from.
-
-    Networks. hidden: units of the representation layer. init_std: of the weights, None scales by the width. input_scaling: "none", "l2",
-    "standard" (z-scores of the training set) or "standard-l2".
-    Graphs. k_image, k_text: neighbours in each graph, the item itself counted. metric_image, metric_text: "euclidean" or "cosine".
-    symmetric: make each graph undirected.
-    Game. margin: m, or a share of the bits, "K/8". temperature: of the generator. pool: items a step. draws: items drawn a query.
-    positives: related items a query and step. reject_positives: the discriminator is not shown related items as generated ones.
-    reward: "softplus" or "sigmoid". baseline: "none" or "mean". log_p: over the "pool" or the "draws".
-    Schedule. pretrain_steps: of the discriminator, with uniform negatives. pretrain_positives: "graph" or "pair" (the pair itself only).
-    rounds: of the game. d_steps, g_steps: steps of each in a round. negatives: "generator", or "uniform" (the ablation without a generator).
-    generator_start: "random", or "discriminator" (a copy of the pretrained one). optimiser: "sgd" or "adam". lr_pretrain, lr_d, lr_g:
-    rates. weight_decay: on the weights of every layer. dropout: share of the inputs that are left out, in the discriminator's steps.
-    """
-
-    hidden: int = 512
-    init_std: float | None = None
-    input_scaling: str = "l2"
-    k_image: int = 10
-    k_text: int = 50
-    metric_image: str = "euclidean"
-    metric_text: str = "cosine"
-    symmetric: bool = False
-    margin: float | str = "K/8"
-    temperature: float = 1.0
-    pool: int = 500
-    draws: int = 8
-    positives: int = 8
-    reject_positives: bool = True
-    reward: str = "softplus"
-    baseline: str = "mean"
-    log_p: str = "pool"
-    pretrain_steps: int = 300
-    pretrain_positives: str = "graph"
-    rounds: int = 10
-    d_steps: int = 20
-    g_steps: int = 10
-    negatives: str = "generator"
-    generator_start: str = "random"
-    optimiser: str = "adam"
-    lr_pretrain: float = 1e-2
-    lr_d: float = 3e-3
-    lr_g: float = 3e-4
-    weight_decay: float = 0.0
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        one_of("input_scaling", self.input_scaling, ("none", "l2", "standard", "standard-l2"))
-        one_of("metric_image", self.metric_image, ("euclidean", "cosine"))
-        one_of("metric_text", self.metric_text, ("euclidean", "cosine"))
-        one_of("reward", self.reward, ("softplus", "sigmoid"))
-        one_of("baseline", self.baseline, ("none", "mean"))
-        one_of("log_p", self.log_p, ("pool", "draws"))
-        one_of("pretrain_positives", self.pretrain_positives, ("graph", "pair"))
-        one_of("negatives", self.negatives, ("generator", "uniform"))
-        one_of("generator_start", self.generator_start, ("random", "discriminator"))
-        one_of("optimiser", self.optimiser, OPTIMISERS)
-        for name in ("hidden", "k_image", "k_text", "draws", "positives", "d_steps"):
-            whole(name, getattr(self, name), 1)
-        for name in ("pretrain_steps", "rounds", "g_steps"):
-            whole(name, getattr(self, name), 0)
-        whole("pool", self.pool, 2)
-        for name in ("temperature", "lr_pretrain", "lr_d", "lr_g"):
-            positive(name, getattr(self, name))
-        for name in ("weight_decay", "dropout"):
-            positive(name, getattr(self, name), strict=False)
-        check(self.dropout < 1, f"dropout: expected a share below 1, got {self.dropout}")
-        check(self.draws >= 2 or self.baseline == "none", "draws: expected at least 2, since baseline='mean' compares draws, got 1")
-        checked_margin(self.margin)
-
-    def margin_for(self, bits: int) -> float:
-        """The margin m as a number."""
-        return margin_for(self.margin, bits)
-
-
-LAB = UGACHConfig()
-#: What the paper's preset and the official code's share.
-_PUBLISHED = UGACHConfig(
-    hidden=8192,
-    init_std=0.1,
-    k_image=5,
-    k_text=5,
-    metric_text="euclidean",
-    pool=300,
-    draws=2,
-    positives=1,
-    optimiser="sgd",
-    pretrain_steps=1000,
-    rounds=30,
-    d_steps=250,
-    g_steps=500,
-    lr_pretrain=0.01,
-    lr_d=0.001,
-    lr_g=0.01,
-    baseline="none",
-)
-PAPER = replace(_PUBLISHED, symmetric=True, margin=1.0, reward="softplus", log_p="pool")
-OFFICIAL = replace(_PUBLISHED, input_scaling="none", margin="K/8", reward="sigmoid", log_p="draws", pretrain_positives="pair", weight_decay=0.01)
 
 
 class UGACH(CrossModalHasher):
     """Unsupervised generative adversarial cross-modal hashing. No label is read. The codes come from the discriminator.
 
-    Options: `UGACHConfig`. Fitted state besides `CrossModalHasher`'s: `discriminator_`, `generator_`, and `positives_`, for each
+    Options: `cmhkit.ugach.UGACHConfig`. Fitted state besides `CrossModalHasher`'s: `discriminator_`, `generator_`, and `positives_`, for each
     training item the items that a graph relates to it.
     """
 
-    presets: ClassVar[dict[str, Any]] = {"lab": LAB, "paper": PAPER, "official": OFFICIAL}
+    presets: ClassVar[dict[str, Any]] = PRESETS
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         config = self.config
@@ -202,7 +88,7 @@ def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) ->
     The last result is kept: runs with other seeds and bits on the same pairs do not search again.
     """
     global _last_related
-    options = (config.k_image, config.k_text, config.metric_image, config.metric_text, config.symmetric)
+    options = (config.k_image, config.k_text, config.metric_text, config.symmetric)
     key = (_content(images), _content(texts), options)
     if _last_related is None or _last_related[0] != key:
         _last_related = (key, _searched(images, texts, config))
@@ -220,7 +106,7 @@ def _content(x: Any) -> tuple[Any, ...]:
 def _searched(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any:
     symmetric = "union" if config.symmetric else None
     graphs = [
-        knn_graph(images, config.k_image, metric=config.metric_image, include_self=True, symmetric=symmetric),
+        knn_graph(images, config.k_image, metric="euclidean", include_self=True, symmetric=symmetric),
         knn_graph(texts, config.k_text, metric=config.metric_text, include_self=True, symmetric=symmetric),
     ]
     from scipy.sparse import identity
@@ -267,8 +153,6 @@ class Game(Schedule):
     def _pretrain(self, step: Any) -> dict[str, Any]:
         graph_only = self.config.pretrain_positives == "graph"
         found = [self._d_step("pretrain", uniform=True, graph=graph_only, step=step) for _ in range(self.config.pretrain_steps)]
-        if self.config.generator_start == "discriminator":
-            self.hasher.generator_.load_state_dict(self.hasher.discriminator_.state_dict())
         return {"epoch": 0, "stage": "pretraining", **means(found)}
 
     def _round(self, epoch: int, step: Any) -> dict[str, Any]:
@@ -300,9 +184,7 @@ class Game(Schedule):
                     weights = losses.generator_log_probability(
                         self.generated[way][items], self.generated[1 - way][items], self.config.temperature
                     ).exp()
-                if self.config.reject_positives:
-                    weights = weights.masked_fill(related, 0)
-                negatives, usable = self._draw(weights, self.config.draws)
+                negatives, usable = self._draw(weights.masked_fill(related, 0), self.config.draws)
                 positives, _ = self._draw(related.float(), self.config.positives)
             distance = losses.squared_distance(query, found)
             score = losses.relevance_score(distance.gather(1, positives)[:, :, None], distance.gather(1, negatives)[:, None, :], self.margin)

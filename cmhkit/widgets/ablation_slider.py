@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import ipywidgets as ipw
 import numpy as np
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, bars, one_of, whole
+from cmhkit.errors import check, one_of, whole
+from cmhkit.widgets.base import Result, State, Widget, bars
 
 DIRECTIONS = ("image → text", "text → image")
 
@@ -79,10 +79,10 @@ class AblationState(State):
     def __post_init__(self) -> None:
         if self.sweep is None:
             object.__setattr__(self, "sweep", next(iter(self.sweeps)))
-        one_of(self.sweep, "sweep", list(self.sweeps))
+        one_of("sweep", self.sweep, list(self.sweeps))
         if self.position is None:
             object.__setattr__(self, "position", self.chosen.usual)
-        whole(self.position, "position", 0, len(self.chosen.values) - 1)
+        whole("position", self.position, 0, len(self.chosen.values) - 1)
 
     @property
     def chosen(self) -> Sweep:

@@ -21,7 +21,7 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image
 
-from cmhkit.errors import InputError, check
+from cmhkit.errors import InputError, check, one_of
 from cmhkit.widgets.keys import keys_stay
 
 BLUE, VERMILION, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"  # Okabe and Ito: told apart by colour-blind readers too
@@ -424,18 +424,5 @@ class Parts:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._taken:
-            self._taken[name] = getattr(self.data, one_of(name, "split", SPLITS))
+            self._taken[name] = getattr(self.data, one_of("split", name, SPLITS))
         return self._taken[name]
-
-
-def whole(value: Any, name: str, low: int, high: int) -> int:
-    """A whole number from low to high. Raises `InputError` otherwise."""
-    number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    check(number and low <= value <= high, f"{name}: expected a whole number from {low} to {high}, got {value!r}")
-    return int(value)
-
-
-def one_of(value: Any, name: str, options: Sequence[Any]) -> Any:
-    """One of the options. Raises `InputError` otherwise."""
-    check(value in options, f"{name}: expected one of {', '.join(map(repr, options))}, got {value!r}")
-    return value

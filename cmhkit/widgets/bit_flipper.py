@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import ipywidgets as ipw
 import numpy as np
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, one_of, whole
+from cmhkit.errors import check, one_of, whole
+from cmhkit.widgets.base import Result, State, Widget
 
 SIZES = (8, 16, 32)
 
@@ -38,8 +38,8 @@ class BitState(State):
     b: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        one_of(self.bits, "bits", SIZES)
-        whole(self.seed, "seed", 0, 2**32 - 1)
+        one_of("bits", self.bits, SIZES)
+        whole("seed", self.seed, 0, 2**32 - 1)
         drawn = np.random.default_rng(self.seed).integers(0, 2, size=(2, self.bits), dtype=np.int8) * 2 - 1
         for name, default in zip("ab", drawn, strict=True):
             given = getattr(self, name)
@@ -58,8 +58,8 @@ class BitState(State):
 
     def flip(self, code: str, bit: int) -> BitState:
         """The state with one bit turned over. code: 'a' or 'b'. bit: 0 .. K - 1."""
-        one_of(code, "code", ("a", "b"))
-        whole(bit, "bit", 0, self.bits - 1)
+        one_of("code", code, ("a", "b"))
+        whole("bit", bit, 0, self.bits - 1)
         turned = getattr(self, code).copy()
         turned[bit] *= -1
         return self.change(**{code: turned})

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import ipywidgets as ipw
 import numpy as np
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, bars, img, whole
+from cmhkit.errors import check, whole
+from cmhkit.widgets.base import Result, State, Widget, bars, img
 
 _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
 
@@ -49,10 +49,10 @@ class WatchState(State):
         for name in ("map_by_epoch", "epochs"):
             given = getattr(self, name)
             check(given is None or len(given) == len(history), f"{name}: expected {len(history)} entries, got {0 if given is None else len(given)}")
-        whole(self.max_items, "max_items", 1, 500)
+        whole("max_items", self.max_items, 1, 500)
         if self.epoch is None:
             object.__setattr__(self, "epoch", len(history) - 1)
-        whole(self.epoch, "epoch", 0, len(history) - 1)
+        whole("epoch", self.epoch, 0, len(history) - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

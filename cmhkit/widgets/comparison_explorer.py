@@ -11,9 +11,9 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.codes import check_packed, hamming
-from cmhkit.errors import check
+from cmhkit.errors import check, one_of, whole
 from cmhkit.metrics import average_precision
-from cmhkit.widgets.base import Parts, Result, State, Widget, card, cards, label_list, mark, one_of, picture_of, tags_of, whole
+from cmhkit.widgets.base import Parts, Result, State, Widget, card, cards, label_list, mark, picture_of, tags_of
 
 WAYS = {"images": "a picture asks for texts", "texts": "a text asks for pictures"}
 _OTHER = {"images": "texts", "texts": "images"}
@@ -64,12 +64,12 @@ class ComparisonState(State):
     against: str | None = None
 
     def __post_init__(self) -> None:
-        whole(self.query, "query", 0, len(self.parts["query"]) - 1)
-        one_of(self.way, "way", list(WAYS))
-        whole(self.k, "k", 1, min(20, len(self.parts["retrieval"])))
+        whole("query", self.query, 0, len(self.parts["query"]) - 1)
+        one_of("way", self.way, list(WAYS))
+        whole("k", self.k, 1, min(20, len(self.parts["retrieval"])))
         if self.against is None:
             object.__setattr__(self, "against", next(iter(self.codes)))
-        one_of(self.against, "against", list(self.codes))
+        one_of("against", self.against, list(self.codes))
 
     def _distances(self, name: str) -> np.ndarray:
         """Of the query to the retrieval set, by one method, (m,)."""

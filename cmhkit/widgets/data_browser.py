@@ -11,7 +11,7 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cmhkit.errors import check
+from cmhkit.errors import check, one_of, whole
 from cmhkit.widgets.base import (
     SPLITS,
     Parts,
@@ -24,10 +24,8 @@ from cmhkit.widgets.base import (
     img,
     is_picture,
     label_list,
-    one_of,
     picture_of,
     tags_of,
-    whole,
 )
 
 _MASK = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
@@ -56,15 +54,15 @@ class BrowserState(State):
     masks: bool = False
 
     def __post_init__(self) -> None:
-        one_of(self.split, "split", SPLITS)
-        whole(self.page_size, "page_size", 1, 60)
+        one_of("split", self.split, SPLITS)
+        whole("page_size", self.page_size, 1, 60)
         names = self.parts.names
         check(
             self.concept is None or self.concept in names, f"concept: expected None or one of {', '.join(names) or 'no labels'}, got {self.concept!r}"
         )
         check(isinstance(self.masks, (bool, np.bool_)), f"masks: expected True or False, got {self.masks!r}")
         check(not self.masks or self.has_masks, "masks: these data have no truth masks")
-        whole(self.page, "page", 0, self.pages - 1)
+        whole("page", self.page, 0, self.pages - 1)
 
     @property
     def has_masks(self) -> bool:

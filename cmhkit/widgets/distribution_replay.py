@@ -13,8 +13,8 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import BLUE, GREEN, VERMILION, Result, State, Widget, bars, img, one_of, whole
+from cmhkit.errors import check, one_of, whole
+from cmhkit.widgets.base import BLUE, GREEN, VERMILION, Result, State, Widget, bars, img
 
 KINDS = ("labels", "pictures", "words")
 _ARGUMENTS = {"labels": "label", "pictures": "image", "words": "text"}
@@ -141,12 +141,12 @@ class DistributionState(State):
         for name, length in (("captions", n), ("epochs", count)):
             given = getattr(self, name)
             check(given is None or len(given) == length, f"{name}: expected {length} entries, got {0 if given is None else len(given)}")
-        one_of(self.shown, "shown", ("all", *KINDS[1:]))
-        one_of(self.links, "links", ("none", "item", "all"))
-        whole(self.item, "item", 0, n - 1)
+        one_of("shown", self.shown, ("all", *KINDS[1:]))
+        one_of("links", self.links, ("none", "item", "all"))
+        whole("item", self.item, 0, n - 1)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
-        whole(self.epoch, "epoch", 0, count - 1)
+        whole("epoch", self.epoch, 0, count - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

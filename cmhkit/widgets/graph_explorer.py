@@ -11,7 +11,7 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image
 
-from cmhkit.errors import check
+from cmhkit.errors import check, one_of, whole
 from cmhkit.widgets.base import (
     BLUE,
     VERMILION,
@@ -24,10 +24,8 @@ from cmhkit.widgets.base import (
     img,
     is_picture,
     label_list,
-    one_of,
     picture_of,
     tags_of,
-    whole,
 )
 
 METRICS = ("cosine", "euclidean")
@@ -49,7 +47,7 @@ class Neighbours:
             rows = getattr(x, "shape", (None,))[0]
             check(rows == n, f"{name}_vectors: expected {n} rows, one for each item of the split, got {rows}")
         check(n >= 3, f"data: expected at least 3 items, got {n}")
-        self.max_k = min(whole(max_k, "max_k", 1, 1000), n - 1)
+        self.max_k = min(whole("max_k", max_k, 1, 1000), n - 1)
         self._near: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def near(self, modality: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -117,10 +115,10 @@ class GraphState(State):
     modality: str = "image"
 
     def __post_init__(self) -> None:
-        whole(self.item, "item", 0, len(self.source.items.images) - 1)
-        whole(self.k, "k", 1, self.source.max_k)
-        one_of(self.metric, "metric", METRICS)
-        one_of(self.modality, "modality", MODALITIES)
+        whole("item", self.item, 0, len(self.source.items.images) - 1)
+        whole("k", self.k, 1, self.source.max_k)
+        one_of("metric", self.metric, METRICS)
+        one_of("modality", self.modality, MODALITIES)
 
     def _show(self) -> GraphResult:
         source, items = self.source, self.source.items

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import ipywidgets as ipw
 import numpy as np
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import BLUE, Result, State, Widget, bars, whole
+from cmhkit.errors import check, whole
+from cmhkit.widgets.base import BLUE, Result, State, Widget, bars
 
 Encoder = Callable[[np.ndarray], Any]
 MOST = 30  # rows of the table
@@ -101,7 +101,7 @@ class LabelCodeState(State):
         for name in self.labels:
             check(name in names, f"labels: expected names among {', '.join(names)}, got {name!r}")
         object.__setattr__(self, "labels", tuple(name for name in names if name in self.labels))
-        whole(self.k, "k", 1, MOST)
+        whole("k", self.k, 1, MOST)
 
     @property
     def row(self) -> np.ndarray:

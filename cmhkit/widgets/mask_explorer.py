@@ -11,8 +11,8 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, cards, img, one_of, whole
+from cmhkit.errors import check, one_of, whole
+from cmhkit.widgets.base import Result, State, Widget, cards, img
 
 SIDE = 176  # of every picture, about: a whole number of pixels a place
 LOW, HIGH, STEP = 0.05, 8.0, 0.05  # of the threshold, in units of 1/places
@@ -69,9 +69,9 @@ class MaskState(State):
             self._check_pictures()
         if self.words is not None:
             self._check_words()
-        object.__setattr__(self, "mode", one_of(self.modes[0] if self.mode is None else self.mode, "mode", self.modes))
+        object.__setattr__(self, "mode", one_of("mode", self.modes[0] if self.mode is None else self.mode, self.modes))
         check(self.captions is None or len(self.captions) == len(self), f"captions: expected {len(self)} entries")
-        whole(self.item, "item", 0, len(self) - 1)
+        whole("item", self.item, 0, len(self) - 1)
         number = isinstance(self.level, (int, float, np.number)) and not isinstance(self.level, bool)
         check(number and LOW <= self.level <= HIGH, f"level: expected a number from {LOW} to {HIGH:g}, got {self.level!r}")
         check(isinstance(self.show_truth, (bool, np.bool_)), f"show_truth: expected True or False, got {self.show_truth!r}")
@@ -98,7 +98,7 @@ class MaskState(State):
         fits = all(row.shape == (len(words),) and row.dtype.kind == "f" for row, words in zip(rows, self.words, strict=True))
         check(fits, "word_p: expected one probability for each word of each text")
         check(all(((row >= 0) & (row <= 1)).all() for row in rows), "word_p: expected probabilities, from 0 to 1")
-        whole(self.word_places, "word_places", 2, 10**9)
+        whole("word_places", self.word_places, 2, 10**9)
         object.__setattr__(self, "word_p", rows)
 
     def __len__(self) -> int:

@@ -10,8 +10,8 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import Result, State, Widget, bars, card, cards, img, whole
+from cmhkit.errors import check, whole
+from cmhkit.widgets.base import Result, State, Widget, bars, card, cards, img
 
 CELL = 14  # pixels of a place
 _MASK, _TRUE = (0, 114, 178), (213, 94, 0)
@@ -71,10 +71,10 @@ class ReplayState(State):
         for name, length in (("captions", n), ("epochs", count)):
             given = getattr(self, name)
             check(given is None or len(given) == length, f"{name}: expected {length} entries, got {0 if given is None else len(given)}")
-        whole(self.max_items, "max_items", 1, 100)
+        whole("max_items", self.max_items, 1, 100)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
-        whole(self.epoch, "epoch", 0, count - 1)
+        whole("epoch", self.epoch, 0, count - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

@@ -11,8 +11,8 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import BLUE, ORANGE, VERMILION, Result, State, Widget, bars, img, whole
+from cmhkit.errors import check, whole
+from cmhkit.widgets.base import BLUE, ORANGE, VERMILION, Result, State, Widget, bars, img
 
 NETWORKS = ("LabNet", "ImgNet", "TxtNet")
 _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
@@ -55,11 +55,11 @@ class NetworkState(State):
         for name, length in (("captions", n), ("epochs", count)):
             given = getattr(self, name)
             check(given is None or len(given) == length, f"{name}: expected {length} entries, got {0 if given is None else len(given)}")
-        whole(self.max_items, "max_items", 1, 100)
+        whole("max_items", self.max_items, 1, 100)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
-        whole(self.epoch, "epoch", 0, count - 1)
-        whole(self.item, "item", 0, n - 1)
+        whole("epoch", self.epoch, 0, count - 1)
+        whole("item", self.item, 0, n - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import ipywidgets as ipw
 import numpy as np
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import Parts, Result, State, Widget, card, cards, label_list, mark, one_of, picture_of, tags_of, whole
+from cmhkit.errors import check, one_of, whole
+from cmhkit.widgets.base import Parts, Result, State, Widget, card, cards, label_list, mark, picture_of, tags_of
 
 
 class Library:
@@ -100,16 +100,16 @@ class RetrievalState(State):
 
     def __post_init__(self) -> None:
         hashers, parts = self.library.hashers, self.library.parts
-        one_of(self.mode, "mode", self.modes)
+        one_of("mode", self.mode, self.modes)
         check(isinstance(self.words, str), f"words: expected a string, got {type(self.words).__name__}")
-        whole(self.picture, "picture", 0, len(parts["query"]) - 1)
-        whole(self.k, "k", 1, min(50, len(parts["retrieval"])))
+        whole("picture", self.picture, 0, len(parts["query"]) - 1)
+        whole("k", self.k, 1, min(50, len(parts["retrieval"])))
         if self.method is None:
             object.__setattr__(self, "method", next(iter(hashers)))
-        one_of(self.method, "method", list(hashers))
+        one_of("method", self.method, list(hashers))
         if self.bits is None:
             object.__setattr__(self, "bits", next(iter(hashers[self.method])))
-        one_of(self.bits, "bits", list(hashers[self.method]))
+        one_of("bits", self.bits, list(hashers[self.method]))
 
     @property
     def modes(self) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ import ipywidgets as ipw
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cmhkit.errors import check
-from cmhkit.widgets.base import BLUE, VERMILION, Result, State, Widget, img, one_of, whole
+from cmhkit.errors import check, one_of, whole
+from cmhkit.widgets.base import BLUE, VERMILION, Result, State, Widget, img
 
 _ROWS = 8  # similar items drawn, and rows of the table
 _COLUMNS = 5  # dissimilar items in the table: so many fit a narrow window
@@ -21,7 +21,7 @@ _COLUMNS = 5  # dissimilar items in the table: so many fit a narrow window
 
 def code_distances(query: Any, items: Any, kind: str = "norm") -> np.ndarray:
     """All distances between codes. query: (n, K). items: (m, K). kind: 'norm' or 'squared'. Returns (n, m)."""
-    one_of(kind, "kind", ("norm", "squared"))
+    one_of("kind", kind, ("norm", "squared"))
     a, b = np.asarray(query, float), np.asarray(items, float)
     check(a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1], f"codes: expected (n, K) and (m, K), got {a.shape} and {b.shape}")
     squared = ((a[:, None] - b[None]) ** 2).sum(axis=2)
@@ -68,10 +68,10 @@ class TripletState(State):
         check(self.names is None or len(self.names) == d.shape[1], f"names: expected {d.shape[1]} entries")
         object.__setattr__(self, "distance", d)
         object.__setattr__(self, "similar", s)
-        whole(self.anchor, "anchor", 0, len(d) - 1)
+        whole("anchor", self.anchor, 0, len(d) - 1)
         number = isinstance(self.margin, (int, float, np.number)) and not isinstance(self.margin, bool)
         check(number and 0 <= self.margin <= self.limit, f"margin: expected a number from 0 to {self.limit:g}, got {self.margin!r}")
-        one_of(self.own, "own", (True, False))
+        one_of("own", self.own, (True, False))
         check(self.own or d.shape[0] == d.shape[1], f"own: expected as many anchors as items to leave each one's own out, got {d.shape}")
 
     @property

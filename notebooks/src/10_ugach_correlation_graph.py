@@ -459,7 +459,8 @@ for how, matrix in by_definition.items():
 # %%
 from scipy.sparse import identity
 
-from cmhkit.ugach.training import LAB, OFFICIAL, related_items
+from cmhkit.ugach.config import LAB, OFFICIAL
+from cmhkit.ugach.training import related_items
 
 by_picture = ck.graphs.knn_graph(image_vectors, LAB.k_image, include_self=True).matrix
 by_text = ck.graphs.knn_graph(text_vectors, LAB.k_text, metric="cosine", include_self=True).matrix

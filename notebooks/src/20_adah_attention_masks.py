@@ -30,7 +30,7 @@
 # | $f^I$ | the feature map of a picture | (n, C, H, W) |
 # | $M$ | `attention.scores(f)` | (n, H·W) |
 # | $P$ | `attention(f).probability` | (n, H·W), each row sums to 1 |
-# | $\alpha$ | `alpha_image`, `alpha_text` | a number, by default 1/(H·W) and 1/d |
+# | $\alpha$ | the threshold of `attention(f)` | a number, 1/(H·W) and 1/d |
 # | $Z$ | `attention(f).mask`, `binarize.threshold_mask` | (n, H·W), 0 or 1 |
 # | $\breve f$, $\hat f$ | attended, unattended features | as $f$ |
 # | $f^T$ | the feature of a text | (n, d) |

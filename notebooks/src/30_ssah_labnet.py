@@ -47,6 +47,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from attrs import evolve
 
 import cmhkit as ck
 from cmhkit.lessons import lesson_30 as q
@@ -309,7 +310,7 @@ for s in (1.0, 0.999):
 # (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone, without the discriminators of lesson 32.
 
 # %%
-config = replace(ck.SSAH(bits=bits).config, adversarial="none", binary="own", label_passes=1, epochs=15)
+config = evolve(ck.SSAH(bits=bits).config, adversarial="none", binary="own", label_passes=1, epochs=15)
 
 
 def labnet(config):
@@ -634,7 +635,7 @@ explorer.small_multiples({"labels": [first]}, {"labels": [first, second]}, {"lab
 # Of the runs A and B one has $\eta = 1$ and the other −1; all else is equal. Which is which is not shown here: it is exercise 5.
 
 # %% tags=["nbval-ignore-output"]
-runs = {name: trained(replace(config, eta=1.0, epochs=short), sign) for name, sign in q.SIGNS.items()}
+runs = {name: trained(evolve(config, eta=1.0, epochs=short), sign) for name, sign in q.SIGNS.items()}
 print("mean |H| by epoch")
 for name, (run, told) in runs.items():
     print(f"run {name}:", *(f"{value:.2f}" for value in told[:, 4]), f"  label → label MAP {label_map(run):.2f}")
@@ -668,7 +669,7 @@ q.q5.check(signs)
 
 # %% tags=["nbval-ignore-output"]
 print(f"η = ±{config.eta:g}, {short} epochs")
-small = {sign: trained(replace(config, epochs=short), sign) for sign in (-1.0, 1.0)}
+small = {sign: trained(evolve(config, epochs=short), sign) for sign in (-1.0, 1.0)}
 for sign, (run, told) in small.items():
     print(f"sign {sign:+.0f}: mean |H| {told[-1, 4]:.2f}, label → label MAP {label_map(run):.2f}")
 try:
@@ -690,7 +691,7 @@ except ck.errors.InputError as error:
 # **Predict.** One step of Adam moves every weight by about the rate. A semantic unit sums over 4,096 hidden units. What can a step of .01 in each of its weights do to that sum?
 
 # %%
-official = replace(ck.SSAH(bits=bits, preset="official").config, adversarial="none")
+official = evolve(ck.SSAH(bits=bits, preset="official").config, adversarial="none")
 fresh = labnet(official)
 with torch.no_grad():
     hidden = fresh.normalise(torch.relu(fresh.first(L[:100])))
@@ -716,7 +717,7 @@ def first_steps(config, count=8):
     return codes_of(net, sets), np.array(rows)
 
 
-dying = {rate: first_steps(replace(official, lr_label=rate)) for rate in (official.lr_label, official.lr_label / 100)}
+dying = {rate: first_steps(evolve(official, lr_label=rate)) for rate in (official.lr_label, official.lr_label / 100)}
 
 # %% tags=["nbval-ignore-output"]
 for rate, (packed, rows) in dying.items():
@@ -756,7 +757,7 @@ print("e^Δ overflows in float32 above 88.7")
 
 # %% tags=["nbval-ignore-output"]
 for kind in ("likelihood", "squared"):
-    run, told = small[1.0] if kind == "likelihood" else trained(replace(config, pair_loss=kind, epochs=short))
+    run, told = small[1.0] if kind == "likelihood" else trained(evolve(config, pair_loss=kind, epochs=short))
     packed = codes_of(run, sets)
     far = ck.codes.hamming(packed, packed)
     missed = (far[different & (shared > 0)] >= bits / 2).mean()

@@ -176,7 +176,7 @@ def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
         ("text_scores", TEXT_SCORES * 3, "text_scores: expected numbers from 0 to 1"),
         ("captions", ["one"], "captions: expected 12 entries, got 1"),
         ("epochs", [0, 1], "epochs: expected 4 entries, got 2"),
-        ("links", "lots", "links: expected one of 'none', 'item', 'all'"),
+        ("links", "lots", "links: expected one of none, item, all"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(name, value, said) -> None:

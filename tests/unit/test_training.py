@@ -1,29 +1,15 @@
-"""What all schedules share: device, seeds, presets, checkpoints."""
+"""What all schedules share: device, seeds, checkpoints."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from cmhkit.errors import InputError, whole
-from cmhkit.training import Checkpoints, configured, generator, one_of, positive, resolve_device
-
-
-@dataclass(frozen=True)
-class Config:
-    rate: float = 0.1
-    steps: int = 3
-
-    def __post_init__(self) -> None:
-        positive("rate", self.rate)
-
-
-PRESETS = {"lab": Config(), "paper": Config(rate=1.0)}
+from cmhkit.errors import InputError
+from cmhkit.training import Checkpoints, generator, resolve_device
 
 
 def test_auto_takes_the_best_device(monkeypatch) -> None:
@@ -55,52 +41,6 @@ def test_a_generator_leaves_the_global_state_alone() -> None:
     a, b, c = (torch.rand(5, generator=generator(seed)) for seed in (3, 3, 4))
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_options_replace_fields_of_a_preset() -> None:
-    assert configured(PRESETS, "paper", {"steps": 7}) == Config(rate=1.0, steps=7)
-    assert PRESETS["paper"] == Config(rate=1.0)
-    found = configured(PRESETS, "lab", {"rate": np.float32(0.5), "steps": np.int64(4)})
-    assert found == Config(rate=0.5, steps=4) and type(found.rate) is float and type(found.steps) is int
-
-
-@pytest.mark.parametrize(
-    ("preset", "overrides", "message"),
-    [
-        ("official", {}, r"preset: expected one of lab, paper, got 'official'"),
-        (["lab"], {}, r"preset: expected one of lab, paper, got \['lab'\]"),
-        ("lab", {"step": 3}, r"step: not an option of this method; did you mean 'steps'\?"),
-        ("lab", {"zzz": 3}, r"zzz: not an option of this method; expected one of rate, steps"),
-        ("lab", {"rate": -1}, r"rate: expected a number above 0, got -1"),
-    ],
-)
-def test_an_unknown_option_names_the_nearest(preset, overrides, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        configured(PRESETS, preset, overrides)
-
-
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "1", None, [1]])
-def test_positive_refuses(value) -> None:
-    with pytest.raises(InputError, match=r"x: expected a number above 0, got "):
-        positive("x", value)
-
-
-def test_positive_accepts() -> None:
-    for value in (1, 0.5, np.float32(0.5), np.int64(2)):
-        positive("x", value)
-    positive("x", 0, strict=False)
-    with pytest.raises(InputError, match="x: expected a number of at least 0, got -1"):
-        positive("x", -1, strict=False)
-
-
-def test_one_of_and_whole() -> None:
-    one_of("x", "a", ("a", "b"))
-    with pytest.raises(InputError, match="x: expected one of a, b, got 'c'"):
-        one_of("x", "c", ("a", "b"))
-    whole("x", np.int32(3), 1, 3)
-    for value in (0, 4, 2.0, True, "2"):
-        with pytest.raises(InputError, match="x: expected a whole number from 1 to 3, got "):
-            whole("x", value, 1, 3)
 
 
 # Checkpoints.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -274,14 +274,14 @@ def test_the_graphs_of_the_same_pairs_are_searched_once(monkeypatch):
     monkeypatch.setattr(schedule, "knn_graph", lambda *a, **k: calls.append(1) or original(*a, **k))
     config = UGACHConfig(k_image=3, k_text=4)
     first = schedule.related_items(data.images, data.text_vectors, config)
-    again = schedule.related_items(data.images.copy(), data.text_vectors, replace(config, rounds=7))
+    again = schedule.related_items(data.images.copy(), data.text_vectors, evolve(config, rounds=7))
     assert len(calls) == 2 and (first != again).nnz == 0
     again.data[:] = False
     assert (first != schedule.related_items(data.images, data.text_vectors, config)).nnz == 0 and len(calls) == 2
     changed = data.images.copy()
     changed[0, 0] += 1
     schedule.related_items(changed, data.text_vectors, config)
-    schedule.related_items(changed, data.text_vectors, replace(config, k_text=5))
+    schedule.related_items(changed, data.text_vectors, evolve(config, k_text=5))
     assert len(calls) == 6
 
 

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cmhkit.errors import check
+from cmhkit.errors import one_of
 
 NAMES = ("scores", "ablations", "published")
 
 
 def load(name: str) -> list[dict[str, Any]]:
     """The entries of one file, in its order. Raises `InputError` on another name."""
-    check(name in NAMES, f"name: expected one of {', '.join(NAMES)}, got {name!r}")
+    one_of("name", name, NAMES)
     return json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
