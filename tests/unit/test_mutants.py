@@ -59,7 +59,7 @@ def write(kit: Path, *changes: tuple[str, str], name: str = "toy", test: str = "
 
 def test_caught_survivor_and_hang(kit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(kit, CAUGHT, SURVIVOR, HANG)
-    assert mutants.main(["--workers", "2", "--limit", "1"], kit) == 1
+    assert mutants.main(["--workers", "2", "--limit", "3"], kit) == 1
     printed = capsys.readouterr().out
     lines = {line.split()[3]: line for line in printed.splitlines() if " s  toy:" in line}
     assert lines["toy:1"].startswith("caught") and "(tests/unit/test_toy.py::test_larger)" in lines["toy:1"]
