@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help lab test check mutants portable notebooks measure report bench bench-full browser clean setup-lab setup-test setup-browser setup-bench
 
-# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, MUTANTS="ugach adah" chooses lists
-# of tests/mutants, PORTABLE="01 avx2" lessons and machines, TORCH_INDEX: see tools/setup_venv.py
+# PYTHON=python3.12 names another Python, VENV=folder another environment, LAB_ARGS=... goes to JupyterLab, TORCH_INDEX: see tools/setup_venv.py
+# MUTANTS="data rest:3" names lists of tests/mutants, or entries of them; PORTABLE="01 avx2" names lessons and machines
 ifndef PYTHON
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 endif

@@ -3,9 +3,10 @@
 python tools/mutants.py                # every list in tests/mutants
 python tools/mutants.py data rest:3    # one list, and the third entry of another
 
-A list is `tests/mutants/NAME.toml`, an array of tables `[[mutant]]`: `file` to change, `what` is wrong in one line, `old` text that stands exactly
-once in the file, `new` text in its place, and `tests`: the test files, or `file::test`, of which one must fail. Only a failed test counts, or a
-hang beyond the time limit: a mutant that cannot be read, or tests that cannot be collected, are an error of the list.
+A list is `tests/mutants/NAME.toml`, an array of tables `[[mutant]]`: `file` to change, `what` is wrong in one line,
+`old` text that stands exactly once in the file, `new` text in its place, and `tests`: the test files, or `file::test`,
+of which one must fail. Only a failed test counts, or a hang beyond the time limit: a mutant that cannot be read, or
+tests that cannot be collected, are an error of the list.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ COPIED = (
     *("bench", "binder", "cmhkit", "docs", "notebooks", "tests", "tools"),
     *("CHANGELOG.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "environment.yml", "pyproject.toml"),
 )
-#: What the tests' cached data are made by. A mutant of these starts from an empty cache folder, any other from what the unchanged tests left.
+#: What the tests' cached data are made by: a mutant of these starts from an empty cache folder, any other from what the
+#: unchanged tests left.
 MAKES_DATA = re.compile(r"cmhkit/(data/.*|nn/(features|backbones|photos)\.py|codes\.py|progress\.py|errors\.py)")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-#: Plug-ins that the tests do without take two seconds to load. With CI, Hypothesis draws the same examples every time.
+#: Plug-ins that the tests do without take two seconds to load. With CI, Hypothesis draws the same examples every time
+#: and does not mind a busy machine.
 QUIET = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "CI": "1"}
 #: Seconds that a mutant's tests may take: these, and so many times what they take without it.
 LIMIT, TIMES = 60.0, 4
@@ -72,7 +75,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a mutant. outcome: "caught", "survived" or "error". by: the test that failed, or what went wrong."""
+    """What became of a mutant. outcome: "caught", "survived" or "error". by: the failed test, or what went wrong."""
 
     mutant: Mutant
     outcome: str
@@ -84,7 +87,7 @@ class Result:
         return f"{word:8} {self.seconds:5.1f} s  {self.mutant}" + (f"  ({self.by})" if self.by else "")
 
 
-# ── The lists ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The lists ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_lists(root: Path, names: Sequence[str] = ()) -> list[Mutant]:
@@ -95,7 +98,8 @@ def read_lists(root: Path, names: Sequence[str] = ()) -> list[Mutant]:
         return [mutant for mutants in everything.values() for mutant in mutants]
     chosen = []
     for name in names:
-        matching = [mutant for mutant in everything.get(name.partition(":")[0], []) if name in (mutant.name, mutant.name.partition(":")[0])]
+        stem = name.partition(":")[0]
+        matching = [mutant for mutant in everything.get(stem, []) if name in (stem, mutant.name)]
         if not matching:
             raise ListError(f"{name}: no such list or entry in {root / LISTS}; there are {', '.join(files) or 'none'}")
         chosen += matching
@@ -121,7 +125,7 @@ def _mutant(name: str, entry: Mapping[str, Any]) -> Mutant:
         and all(isinstance(entry[key], kind) and entry[key] != kind() for key, kind in KEYS.items() if key != "new")
     )
     if not good or not isinstance(entry["new"], str) or not all(isinstance(test, str) for test in entry["tests"]):
-        raise ListError(f"{name}: expected the keys {', '.join(KEYS)}, tests a list of texts and the others texts, got {dict(entry)}")
+        raise ListError(f"{name}: expected the keys {', '.join(KEYS)}; all texts, but tests a list of them; got {entry}")
     return Mutant(**{**entry, "name": name, "tests": tuple(entry["tests"])})
 
 
@@ -145,7 +149,7 @@ def staleness(mutant: Mutant, root: Path) -> Iterator[str]:
         path, _, function = test.partition("::")
         if not (root / path).is_file():
             yield f"{mutant}: there is no {path}"
-        elif function and not re.search(rf"^def {re.escape(function.partition('[')[0])}\(", (root / path).read_text(encoding="utf-8"), re.MULTILINE):
+        elif function and f"\ndef {function.partition('[')[0]}(" not in (root / path).read_text(encoding="utf-8"):
             yield f"{mutant}: there is no test {function} in {path}"
 
 
@@ -154,7 +158,7 @@ def mutated(text: str, mutant: Mutant) -> str:
     return text.replace(mutant.old, mutant.new)
 
 
-# ── One worker's copy ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── One worker's copy ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Copy:
@@ -165,13 +169,14 @@ class Copy:
         self.process: subprocess.Popen[str] | None = None
         for name in COPIED:
             if (root / name).is_dir():
-                shutil.copytree(root / name, self.tree / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+                shutil.copytree(root / name, self.tree / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
             elif (root / name).is_file():
                 self.tree.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(root / name, self.tree / name)
         self.temporary.mkdir(parents=True)
-        # Compiled once, and believed only by content: a changed file may have the size and, to the second, the time of the one before.
-        compileall.compile_dir(self.tree / "cmhkit", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+        # Compiled once, and believed by content only: a changed file may have the old one's size and second.
+        by_content = py_compile.PycInvalidationMode.CHECKED_HASH
+        compileall.compile_dir(self.tree / "cmhkit", quiet=2, invalidation_mode=by_content)
         self._check_import()
 
     def _check_import(self) -> None:
@@ -191,10 +196,16 @@ class Copy:
 
     def run(self, tests: Iterable[str], cache: Path, limit: float | None) -> tuple[int | None, str]:
         """Run tests. Returns pytest's exit status, None where the time limit was met, and what it printed."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "--no-header", *tests]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "--no-header"]
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", dir=self.temporary) as output:
             self.process = subprocess.Popen(
-                command, cwd=self.tree, env=self._environment(cache), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True
+                [sys.executable, "-m", "pytest", *options, *tests],
+                cwd=self.tree,
+                env=self._environment(cache),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
             try:
                 status: int | None = self.process.wait(limit)
@@ -239,14 +250,14 @@ class Copy:
             return Result(mutant, "caught", seconds, failed[1])
         if status == _PASSED:
             return Result(mutant, "survived", seconds, "")
-        return Result(mutant, "error", seconds, f"no test failed, pytest ended with status {status}:\n{_end_of(output)}")
+        return Result(mutant, "error", seconds, f"no test failed, {_end_of(status, output)}")
 
 
-def _end_of(output: str) -> str:
-    return "\n".join(f"    {line}" for line in output.rstrip().splitlines()[-15:])
+def _end_of(status: int | None, output: str) -> str:
+    return "\n    ".join([f"pytest ended with status {status}:", *output.rstrip().splitlines()[-15:]])
 
 
-# ── All of them ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── All of them ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_all(mutants: Sequence[Mutant], root: Path, workers: int, limit: float = LIMIT) -> Iterator[Result]:
@@ -256,7 +267,8 @@ def run_all(mutants: Sequence[Mutant], root: Path, workers: int, limit: float = 
     """
     if stale := [sentence for mutant in mutants for sentence in staleness(mutant, root)]:
         raise ListError("\n".join(stale))
-    with tempfile.TemporaryDirectory(prefix="cmhkit-mutants-", ignore_cleanup_errors=True) as scratch, ThreadPoolExecutor(workers) as pool:
+    folder = tempfile.TemporaryDirectory(prefix="cmhkit-mutants-", ignore_cleanup_errors=True)
+    with folder as scratch, ThreadPoolExecutor(workers) as pool:
         cache = Path(scratch) / "cache"
         cache.mkdir()
         copies = [Copy(root, Path(scratch) / f"worker-{number}", cache) for number in range(min(workers, len(mutants)))]
@@ -290,8 +302,14 @@ def _file(test: str) -> str:
     return test.partition("::")[0]
 
 
-def _unchanged(mutants: Sequence[Mutant], free: queue.SimpleQueue[Copy], cache: Path, pool: Executor, waiting: list[Future[Any]]) -> dict[str, float]:
-    """The seconds of each test file, or of those of its tests that are named, without a mutant. Errors: `ListError` if one fails."""
+def _unchanged(
+    mutants: Sequence[Mutant],
+    free: queue.SimpleQueue[Copy],
+    cache: Path,
+    pool: Executor,
+    waiting: list[Future[Any]],
+) -> dict[str, float]:
+    """The seconds of each test file, or of its tests that are named, unchanged. Errors: `ListError` if one fails."""
     named: dict[str, set[str]] = {}
     for test in (test for mutant in mutants for test in mutant.tests):
         named.setdefault(_file(test), set()).add(test)
@@ -303,7 +321,7 @@ def _unchanged(mutants: Sequence[Mutant], free: queue.SimpleQueue[Copy], cache: 
         finally:
             free.put(copy)
         if status != _PASSED:
-            raise ListError(f"the tests fail without any mutant: {file}, pytest ended with status {status}:\n{_end_of(output)}")
+            raise ListError(f"the tests fail without any mutant: {file}, {_end_of(status, output)}")
         return time.monotonic() - started
 
     running = {file: pool.submit(timed, file) for file in named}
@@ -316,7 +334,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="lists, or entries such as data:3; none: all")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time")
-    parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds that tests may take beyond {TIMES} times what they take unchanged")
+    parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds beyond {TIMES} times the unchanged ones")
     options = parser.parse_args(arguments)
     results = []
     try:
@@ -327,13 +345,14 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except ListError as error:
         print(error, file=sys.stderr)
         return 2
-    count = {outcome: [result for result in results if result.outcome == outcome] for outcome in ("caught", "survived", "error")}
-    for result in count["survived"]:
+    outcomes = ("caught", "survived", "error")
+    caught, survived, wrong = ([r for r in results if r.outcome == outcome] for outcome in outcomes)
+    for result in survived:
         print(f"\nSURVIVED {result.mutant}\n  - {result.mutant.old}\n  + {result.mutant.new}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    wrong = f", {len(count['error'])} wrong entries" if count["error"] else ""
-    print(f"\n{len(count['caught'])} caught, {len(count['survived'])} survived{wrong}; {used.ru_utime + used.ru_stime:.0f} CPU seconds")
-    return 2 if count["error"] else int(bool(count["survived"]))
+    counts = f"{len(caught)} caught, {len(survived)} survived" + (f", {len(wrong)} wrong entries" if wrong else "")
+    print(f"\n{counts}; {used.ru_utime + used.ru_stime:.0f} CPU seconds")
+    return 2 if wrong else int(bool(survived))
 
 
 if __name__ == "__main__":

@@ -154,8 +154,9 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
     print(f"set-up: installing cmhkit[{','.join(wanted)}] into {venv.name}; the first time takes a few minutes", flush=True)
     target = f"{root}[{','.join(wanted)}]"
     words = [] if sys.stdout.isatty() else ["-qq"]  # progress bars for a person; in a log, errors only
+    # --no-compile halves the seconds: Python compiles what is used when it is first imported, a small part of what is installed.
     run(
-        [*pip, "install", *words, "--no-warn-script-location", *arguments, "-c", str(root / "constraints.txt"), "-e", target],
+        [*pip, "install", *words, "--no-compile", "--no-warn-script-location", *arguments, "-c", str(root / "constraints.txt"), "-e", target],
         "pip could not install the kit; its own message stands above. Check the network and run make again: what was fetched is kept.",
     )
     run([*pip, "check"], "the installed packages do not fit together; pip's message stands above", quiet=True)

@@ -125,7 +125,8 @@ def test_a_notebook_that_takes_too_much_memory(tmp_path: Path) -> None:
 
 def test_what_a_run_cannot_see_and_what_a_forger_leaves_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hidden")
-    forged = json.dumps({"question": "01.q5", "status": "correct", "attempts": 1, "hints": 0, "solution_seen": False})
+    outcome = {"status": "correct", "attempts": 1, "hints": 0, "solution_seen": False}
+    forged = "\n".join(json.dumps({"question": name, **outcome}) for name in ("01.q5", "99.q1"))
     path = submission(
         tmp_path / "x_01.ipynb",
         "import os\nassert 'SECRET_TOKEN' not in os.environ, 'the grader leaks'\nassert os.listdir() == [], os.listdir()",
@@ -135,7 +136,9 @@ def test_what_a_run_cannot_see_and_what_a_forger_leaves_behind(tmp_path: Path, m
     assert run.ended == "finished", run.remarks
     assert run.lesson == "lesson_01"
     assert run.outcomes["01.q5"]["status"] == "correct", "a forged line counts: docs/INSTRUCTORS.md says so"
+    assert list(run.outcomes) == ["01.q5"], "a question of another lesson counts nothing"
     told = " ".join(run.remarks)
+    assert "recorded an outcome for '99.q1', no question of the lesson" in told
     assert "1 lines of the record were not written by check()" in told
     assert "recorded an outcome for 01.q5, which no cell checks" in told and "code cell 2 uses CMHKIT_OUTCOMES" in told
 

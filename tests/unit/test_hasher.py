@@ -360,6 +360,29 @@ def test_a_second_fit_replaces_the_first(vectors) -> None:
     assert np.array_equal(h.encode(images=narrow.query), ck.CCA(bits=8).fit(narrow).encode(images=narrow.query))
 
 
+def test_a_second_fit_starts_a_new_history(vectors) -> None:
+    class Epochs(ck.CCA):
+        def _fit(self, images, texts, labels, run) -> None:
+            super()._fit(images, texts, labels, run)
+            for epoch in (1, 2):
+                run.epoch_done({"epoch": epoch})
+
+    assert Epochs(bits=8).fit(vectors).fit(vectors).history_ == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_a_set_is_learned_from_by_its_training_part(fitted, vectors) -> None:
+    values = {name: ck.CCA(bits=16, seed=2).fit(vectors.part(name)).values(images=vectors.query) for name in ("train", "retrieval")}
+    assert np.array_equal(fitted.values(images=vectors.query), values["train"])
+    assert not np.array_equal(values["train"], values["retrieval"])
+
+
+def test_many_pictures_are_encoded_a_few_at_a_time(fitted, vectors, monkeypatch) -> None:
+    at_once = fitted.values(images=vectors.images)
+    monkeypatch.setattr("cmhkit.hasher._AT_ONCE", 50)
+    assert at_once.shape == (120, 16)
+    np.testing.assert_allclose(fitted.values(images=vectors.images), at_once, rtol=1e-5, atol=1e-6)
+
+
 # Evaluate.
 
 
@@ -432,6 +455,12 @@ def test_a_saved_hasher_gives_the_same_codes(vectors, tmp_path: Path, method: st
         assert np.array_equal(back.encode(**given), h.encode(**given))
         assert np.array_equal(back.values(**given), h.values(**given))
     assert back.save(tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_saved_hasher_knows_its_preset(vectors, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(ck.CCA.presets, "other", ck.CCA.presets["lab"])
+    h = ck.CCA(bits=8, preset="other").fit(vectors)
+    assert ck.load(h.save(tmp_path / "h")).preset == "other"
 
 
 def test_a_hasher_without_a_vocabulary_comes_back(vectors, tmp_path: Path) -> None:

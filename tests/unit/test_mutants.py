@@ -52,16 +52,14 @@ def kit(tmp_path: Path) -> Path:
 
 
 def write(kit: Path, *changes: tuple[str, str], name: str = "toy", test: str = "tests/unit/test_toy.py") -> None:
-    entries = [
-        f'[[mutant]]\nfile = "cmhkit/__init__.py"\nwhat = "change {number}"\nold = "{old}"\nnew = "{new}"\ntests = ["{test}"]\n'
-        for number, (old, new) in enumerate(changes, 1)
-    ]
+    entry = '[[mutant]]\nfile = "cmhkit/__init__.py"\nwhat = "change {}"\nold = "{}"\nnew = "{}"\ntests = ["{}"]\n'
+    entries = [entry.format(number, old, new, test) for number, (old, new) in enumerate(changes, 1)]
     (kit / "tests" / "mutants" / f"{name}.toml").write_text("\n".join(entries), encoding="utf-8")
 
 
 def test_caught_survivor_and_hang(kit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(kit, CAUGHT, SURVIVOR, HANG)
-    assert mutants.main(["--workers", "2", "--limit", "1"], kit) == 1
+    assert mutants.main(["--workers", "2", "--limit", "3"], kit) == 1
     printed = capsys.readouterr().out
     lines = {line.split()[3]: line for line in printed.splitlines() if " s  toy:" in line}
     assert lines["toy:1"].startswith("caught") and "(tests/unit/test_toy.py::test_larger)" in lines["toy:1"]
@@ -89,7 +87,7 @@ def test_all_caught_is_a_success_and_a_name_chooses(kit: Path, capsys: pytest.Ca
         (("return n", "return n"), "`new` is `old`"),
     ],
 )
-def test_stale_entries_are_named(kit: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], message: str) -> None:
+def test_stale_entries_are_named(kit: Path, capsys: pytest.CaptureFixture[str], change, message: str) -> None:
     write(kit, CAUGHT, change)
     assert mutants.main([], kit) == 2
     printed = capsys.readouterr()
@@ -97,7 +95,9 @@ def test_stale_entries_are_named(kit: Path, capsys: pytest.CaptureFixture[str], 
 
 
 def test_a_missing_test_is_named(kit: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for test, message in {"tests/unit/test_no.py": "there is no tests/unit/test_no.py", "tests/unit/test_toy.py::test_no": "no test test_no"}.items():
+    toy = "tests/unit/test_toy.py"
+    expected = {"tests/no.py": "there is no tests/no.py", f"{toy}::test_no": f"no test test_no in {toy}"}
+    for test, message in expected.items():
         write(kit, CAUGHT, test=test)
         assert mutants.main([], kit) == 2 and message in capsys.readouterr().err
 
@@ -106,7 +106,8 @@ def test_only_a_failed_test_is_a_catch(kit: Path, capsys: pytest.CaptureFixture[
     write(kit, CAUGHT, NOT_IMPORTED)
     assert mutants.main([], kit) == 2
     printed = capsys.readouterr().out
-    assert "no test failed, pytest ended with status 2" in printed and "\n1 caught, 0 survived, 1 wrong entries; " in printed
+    assert "no test failed, pytest ended with status 2" in printed
+    assert "\n1 caught, 0 survived, 1 wrong entries; " in printed
 
 
 def test_tests_that_fail_without_a_mutant(kit: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,11 +118,19 @@ def test_tests_that_fail_without_a_mutant(kit: Path, capsys: pytest.CaptureFixtu
     assert "the tests fail without any mutant: tests/unit/test_toy.py" in printed.err and not printed.out
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[[mutant]]\nfile = 'a'\n", "[mutant]\n", "[[mutant]]\nfile = 'a'\nwhat = ''\nold = 'b'\nnew = ''\ntests = ['c']\n", "mutant"]
-)
-def test_what_is_no_list(kit: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
-    (kit / "tests" / "mutants" / "toy.toml").write_text(content, encoding="utf-8")
+NO_LISTS = {
+    "nothing": "",
+    "keys are missing": "[[mutant]]\nfile = 'a'\n",
+    "no array": "[mutant]\n",
+    "an empty text": "[[mutant]]\nfile = 'a'\nwhat = ''\nold = 'b'\nnew = ''\ntests = ['c']\n",
+    "no tests": "[[mutant]]\nfile = 'a'\nwhat = 'd'\nold = 'b'\nnew = ''\ntests = []\n",
+    "no TOML": "mutant",
+}
+
+
+@pytest.mark.parametrize("what", NO_LISTS)
+def test_what_is_no_list(kit: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    (kit / "tests" / "mutants" / "toy.toml").write_text(NO_LISTS[what], encoding="utf-8")
     assert mutants.main([], kit) == 2 and "toy" in capsys.readouterr().err
 
 
