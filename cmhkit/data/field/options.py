@@ -1,0 +1,96 @@
+"""What a reader of the field's sets can be told, declared once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from cmhkit.data.pairs import PairedData
+from cmhkit.errors import check, whole
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """The options of all readers; each reader takes some of them as keywords.
+
+    query, train: how many pairs, or which share of all, instead of the protocol's. seed: of the split, drawn once and kept.
+    own_pair: True leaves queries in the retrieval set.
+    standardise: z-score features and text vectors with the training part's mean and deviation.
+    resolution: the side of the pictures in pixels, from 16 to 1,024.
+    features: what pictures go through for methods that read features: "efficientnet-lite0" (the extra `photos`), "scenenet" (for
+    drawings), or None (for methods that read pictures themselves). It stays with the data as `data.backbone`.
+    words: the size of a vocabulary that is made of the training texts. missing: "error", or "skip" to leave out pairs without a picture.
+    subset, least: which MIRFlickr, and how many pictures a tag needs; see `load_mirflickr`. repeated, pictures_in: see `load_mat`.
+    Errors: `InputError` for a value out of range.
+    """
+
+    query: int | float | None = None
+    train: int | float | None = None
+    seed: int = 0
+    own_pair: bool = False
+    standardise: bool = False
+    repeated: str = "error"
+    pictures_in: str | Path | None = None
+    resolution: int = 224
+    features: str | None = "efficientnet-lite0"
+    words: int = 1000
+    missing: str = "error"
+    subset: str | None = None
+    least: int = 20
+    show_progress: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("seed", 0, None), ("resolution", 16, 1024), ("words", 1, None), ("least", 1, None)):
+            whole(name, getattr(self, name), least, most)
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            known = value in allowed or (name == "subset" and value is None)
+            check(known, f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+
+
+_CHOICES = {"repeated": ("error", "drop", "keep"), "missing": ("error", "skip"), "subset": ("20015", "all")}
+#: Of every reader but Wikipedia's.
+SHARED = ("query", "train", "seed", "own_pair", "standardise", "resolution", "features", "show_progress")
+
+
+def check_names(given: Iterable[str], known: Iterable[str], reader: str) -> None:
+    """Errors: `InputError` for an option that the reader does not know, with all that it knows and the nearest."""
+    known = list(known)
+    for name in given:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        check(name in known, f"{name}: not an option of {reader!r}; expected one of {', '.join(known)}{hint}")
+
+
+def reader(
+    name: str, taken: tuple[str, ...], **defaults: Any
+) -> Callable[[Callable[[Path, ReadOptions], PairedData]], Callable[..., PairedData]]:
+    """Make a function of (path, options) a public reader, which takes a path and the options as keywords.
+
+    name: as in `cmhkit.data.load`. taken: the options that it takes. defaults: those that differ from `ReadOptions`.
+    """
+
+    def public(function: Callable[[Path, ReadOptions], PairedData]) -> Callable[..., PairedData]:
+        fields = {field.name: defaults.get(field.name, field.default) for field in dataclasses.fields(ReadOptions)}
+        hints = {field.name: field.type for field in dataclasses.fields(ReadOptions)}
+
+        @functools.wraps(function)
+        def read(path: str | Path, **options: Any) -> PairedData:
+            check_names(options, taken, name)
+            return function(Path(path), ReadOptions(**(defaults | options)))
+
+        place = [inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="str | Path")]
+        keywords = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=fields[key], annotation=hints[key])
+            for key in fields
+            if key in taken
+        ]
+        read.__signature__ = inspect.Signature([*place, *keywords], return_annotation="PairedData")  # type: ignore[attr-defined]
+        return read
+
+    return public
