@@ -1,7 +1,7 @@
 """The two containers of the field's files: MATLAB v5, read by SciPy, and HDF5, read by h5py. Nothing is ever unpickled.
 
-MATLAB v7.3 files are HDF5, and h5py shows them with reversed axes; HDF5 files that Python wrote are not reversed. A set's arrays are
-checked against each other: the number of items that all of them share says which axis is which (`in_order`).
+MATLAB v7.3 files are HDF5, and h5py shows them with reversed axes; HDF5 files that Python wrote are not reversed. A
+set's arrays are checked against each other: the number of items that they share says which axis is which (`in_order`).
 """
 
 from __future__ import annotations
@@ -45,10 +45,15 @@ class Unreadable(InputError):
         self.reason = reason
 
 
+def expect(good: object, expected: str, got: str) -> None:
+    """Errors: `InputError` about the path, what was expected and what came, unless `good` is true."""
+    check(good, f"path: expected {expected}, got {got}")
+
+
 def regular(path: Path) -> Path:
     """The path itself. Errors: `InputError` for a pipe, a socket or a device: reading one may wait without end."""
     ordinary = path.is_file() or path.is_dir() or not path.exists()
-    check(ordinary, f"path: expected a regular file, got {path}, which is a pipe, a socket or a device")
+    expect(ordinary, "a regular file", f"{path}, which is a pipe, a socket or a device")
     return path
 
 
@@ -107,8 +112,8 @@ class Piece:
 def open_container(path: str | Path) -> Container:
     """The container and the entries of a file. No array is read.
 
-    Errors: `InputError` if the file is not there, is no regular file, is neither MATLAB v5 nor HDF5, or is damaged; and for an HDF5 file
-    with a link or with storage outside itself, which is never followed.
+    Errors: `InputError` if the file is not there, is no regular file, is neither MATLAB v5 nor HDF5, or is damaged; and
+    for an HDF5 file with a link or with storage outside itself, which is never followed.
     """
     path = regular(Path(path))
     if not path.is_file():
@@ -173,7 +178,7 @@ def _entries_of_hdf5(path: Path) -> Iterator[Entry]:
 
 
 def _inside(group: Any, key: Any) -> Any:
-    """A member of a group, by its name, or what a reference points to. Errors: `InputError` if it lies outside the file."""
+    """A member of a group by its name, or by a reference. Errors: `InputError` if it lies outside the file."""
     import h5py
 
     kinds = {h5py.ExternalLink: "an external link", h5py.SoftLink: "a soft link"}
@@ -183,8 +188,7 @@ def _inside(group: Any, key: Any) -> Any:
         outside = "a data set with external storage" if item.external else "a virtual data set"
     name = key if isinstance(key, str) else item.name
     path = group.file.filename
-    came = f"{path}, where {name} is {outside}, which is never followed"
-    check(not outside, f"path: expected arrays in the file itself, got {came}")
+    expect(not outside, "arrays in the file itself", f"{path}, where {name} is {outside}, which is never followed")
     return item
 
 
@@ -221,36 +225,36 @@ def _readings(container: Container, entry: Entry) -> list[tuple[int, tuple[int, 
 def in_order(group: dict[str, tuple[Container, Entry]]) -> tuple[int, dict[str, Piece]]:
     """The number of items that the arrays of one set share, and each array with its axes in order.
 
-    group: by role: "images", "paths", "texts" and "labels". Errors: `InputError` that lists what was found, if an array is of no use for
-    its role, if no number of items is shared, and if more than one reading is left when the container's usual order is taken into account.
+    group: by role: "images", "paths", "texts" and "labels". Errors: `InputError` that lists what was found, if an array
+    is of no use for its role, if no number of items is shared, and if more than one reading is left when the
+    container's usual order is taken into account.
     """
-    listing = "; ".join(f"{role}: {entry} in {file.path.name} ({file.kind})" for role, (file, entry) in group.items())
+    listed = [f"{role}: {entry} in {file.path.name} ({file.kind})" for role, (file, entry) in group.items()]
+    listing = f". Found: {'; '.join(listed)}"
     readings = {}
     for role, (file, entry) in group.items():
         readings[role] = _readings(file, entry) if _suits(role, entry) else []
-        came = f"{entry} in {file.path} ({file.kind}). Found: {listing}"
-        check(readings[role], f"path: expected {role} as {_EXPECTED[role]}, got {came}")
+        expect(readings[role], f"{role} as {_EXPECTED[role]}", f"{entry} in {file.path} ({file.kind}){listing}")
     shared = set.intersection(*({n for n, _, _ in ways} for ways in readings.values()))
-    check(shared, f"path: expected as many pictures as texts and labels, got no common number of items. Found: {listing}")
+    expect(shared, "as many pictures as texts and labels", f"no common number of items{listing}")
     usual = [n for n in shared if all(any(m == n and fits for m, _, fits in ways) for ways in readings.values())]
     counts = usual if len(usual) == 1 else sorted(shared)
-    ambiguous = "path: expected arrays with one reading, got an ambiguous one:"
-    check(len(counts) == 1, f"{ambiguous} the number of items can be {' or '.join(map(str, counts))}. Found: {listing}")
-    n, pieces = counts[0], {}
+    one, ambiguous = "arrays with one reading", "an ambiguous one:"
+    number = f"the number of items can be {' or '.join(map(str, counts))}"
+    expect(len(counts) == 1, one, f"{ambiguous} {number}{listing}")
+    pieces = {}
     for role, ways in readings.items():
-        fitting = [axes for m, axes, fits in ways if m == n and (fits or not usual)]
-        check(len(fitting) == 1, f"{ambiguous} {role} can be read in {len(fitting)} ways. Found: {listing}")
+        fitting = [axes for n, axes, fits in ways if n == counts[0] and (fits or not usual)]
+        expect(len(fitting) == 1, one, f"{ambiguous} {role} can be read in {len(fitting)} ways{listing}")
         pieces[role] = Piece(*group[role], fitting[0])
-    return n, pieces
+    return counts[0], pieces
 
 
 def _suits(role: str, entry: Entry) -> bool:
     text, axes = entry.kind == "text", len(entry.shape)
-    if role == "paths":
-        return text
-    if role == "texts":
-        return text or axes == 2
-    return not text and axes in ((2, 4) if role == "images" else (0, 1, 2))
+    if text or role == "paths":
+        return text and role in ("texts", "paths")
+    return axes in {"images": (2, 4), "texts": (2,), "labels": (0, 1, 2)}[role]
 
 
 _EXPECTED = {
@@ -265,7 +269,7 @@ _EXPECTED = {
 
 
 def stored(container: Container, key: str) -> Any:
-    """A variable of a MATLAB v5 file as SciPy gives it, after its outline was followed: MATLAB's order in memory, its own type."""
+    """A variable of a MATLAB v5 file as SciPy gives it, once its outline holds: its own type and order in memory."""
     from scipy.io import loadmat
 
     with _reading(container.path, V5):
@@ -274,10 +278,7 @@ def stored(container: Container, key: str) -> Any:
 
 
 def matrix(piece: Piece, show_progress: bool = False) -> np.ndarray:
-    """Numbers as float32, shape (n, d), values as they are (0/1, counts and real numbers alike); a sparse matrix is filled up.
-
-    Errors: `InputError` for NaN and infinity.
-    """
+    """Numbers as float32, shape (n, d), values as they are; a sparse matrix is filled. Errors: `InputError` for NaN."""
     container, entry = piece.container, piece.entry
     array = stored(container, entry.key) if container.kind == V5 else None
     with _reading(container.path, container.kind):
@@ -288,15 +289,15 @@ def matrix(piece: Piece, show_progress: bool = False) -> np.ndarray:
         elif array is None:
             array = _matrix_of_hdf5(piece, show_progress)
         usable = array.ndim == len(entry.shape) and array.dtype.kind in "biuf"
-        check(usable, f"path: expected {entry.key} as numbers in {container.path}, got {array.dtype}")
+        expect(usable, f"{entry.key} as numbers in {container.path}", str(array.dtype))
         if container.kind == V5:
             array = array.transpose(piece.axes)
         out = np.ascontiguousarray(array, dtype=np.float32)
     out = out.reshape(len(out), -1)
     for start in range(0, len(out), 4096):
         bad = ~np.isfinite(out[start : start + 4096]).all(axis=1)
-        place = f"{entry.key} of {container.path}, got NaN or infinity, the first in row {start + int(bad.argmax())}"
-        check(not bad.any(), f"path: expected finite numbers in {place}")
+        first = f"NaN or infinity, the first in row {start + int(bad.argmax())}"
+        expect(not bad.any(), f"finite numbers in {entry.key} of {container.path}", first)
     return out
 
 
@@ -330,7 +331,7 @@ def _sparse_of_hdf5(path: Path, entry: Entry) -> Any:
 
 
 def pictures(piece: Piece, show_progress: bool = True) -> np.ndarray | LargePictures:
-    """Pictures, uint8, shape (n, H, W, 3). From HDF5 they stay in the file, or in the cache folder if the file has the items not first."""
+    """Pictures, uint8, shape (n, H, W, 3). From HDF5 they stay in the file, or in the cache if items come not first."""
     path, key, axes = piece.container.path, piece.entry.key, piece.axes
     if piece.container.kind == V5:
         return as_bytes(stored(piece.container, key).transpose(axes), piece.where)
@@ -341,7 +342,7 @@ def pictures(piece: Piece, show_progress: bool = True) -> np.ndarray | LargePict
 
 
 def strings(piece: Piece) -> list[str]:
-    """Texts of a cell array or of a matrix of characters, blanks at their ends removed. Texts in one cell are joined with a blank."""
+    """Texts of a cell array or of a matrix of characters, stripped. Texts in one cell are joined with a blank."""
     path, key = piece.container.path, piece.entry.key
     if piece.container.kind == V5:
         return [_joined(item, f"{key} of {path}") for item in np.atleast_1d(stored(piece.container, key)).ravel()]
@@ -354,7 +355,7 @@ def strings(piece: Piece) -> list[str]:
 def _joined(item: Any, where: str) -> str:
     if isinstance(item, np.ndarray):
         return " ".join(part for x in item.ravel() if (part := _joined(x, where)))
-    check(isinstance(item, str), f"path: expected texts in {where}, got {type(item).__name__}")
+    expect(isinstance(item, str), f"texts in {where}", type(item).__name__)
     return str(item).strip()
 
 
@@ -369,6 +370,6 @@ def _strings_of_hdf5(file: Any, key: Any) -> list[str]:
     if h5py.check_string_dtype(item.dtype) is not None:
         return [text.strip() for text in np.atleast_1d(item.asstr()[()]).ravel().tolist()]
     codes = item[()]
-    readable = codes.ndim == 2 and codes.dtype.kind == "u"
-    check(readable, f"path: expected texts in {item.name}, got {codes.dtype} with shape {codes.shape}")
+    letters = codes.ndim == 2 and codes.dtype.kind == "u"
+    expect(letters, f"texts in {item.name}", f"{codes.dtype} with shape {codes.shape}")
     return ["".join(map(chr, column)).strip("\0 ") for column in codes.T]

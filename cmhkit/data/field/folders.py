@@ -1,8 +1,8 @@
 """The benchmarks as their makers publish them: folders of pictures, tags, captions and labels. Nothing is downloaded.
 
-`layouts` declares what belongs to a folder. A parser here turns its odd text files into `reader.Content`, and the one reader makes pairs
-of it, with the papers' protocol (`protocols`). Each loader takes a file in circulation of the same benchmark too. Pictures are resized
-one at a time into the cache folder and stay there.
+`layouts` declares what belongs to a folder. A parser here turns its odd text files into `reader.Content`, and the one
+reader makes pairs of it, with the papers' protocol (`protocols`). Each loader takes a file in circulation of the same
+benchmark too. Pictures are resized one at a time into the cache folder and stay there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cmhkit.data.field.containers import regular
+from cmhkit.data.field.containers import expect, regular
 from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
 from cmhkit.data.field.options import SHARED, ReadOptions, reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
@@ -65,15 +65,15 @@ def _load(
 
 
 def _with_pictures(content: Content, title: str, missing: str) -> Content:
-    """The pairs whose pictures are there. Errors: `InputError` if some are not, unless they are to be skipped, and if none is there."""
-    there = np.array([file.is_file() for file in content.images], dtype=bool)
-    lacking = [regular(content.images[i]) for i in np.flatnonzero(~there)]
-    if not lacking:
+    """The pairs whose pictures are there. Errors: `InputError` if some are not (unless skipped) or none is."""
+    there = np.array([file.exists() for file in content.images], dtype=bool)
+    if there.all():
         return content
-    n, lost, first = f"{len(there):,}", f"{len(lacking):,}", f"the first {lacking[0]}"
+    n, lost = f"{len(there):,}", f"{int((~there).sum()):,}"
+    first = f"the first {content.images[int(there.argmin())]}"
     advice = "pass missing='skip' to leave their pairs out"
     check(missing == "skip", f"path: expected {n} pictures of {title}, {lost} are missing, {first}; {advice}")
-    check(there.any(), f"path: expected pictures of {title}, got none of {n}, {first}")
+    expect(there.any(), f"pictures of {title}", f"none of {n}, {first}")
     log.warning("%s: %s of %s pairs are left out, since their pictures are missing", title, lost, n)
     arrays = {key: getattr(content, key) for key in ("labels", "ids", "vectors", "query_from")}
     cut: dict[str, Any] = {key: None if array is None else array[there] for key, array in arrays.items()}
@@ -84,15 +84,15 @@ def _with_pictures(content: Content, title: str, missing: str) -> Content:
 # MIRFlickr-25K.
 
 
-@reader("mirflickr", (*SHARED, "subset", "least", "missing"))
+@reader("mirflickr", *SHARED, "subset", "least", "missing")
 def load_mirflickr(path: Path, options: ReadOptions) -> PairedData:
     """MIRFlickr-25K: photos from Flickr with their tags, 24 labels.
 
-    path: the makers' folder (`mirflickr/` with pictures and `meta/tags/`, beside it `mirflickr25k_annotations_v080/`), or a file in
-    circulation. subset: "20015", pairs with at least one label and one tag of those that at least `least` pictures have (DCMH's set: 2,000
-    queries, 10,000 to train); or "all" (UGACH's: 5 % queries, the rest is retrieval and training). None is "20015"; a file in circulation
-    is its own subset. Texts are the tags; the bag of words holds 0/1 for the tags that at least `least` pictures have (1,386 with 20), the
-    commonest first. missing: "error", or "skip" to leave out pairs without a picture. Others: `ReadOptions`.
+    path: the makers' folder (`mirflickr/` with pictures and `meta/tags/`, beside it `mirflickr25k_annotations_v080/`),
+    or a file in circulation. subset: "20015", pairs with at least one label and one tag of those that at least `least`
+    pictures have (DCMH's set: 2,000 queries, 10,000 to train); or "all" (UGACH's: 5 % queries, the rest is retrieval
+    and training). None is "20015"; a file in circulation is its own subset. Texts are the tags; the bag of words holds
+    0/1 for the tags that at least `least` pictures have (1,386 with 20), the commonest first. Others: `ReadOptions`.
     Errors: `InputError` for what is missing, with its makers' page, and for content that is not the benchmark's.
     Source: Huiskes and Lew, MIR 2008; Jiang and Li, CVPR 2017.
     """
@@ -115,8 +115,7 @@ def _mirflickr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol
     labels = _mirflickr_labels(places["labels"].parent, numbers)
     every = np.full(len(numbers), options.subset == "all")
     kept = np.flatnonzero(every | (bag.any(axis=1) & labels.any(axis=1)))
-    came = f"got none of {len(numbers):,}"
-    check(len(kept) > 0, f"path: expected pictures with a label and a tag in {places['root']}, {came}")
+    expect(len(kept), f"pictures with a label and a tag in {places['root']}", f"none of {len(numbers):,}")
     return Content(
         images=[pictures / f"im{numbers[i]}.jpg" for i in kept],
         texts=[" ".join(texts[i]) for i in kept],
@@ -156,30 +155,28 @@ def _mirflickr_labels(folder: Path, numbers: Sequence[int]) -> np.ndarray:
     for column, name in enumerate(MIRFLICKR_LABELS):
         for word in read_text(folder / f"{name}.txt").split():
             row = place.get(word.lstrip("0"))
-            check(row is not None, f"path: expected numbers of pictures in {folder / name}.txt, got {word!r}")
+            expect(row is not None, f"numbers of pictures in {folder / name}.txt", repr(word))
             labels[row, column] = 1
     return labels
 
 
 # NUS-WIDE.
 
-_NUSWIDE_OPTIONS = (*SHARED, "missing")
 
-
-@reader("nuswide-tc10", _NUSWIDE_OPTIONS)
+@reader("nuswide-tc10", *SHARED, "missing")
 def load_nuswide_tc10(path: Path, options: ReadOptions) -> PairedData:
-    """NUS-WIDE with its 10 commonest labels: 1 % queries, the rest retrieval and training (UGACH). Else as `load_nuswide_tc21`."""
+    """NUS-WIDE with its 10 commonest labels: 1 % queries, all others to train (UGACH). Else as `load_nuswide_tc21`."""
     return _load(path, "nuswide-tc10", options, _nuswide)
 
 
-@reader("nuswide-tc21", _NUSWIDE_OPTIONS)
+@reader("nuswide-tc21", *SHARED, "missing")
 def load_nuswide_tc21(path: Path, options: ReadOptions) -> PairedData:
-    """NUS-WIDE with its 21 commonest labels: photos from Flickr with a bag of 1,000 tags; 2,100 queries, 10,500 to train.
+    """NUS-WIDE with its 21 commonest labels: photos with a bag of 1,000 tags; 2,100 queries, 10,500 to train.
 
-    path: the makers' folder (`ImageList/`, `Groundtruth/AllLabels/`, `NUS_WID_Tags/`, pictures in `Flickr/`), or a file in circulation.
-    Kept are pairs with at least one of the labels and one of the tags. The tag vectors are those of `AllTags1k.txt`, as DCMH has them;
-    without that file they are made of `All_Tags.txt`, which differs in some rows. missing: "error", or "skip" to leave out pairs whose
-    picture is not there: many copies of the set are incomplete. Others: `ReadOptions`. 195,834 pictures at 224 need 30 GB of cache.
+    path: the makers' folder (`ImageList/`, `Groundtruth/AllLabels/`, `NUS_WID_Tags/`, pictures in `Flickr/`), or a
+    file in circulation. Kept are pairs with at least one of the labels and one of the tags. The tag vectors are those
+    of `AllTags1k.txt`, as DCMH has them; without that file they are made of `All_Tags.txt`, which differs in some rows.
+    missing: many copies of the set are incomplete. Others: `ReadOptions`. 195,834 pictures at 224 need 30 GB of cache.
     Errors: `InputError` for what is missing, with its makers' page, and for files whose lengths disagree.
     Source: Chua et al., CIVR 2009; Jiang and Li, CVPR 2017.
     """
@@ -190,12 +187,15 @@ def _nuswide(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) 
     listed = [line.strip().replace("\\", "/") for line in read_text(places["list"]).splitlines() if line.strip()]
     label_names, labels = _nuswide_labels(places, len(listed), protocol.labels, options.show_progress)
     words = tuple(read_text(places["words"]).split())
-    came = f"got {len(words)}, {len(set(words))} of them different"
-    check(len(words) == len(set(words)) > 0, f"path: expected different tags in {places['words']}, {came}")
+    different = len(set(words))
+    expect(
+        len(words) == different > 0,
+        f"different tags in {places['words']}",
+        f"{len(words)}, {different} of them different",
+    )
     bag = _nuswide_tags(places, len(listed), words, options.show_progress)
     kept = np.flatnonzero(labels.any(axis=1) & bag.any(axis=1))
-    came = f"got none of {len(listed):,}"
-    check(len(kept) > 0, f"path: expected pairs with a label and a tag in {places['root']}, {came}")
+    expect(len(kept), f"pairs with a label and a tag in {places['root']}", f"none of {len(listed):,}")
     return Content(
         images=[_nuswide_picture(places["pictures"], listed[i]) for i in kept],
         texts=[" ".join(words[j] for j in np.flatnonzero(bag[i])) for i in kept],
@@ -218,63 +218,62 @@ def _nuswide_labels(places: Places, n: int, count: int, show_progress: bool) -> 
     """The `count` commonest concepts, in alphabetical order, and the labels, uint8, shape (n, count)."""
     folder = places["labels"]
     files = {m[1]: p for p in sorted(folder.iterdir()) if (m := re.fullmatch(r"Labels_(.+)\.txt", p.name))}
-    names = read_text(places["concepts"]).split() if "concepts" in places else []
-    lost = next((f"Labels_{name}.txt in {folder}, as {places['concepts'].name} says" for name in names if name not in files), None)
-    check(lost is None, f"path: expected {lost} ({NUSWIDE_PAGE})")
-    expected = f"at least {count} files Labels_NAME.txt in {folder}"
-    check(len(files) >= count, f"path: expected {expected}, got {len(files)} ({NUSWIDE_PAGE})")
+    if "concepts" in places:
+        lost = [f"Labels_{name}.txt" for name in read_text(places["concepts"]).split() if name not in files]
+        source = f"{places['concepts'].name} says ({NUSWIDE_PAGE})"
+        check(not lost, f"path: expected {''.join(lost[:1])} in {folder}, as {source}")
+    least = f"at least {count} files Labels_NAME.txt in {folder}"
+    expect(len(files) >= count, least, f"{len(files)} ({NUSWIDE_PAGE})")
     columns: dict[str, np.ndarray] = {}
     with progress(len(files), "Reading labels", show_progress) as step:
         for name, file in files.items():
             values = read_text(file).split()
-            expected = f"{n:,} lines in {file}, one a picture of {places['list'].name}"
-            check(len(values) == n, f"path: expected {expected}, got {len(values):,}")
+            lines = f"{n:,} lines in {file}, one a picture of {places['list'].name}"
+            expect(len(values) == n, lines, f"{len(values):,}")
             bad = next((value for value in values if value not in ("0", "1")), None)
-            check(bad is None, f"path: expected 0 and 1 in {file}, got {bad!r}")
+            expect(bad is None, f"0 and 1 in {file}", repr(bad))
             columns[name] = np.array(values, dtype="U1") == "1"
             step()
-    commonest = sorted(columns, key=lambda name: (-int(columns[name].sum()), name))[:count]
-    return tuple(sorted(commonest)), np.column_stack([columns[name] for name in sorted(commonest)]).astype(np.uint8)
+    names = tuple(sorted(sorted(columns, key=lambda name: (-int(columns[name].sum()), name))[:count]))
+    return names, np.column_stack([columns[name] for name in names]).astype(np.uint8)
 
 
 def _nuswide_tags(places: Places, n: int, words: tuple[str, ...], show_progress: bool) -> np.ndarray:
     """Which of the words each pair has, uint8, shape (n, words)."""
     file = places.get("tags") or places.get("all tags")
-    expected = "NUS_WID_Tags/AllTags1k.txt or NUS_WID_Tags/All_Tags.txt"
-    check(file is not None, f"path: expected {expected}, got none of them ({NUSWIDE_PAGE})")
+    either = "NUS_WID_Tags/AllTags1k.txt or NUS_WID_Tags/All_Tags.txt"
+    expect(file is not None, either, f"none of them ({NUSWIDE_PAGE})")
     bag, row, column = np.zeros((n, len(words)), dtype=np.uint8), 0, {word: i for i, word in enumerate(words)}
-    expected = f"path: expected {n:,} lines in {file}, one a picture of {places['list'].name}, got"
+    expected = f"{n:,} lines in {file}, one a picture of {places['list'].name}"
     with regular(file).open("rb") as lines, progress(n, "Reading tags", show_progress) as step:
         for line in lines:
             if not line.strip():
                 continue
-            check(row < n, f"{expected} more")
+            expect(row < n, expected, "more")
             if "tags" in places:
                 digits = np.frombuffer(b"".join(line.split()), dtype=np.uint8)
                 good = len(digits) == len(words) and bool(((digits == 48) | (digits == 49)).all())
-                came = f"line {row + 1} of {file}, got {line[:40]!r}"
-                check(good, f"path: expected {len(words)} times 0 or 1 in {came}")
+                expect(good, f"{len(words)} times 0 or 1 in line {row + 1} of {file}", repr(line[:40]))
                 bag[row] = digits - 48
             else:
                 tags = line.decode("utf-8", "replace").split()[1:]  # the first is the picture's number
                 bag[row, [column[tag] for tag in tags if tag in column]] = 1
             row += 1
             step()
-    check(row == n, f"{expected} {row:,}")
+    expect(row == n, expected, f"{row:,}")
     return bag
 
 
 # MS COCO 2014.
 
 
-@reader("coco", (*SHARED, "words", "missing"), words=2000)  # the size is our choice: no paper says it
+@reader("coco", *SHARED, "words", "missing", words=2000)  # the size is our choice: no paper says it
 def load_coco(path: Path, options: ReadOptions) -> PairedData:
-    """MS COCO 2014: photos with five captions, joined to one text, and 80 labels; 5,000 queries from the validation part, 10,000 to train.
+    """MS COCO 2014: photos, five captions as one text, 80 labels; 5,000 queries of the validation part, 10,000 to train.
 
-    path: the makers' folder (`annotations/` with captions and instances of train and val, `train2014/`, `val2014/`), or a file in
-    circulation. Captions and labels are joined on the image's id. Pictures without a label are left out: nothing is relevant to them.
-    words: size of the vocabulary, which is made of the training texts. missing: "error", or "skip" to leave out pairs without a picture.
-    Others: `ReadOptions`. Reading the largest file takes 0.9 GB of memory.
+    path: the makers' folder (`annotations/` with captions and instances of train and val, `train2014/`, `val2014/`),
+    or a file in circulation. Captions and labels are joined on the image's id. Pictures without a label are left out:
+    nothing is relevant to them. Options: `ReadOptions`. Reading the largest file takes 0.9 GB of memory.
     Errors: `InputError` for what is missing, with its makers' page, and for files that are not COCO's.
     Source: Lin et al., ECCV 2014; Li et al., CVPR 2018.
     """
@@ -292,23 +291,22 @@ def _coco(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
             labelled = _coco_file(instances, "category_id", "categories", ("id", "name"))
             step()
             names = {item["id"]: item["name"] for item in labelled["categories"]}
-            same = not categories or categories == names
-            check(same, f"path: expected the same categories in train and val, got others in {instances}")
+            expect(categories in ({}, names), "the same categories in train and val", f"others in {instances}")
             categories = names
             texts: dict[int, list[str]] = defaultdict(list)
             for image, caption in described["annotations"]:
                 texts[image].append(" ".join(str(caption).split()))
             labels: dict[int, set[int]] = defaultdict(set)
             for image, category in labelled["annotations"]:
-                check(category in names, f"path: expected categories of its own list in {instances}, got {category!r}")
+                expect(category in names, f"categories of its own list in {instances}", repr(category))
                 labels[image].add(category)
             for item in sorted(described["images"], key=lambda item: item["id"]):
                 n, file = item["id"], places[f"pictures {part}"] / item["file_name"]
-                check(n in texts, f"path: expected a caption of each picture in {captions}, got none of picture {n}")
+                expect(n in texts, f"a caption of each picture in {captions}", f"none of picture {n}")
                 if n in labels:
                     pictures.append((n, file, " ".join(texts[n]), labels[n], part == "val"))
-    came = "got none: the files share no image id"
-    check(pictures, f"path: expected pictures with captions and labels in {places['root']}, {came}")
+    both = f"pictures with captions and labels in {places['root']}"
+    expect(pictures, both, "none: the files share no image id")
     ids, files, joined, held, validation = zip(*pictures, strict=True)
     order = sorted(categories)
     return Content(
@@ -322,7 +320,7 @@ def _coco(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
 
 
 def _coco_file(file: Path, wanted: str, part: str, fields: tuple[str, str]) -> dict[str, Any]:
-    """A COCO file: annotations as (image id, wanted), and the list `part`. Outlines, which fill most of it, are dropped while it is read."""
+    """A COCO file: annotations as (image id, wanted), and the list `part`. Outlines are dropped while it is read."""
 
     def slim(item: dict[str, Any]) -> Any:
         return (item["image_id"], item[wanted]) if "image_id" in item and wanted in item else item
@@ -339,47 +337,48 @@ def _coco_file(file: Path, wanted: str, part: str, fields: tuple[str, str]) -> d
         raise InputError(f"path: expected JSON in {file}, which cannot be read ({error})") from error
     lists = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in ("annotations", part))
     came = ", ".join(content) if isinstance(content, dict) else type(content).__name__
-    check(lists, f"path: expected lists of annotations and {part} in {file}, got {came}")
+    expect(lists, f"lists of annotations and {part} in {file}", came)
     bad = first_bad("annotations", lambda item: isinstance(item, tuple) and isinstance(item[0], int))
-    check(bad is None, f"path: expected annotations with image_id and {wanted} in {file}, got {bad}")
+    expect(bad is None, f"annotations with image_id and {wanted} in {file}", str(bad))
     bad = first_bad(part, lambda item: isinstance(item, dict) and {*fields} <= {*item} and isinstance(item["id"], int))
-    check(bad is None, f"path: expected {part} with {' and '.join(fields)} in {file}, got {bad}")
+    expect(bad is None, f"{part} with {' and '.join(fields)} in {file}", str(bad))
     return content
 
 
 # IAPR TC-12.
 
 
-@reader("iapr", (*SHARED, "words", "missing"), words=2912)
+@reader("iapr", *SHARED, "words", "missing", words=2912)
 def load_iapr(path: Path, options: ReadOptions) -> PairedData:
-    """IAPR TC-12: photos with an English description, and the labels of SAIAPR TC-12's regions (255); 2,000 queries, 10,000 to train.
+    """IAPR TC-12: photos, English descriptions, 255 labels of SAIAPR TC-12's regions; 2,000 queries, 10,000 to train.
 
-    path: a folder with `images/NN/ID.jpg`, `annotations_complete_eng/NN/ID.eng` and `saiapr_tc-12/NN/labels.txt`, or a file in circulation.
-    Kept are pictures with a description and a label. words: size of the vocabulary, which is made of the training texts (2,912 in the
-    papers). missing: "error", or "skip" to leave out pairs without a picture. Others: `ReadOptions`.
-    Errors: `InputError` for what is missing, with its makers' page, and for content that is not the benchmark's.
-    Source: Grubinger et al., OntoImage 2006; Escalante et al., CVIU 2010.
+    path: a folder with `images/NN/ID.jpg`, `annotations_complete_eng/NN/ID.eng` and `saiapr_tc-12/NN/labels.txt`, or a
+    file in circulation. Kept are pictures with a description and a label. Options: `ReadOptions`; `words` are 2,912 in
+    the papers. Errors: `InputError` for what is missing, with its makers' page, and for content that is not the
+    benchmark's. Source: Grubinger et al., OntoImage 2006; Escalante et al., CVIU 2010.
     """
     return _load(path, "iapr", options, _iapr)
 
 
 def _iapr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> Content:
     held: dict[int, set[int]] = defaultdict(set)
-    for file in _iapr_label_files(places["labels"]):
+    files = sorted(places["labels"].glob("*/labels.txt"))
+    expect(files, f"NN/labels.txt in {places['labels']}", f"none ({IAPR_LABELS_PAGE})")
+    for file in files:
         for line in numbered_lines(file, (0, 1, 2), "the numbers of picture, region and label"):
             held[int(line[0])].add(int(line[2]))
     described = {int(p.stem): p for p in sorted(places["texts"].glob("*/*.eng")) if p.stem.isdigit()}
     both = sorted(held.keys() & described.keys())
     came = f"{len(described):,} descriptions and {len(held):,} with labels"
-    check(both, f"path: expected pictures with a description and a label in {places['root']}, got {came}")
-    files, texts = [], []
+    expect(both, f"pictures with a description and a label in {places['root']}", came)
+    pictures, texts = [], []
     with progress(len(both), "Reading descriptions", options.show_progress) as step:
         for number in both:
             text = read_text(described[number], "latin-1")
             match = re.search(r"<DESCRIPTION>(.*?)</DESCRIPTION>", text, re.DOTALL | re.IGNORECASE)
-            check(match is not None, f"path: expected <DESCRIPTION> in {described[number]}, got {text[:40]!r}")
+            expect(match, f"<DESCRIPTION> in {described[number]}", repr(text[:40]))
             texts.append(" ".join(html.unescape(match[1]).split()))  # type: ignore[index]
-            files.append(places["pictures"] / described[number].parent.name / f"{number}.jpg")
+            pictures.append(places["pictures"] / described[number].parent.name / f"{number}.jpg")
             step()
     labels = [held[number] for number in both]
     order = sorted(set().union(*labels))
@@ -387,18 +386,12 @@ def _iapr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
     pairs = [line.split(maxsplit=1) for line in lines]
     names = {int(pair[0]): pair[1].strip() for pair in pairs if len(pair) == 2 and pair[0].isdigit()}
     return Content(
-        images=files,
+        images=pictures,
         texts=texts,
         labels=_marked(labels, order),
         label_names=tuple(names.get(label, f"label {label}") for label in order),
         ids=np.array(both, dtype=np.int64),
     )
-
-
-def _iapr_label_files(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*/labels.txt"))
-    check(files, f"path: expected NN/labels.txt in {folder}, got none ({IAPR_LABELS_PAGE})")
-    return files
 
 
 def numbered_lines(file: Path, numbers: Sequence[int], expected: str) -> list[list[str]]:
@@ -407,6 +400,6 @@ def numbered_lines(file: Path, numbers: Sequence[int], expected: str) -> list[li
     for n, line in enumerate(read_text(file, "latin-1").splitlines(), start=1):
         words = line.split()
         good = len(words) == 3 and all(words[i].isascii() and words[i].isdigit() for i in numbers)
-        check(good or not words, f"path: expected {expected} in line {n} of {file}, got {line[:60]!r}")
+        expect(good or not words, f"{expected} in line {n} of {file}", repr(line[:60]))
         rows += [words] if words else []
     return rows

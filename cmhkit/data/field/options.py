@@ -13,20 +13,23 @@ from typing import Any
 from cmhkit.data.pairs import PairedData
 from cmhkit.errors import check, whole
 
+_CHOICES = {"repeated": ("error", "drop", "keep"), "missing": ("error", "skip"), "subset": (None, "20015", "all")}
+_LIMITS = {"seed": (0, None), "resolution": (16, 1024), "words": (1, None), "least": (1, None)}
+
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
-    """The options of all readers; each reader takes some of them as keywords.
+    """The options of all readers; each takes some of them as keywords. Errors: `InputError` for a value out of range.
 
-    query, train: how many pairs, or which share of all, instead of the protocol's. seed: of the split, drawn once and kept.
-    own_pair: True leaves queries in the retrieval set.
+    query, train: how many pairs, or which share of all, instead of the protocol's.
+    seed: of the split, drawn once and kept. own_pair: True leaves queries in the retrieval set.
     standardise: z-score features and text vectors with the training part's mean and deviation.
+    repeated, pictures_in: see `load_mat`. subset, least: see `load_mirflickr`.
     resolution: the side of the pictures in pixels, from 16 to 1,024.
-    features: what pictures go through for methods that read features: "efficientnet-lite0" (the extra `photos`), "scenenet" (for
-    drawings), or None (for methods that read pictures themselves). It stays with the data as `data.backbone`.
-    words: the size of a vocabulary that is made of the training texts. missing: "error", or "skip" to leave out pairs without a picture.
-    subset, least: which MIRFlickr, and how many pictures a tag needs; see `load_mirflickr`. repeated, pictures_in: see `load_mat`.
-    Errors: `InputError` for a value out of range.
+    features: what pictures go through for methods that read features: "efficientnet-lite0" (the extra `photos`),
+    "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays as `data.backbone`.
+    words: the size of a vocabulary that is made of the training texts.
+    missing: "error", or "skip" to leave out pairs without a picture.
     """
 
     query: int | float | None = None
@@ -45,16 +48,14 @@ class ReadOptions:
     show_progress: bool = True
 
     def __post_init__(self) -> None:
-        for name, least, most in (("seed", 0, None), ("resolution", 16, 1024), ("words", 1, None), ("least", 1, None)):
-            whole(name, getattr(self, name), least, most)
+        for name, limits in _LIMITS.items():
+            whole(name, getattr(self, name), *limits)
         for name, allowed in _CHOICES.items():
-            value = getattr(self, name)
-            known = value in allowed or (name == "subset" and value is None)
-            check(known, f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+            value, known = getattr(self, name), ", ".join(filter(None, allowed))
+            check(value in allowed, f"{name}: expected one of {known}, got {value!r}")
 
 
-_CHOICES = {"repeated": ("error", "drop", "keep"), "missing": ("error", "skip"), "subset": ("20015", "all")}
-#: Of every reader but Wikipedia's.
+#: The options of every reader but Wikipedia's.
 SHARED = ("query", "train", "seed", "own_pair", "standardise", "resolution", "features", "show_progress")
 
 
@@ -62,35 +63,32 @@ def check_names(given: Iterable[str], known: Iterable[str], reader: str) -> None
     """Errors: `InputError` for an option that the reader does not know, with all that it knows and the nearest."""
     known = list(known)
     for name in given:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; the nearest is {near[0]!r}" if near else ""
+        hint = "".join(f"; the nearest is {near!r}" for near in difflib.get_close_matches(name, known, n=1))
         check(name in known, f"{name}: not an option of {reader!r}; expected one of {', '.join(known)}{hint}")
 
 
-def reader(
-    name: str, taken: tuple[str, ...], **defaults: Any
-) -> Callable[[Callable[[Path, ReadOptions], PairedData]], Callable[..., PairedData]]:
+Reader = Callable[[Path, ReadOptions], PairedData]
+
+
+def reader(name: str, *taken: str, **defaults: Any) -> Callable[[Reader], Callable[..., PairedData]]:
     """Make a function of (path, options) a public reader, which takes a path and the options as keywords.
 
     name: as in `cmhkit.data.load`. taken: the options that it takes. defaults: those that differ from `ReadOptions`.
     """
 
-    def public(function: Callable[[Path, ReadOptions], PairedData]) -> Callable[..., PairedData]:
-        fields = {field.name: defaults.get(field.name, field.default) for field in dataclasses.fields(ReadOptions)}
-        hints = {field.name: field.type for field in dataclasses.fields(ReadOptions)}
-
+    def public(function: Reader) -> Callable[..., PairedData]:
         @functools.wraps(function)
         def read(path: str | Path, **options: Any) -> PairedData:
             check_names(options, taken, name)
             return function(Path(path), ReadOptions(**(defaults | options)))
 
-        place = [inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="str | Path")]
-        keywords = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=fields[key], annotation=hints[key])
-            for key in fields
-            if key in taken
-        ]
-        read.__signature__ = inspect.Signature([*place, *keywords], return_annotation="PairedData")  # type: ignore[attr-defined]
+        make = inspect.Parameter
+        parameters = [make("path", make.POSITIONAL_OR_KEYWORD, annotation="str | Path")]
+        for option in dataclasses.fields(ReadOptions):
+            if option.name in taken:
+                default = defaults.get(option.name, option.default)
+                parameters.append(make(option.name, make.KEYWORD_ONLY, default=default, annotation=option.type))
+        read.__signature__ = inspect.Signature(parameters, return_annotation="PairedData")  # type: ignore[attr-defined]
         return read
 
     return public

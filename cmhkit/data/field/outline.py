@@ -1,5 +1,6 @@
-"""The outline of a MATLAB v5 variable, followed before SciPy reads it: SciPy crashes Python on an array whose class or size is damaged.
+"""The outline of a MATLAB v5 variable, followed before SciPy reads it.
 
+SciPy crashes Python on an array whose class, type or size is damaged.
 Types of elements, classes of arrays and bytes of a number are those of MATLAB's "MAT-File Format", level 5.
 """
 
@@ -65,7 +66,7 @@ class _Content:
 def check_outline(path: Path, key: str) -> None:
     """Follow the outline of one variable.
 
-    Errors: `ValueError` for an outline that is not that of real numbers, of characters, of a sparse matrix or of cells of texts.
+    Errors: `ValueError` for an outline that is not that of real numbers, characters, a sparse matrix or cells of texts.
     """
     with path.open("rb") as file:
         order = "<" if file.read(128)[126:128] == b"IM" else ">"
@@ -84,7 +85,7 @@ def check_outline(path: Path, key: str) -> None:
 
 
 def _follow(content: _Content, key: str | None, depth: int = 0) -> bool:
-    """Whether this array has the name `key` (None: any). If it has, its outline is followed, and what it says must hold."""
+    """Whether this array has the name `key` (None: any). If it has, its outline is followed and must hold."""
     flags = content.numbers("I", content.bytes_of({6}, 8).ljust(8, b"\0"))[0]
     shape = content.numbers("i", content.bytes_of({5}, 256))
     name = content.bytes_of({1, 2}, 4096).split(b"\0")[0].decode("latin-1")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cmhkit.data.field.containers import Piece, matrix, pictures, regular, strings
+from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings
 from cmhkit.data.field.options import SHARED, ReadOptions, reader
 from cmhkit.data.field.protocols import (
     PROTOCOLS,
@@ -35,16 +35,16 @@ from cmhkit.progress import progress
 log = logging.getLogger("cmhkit")
 
 
-@reader("mat", (*SHARED, "repeated", "pictures_in", "words"))
+@reader("mat", *SHARED, "repeated", "pictures_in", "words")
 def load_mat(path: Path, options: ReadOptions) -> PairedData:
-    """A file in circulation, or a folder of them, as pairs. `recognise` says which there are; what it recognised is in `details["recognised"]`.
+    """A file in circulation, or a folder of them, as pairs. What was recognised is in `details["recognised"]`.
 
-    A file with its own split keeps it: test is query, database is retrieval (or training, where there is no database). Training pairs
-    that are in the database stay there; others are added to the retrieval set. Any other file is split by its benchmark's protocol,
-    drawn once from `seed`. Features in the file are taken as they are; without `standardise`, so are all values.
-    repeated: "error", "drop" or "keep" for queries of a file with its own split that are found again, with the same content, in its
-    retrieval set. pictures_in, resolution, words: for `index.mat`: the folder of the pictures, their side in pixels, and the size of the
-    captions' vocabulary. Others: `ReadOptions`.
+    A file with its own split keeps it: test is query, database is retrieval (or training, where there is no database).
+    Training pairs that are in the database stay there; others are added to the retrieval set. Any other file is split
+    by its benchmark's protocol, drawn once from `seed`. Without `standardise`, values are taken as they are.
+    repeated: "error", "drop" or "keep" for queries of a file with its own split that are found again, with the same
+    content, in its retrieval set. pictures_in, resolution, words: for `index.mat`: the folder of the pictures, their
+    side in pixels, and the size of the captions' vocabulary. Others: `ReadOptions`.
     Errors: `InputError`, see `recognise`; for an option out of range; and for content that is not what the variant has.
     """
     return load_file(path, None, options)
@@ -54,9 +54,10 @@ def load_mat(path: Path, options: ReadOptions) -> PairedData:
 class Content:
     """What was read of a set, before its split and without its vocabulary.
 
-    images: arrays, or the files of the pictures. Either vectors or texts, or both. parts: positions, for a set with its own split;
-    whole_training: the set has a database and no training part. query_from: bool, the pairs that queries are drawn from.
-    pictures_name: what the cache calls the pictures, if not by the set's name. published: the folder has as many pictures as its makers'.
+    images: an array, or the files of the pictures; pictures_name: what the cache calls these, if not by the set's name.
+    vectors, texts: one of them, or both. query_from: bool, the pairs that queries are drawn from. parts: positions,
+    for a set with its own split; whole_training: it has a database and no training part. published: the folder has as many pictures as
+    its makers'.
     """
 
     images: Any
@@ -83,14 +84,14 @@ def paired(
     backbone: str | None,
     details: dict[str, Any],
 ) -> PairedData:
-    """Content with its split, its bag of words and its pictures. Without texts and vectors of its own, a vocabulary is made of `words` words."""
+    """Content with its split, its bag of words (of a new vocabulary, if it has no vectors) and its pictures."""
     parts = content.parts
-    query = protocol.query if options.query is None else options.query
     train = protocol.train if options.train is None else options.train
     if parts is None:
         ids = np.arange(len(content.labels)) if content.ids is None else content.ids
-        split = {"query": query, "train": train, "seed": options.seed, "own_pair": options.own_pair}
-        parts = fixed_split(name, ids, query_from=content.query_from, **split)
+        query = protocol.query if options.query is None else options.query
+        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair}
+        parts = fixed_split(name, ids, query=query, train=train, **drawn)
         content.notes.append(f"split drawn from seed {options.seed}: {protocol.source}")
     elif content.whole_training and train is not None:
         rows = parts["retrieval"]
@@ -136,7 +137,7 @@ def load_file(path: Path, benchmark: str | None, options: ReadOptions) -> Paired
     if benchmark is not None:
         wanted = PROTOCOLS[benchmark].labels
         looks = next((f"; that is {name}" for name, p in PROTOCOLS.items() if p.labels == width), "")
-        check(width == wanted, f"path: expected {wanted} labels, as {benchmark} has, got {width} in {path}{looks}")
+        expect(width == wanted, f"{wanted} labels, as {benchmark} has", f"{width} in {path}{looks}")
     columns = None if content.vectors is None else content.vectors.shape[1]
     name = benchmark or recognised_protocol(n, width, columns)
     if content.parts is not None:
@@ -167,7 +168,7 @@ def _content(recognised: Recognised | TextLists, options: ReadOptions) -> tuple[
 
 
 def check_features(features: str | None) -> None:
-    """Errors: `InputError` for a backbone that is unknown or whose weights are not installed. None is fine: pictures stay pictures."""
+    """Errors: `InputError` for a backbone that is unknown or whose weights are not installed. None is fine."""
     if features is None:
         return
     from cmhkit.nn.features import BACKBONES
@@ -184,7 +185,7 @@ def check_features(features: str | None) -> None:
 
 
 def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Vectors less the training rows' mean, over their deviation, float32. A column that never changes there is only shifted."""
+    """Vectors less the training rows' mean, over their deviation, float32. A constant column is only shifted."""
     mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1
     return ((vectors - mean) / deviation).astype(np.float32)
@@ -193,18 +194,19 @@ def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
 def binary_labels(parts: Sequence[np.ndarray], where: str) -> list[np.ndarray]:
     """Labels as uint8 0/1, shape (n, c), for each part of a set.
 
-    parts: 0/1 or -1/1, shape (n, c); or class numbers from 1, shape (n, 1), the same classes in all parts. where: what the message says.
+    parts: 0/1 or -1/1, shape (n, c); or class numbers from 1, shape (n, 1), the same classes in all parts.
+    where: what the message says.
     """
     widths = sorted({part.shape[1] for part in parts})
-    check(len(widths) == 1, f"path: expected labels of one width in all parts, got {widths} for {where}")
+    expect(len(widths) == 1, "labels of one width in all parts", f"{widths} for {where}")
     values = np.unique(np.concatenate([np.unique(part) for part in parts]))
     numbers = widths == [1] and values.min() >= 1 and (values == values.round()).all()
     if not numbers:
         good = set(values.tolist()) <= {-1, 1} or set(values.tolist()) <= {0, 1}
-        came = f"the values {values[:6].tolist()} for {where}"
-        check(good, f"path: expected labels as 0/1, as -1/1, or as one column of class numbers from 1, got {came}")
+        forms = "labels as 0/1, as -1/1, or as one column of class numbers from 1"
+        expect(good, forms, f"the values {values[:6].tolist()} for {where}")
         return [(part > 0).astype(np.uint8) for part in parts]
-    check(values.max() <= 10000, f"path: expected class numbers from 1 to 10,000, got {values.max():.0f} for {where}")
+    expect(values.max() <= 10000, "class numbers from 1 to 10,000", f"{values.max():.0f} for {where}")
     return [np.eye(int(values.max()), dtype=np.uint8)[part[:, 0].astype(int) - 1] for part in parts]
 
 
@@ -230,13 +232,17 @@ def _of_whole(recognised: Recognised, options: ReadOptions) -> Content:
         content.images, content.pictures_name = picture_paths(strings(pieces["paths"]), folder), folder.name
     texts = content.vectors if content.texts is None else content.texts
     counts = {"images": len(content.images), "texts": len(texts), "labels": len(content.labels)}
-    same = len(set(counts.values())) == 1
-    check(same, f"path: expected as many pictures as texts and labels, got {counts} in {recognised.path}")
+    same_number(counts, "", f" in {recognised.path}")
     return content
 
 
+def same_number(counts: dict[str, int], where: str = "", after: str = "") -> None:
+    """Errors: `InputError` unless all counts are the same. where, after: parts of the message."""
+    expect(len(set(counts.values())) == 1, f"as many pictures as texts and labels{where}", f"{counts}{after}")
+
+
 def picture_paths(named: Sequence[str], folder: Path) -> list[Path]:
-    """Where pictures lie that a file names by a path of another machine: the longest end of the path that exists in `folder`.
+    """Where pictures lie that a file names by a path of another machine: by the longest end that exists in `folder`.
 
     Errors: `InputError` with how many are missing and the first.
     """
@@ -279,13 +285,12 @@ def _of_lists(lists: TextLists, options: ReadOptions) -> Content:
                 by_part[part] = _floats(roles[role])
                 step()
             counts = {"list": len(names[part])} | {role: len(by_part[part]) for role, by_part in read.items()}
-            came, same = f"{counts} for {PARTS[part]}", len(set(counts.values())) == 1
-            check(same, f"path: expected as many pictures as texts and labels in {lists.path}, got {came}")
+            same_number(counts, f" in {lists.path}", f" for {PARTS[part]}")
             double = [name for name, count in Counter(names[part]).items() if count > 1]
-            check(not double, f"path: expected different pictures in {roles['paths']}, got {double[:1]} more than once")
+            expect(not double, f"different pictures in {roles['paths']}", f"{double[:1]} more than once")
     for role in ("images", "texts"):
         widths = {PARTS[part]: array.shape[1] for part, array in read[role].items()}
-        check(len(set(widths.values())) == 1, f"path: expected {role} of one width in {lists.path}, got {widths}")
+        expect(len(set(widths.values())) == 1, f"{role} of one width in {lists.path}", str(widths))
     labels = binary_labels(list(read["labels"].values()), f"the label lists in {lists.path}")
     return _joined(read["images"], read["texts"], dict(zip(files, labels, strict=True)), names, lists.path, options)
 
@@ -309,8 +314,8 @@ def _floats(file: Path) -> np.ndarray:
     except ValueError as error:
         expected = f"numbers separated by blanks, as many in every line, in {file}"
         raise InputError(f"path: expected {expected} ({error})") from error
-    check(array.size > 0, f"path: expected at least one line of numbers in {file}, got none")
-    check(np.isfinite(array).all(), f"path: expected finite numbers in {file}, got NaN or infinity")
+    expect(array.size, f"at least one line of numbers in {file}", "none")
+    expect(np.isfinite(array).all(), f"finite numbers in {file}", "NaN or infinity")
     return array
 
 
@@ -322,10 +327,11 @@ def _joined(
     path: Path,
     options: ReadOptions,
 ) -> Content:
-    """Join the parts of a set with its own split. A training pair that is in the database, by name or by content, is one pair."""
+    """Join the parts of a set with its own split. A training pair in the database (by name or content) is one pair."""
     sizes = {part: len(array) for part, array in images.items()}
     marks: dict[str, list[Any]] = dict(names or {})
-    with progress(sum(sizes.values()), "Comparing the parts", options.show_progress and sum(sizes.values()) > 5000) as step:
+    total = sum(sizes.values())
+    with progress(total, "Comparing the parts", options.show_progress and total > 5000) as step:
         for part in sizes if names is None else ():
             marks[part] = _marks(images[part], vectors[part], labels[part], step)
     base = "db" if "db" in images else "tr"
@@ -349,27 +355,17 @@ def _joined(
     def joined(by_part: dict[str, Any]) -> Any:
         pieces = [by_part[base], *([_rows(by_part["tr"], extra)] if len(extra) else []), _rows(by_part["te"], test)]
         large = [isinstance(piece, LargePictures) for piece in pieces]
-        check(all(large) or not any(large), f"path: expected all pictures of {path} in one kind of file")
-        return LargePictures(JoinedPictures([_Readable(piece) for piece in pieces])) if all(large) else np.concatenate(pieces)
+        check(len(set(large)) == 1, f"path: expected all pictures of {path} in one kind of file")
+        return LargePictures(JoinedPictures(pieces)) if all(large) else np.concatenate(pieces)
 
     n = sizes[base] + len(extra)
     parts = {"query": np.arange(n, n + len(test)), "retrieval": np.arange(n), "train": np.sort(rows)}
-    whole_training = "tr" not in images
-    return Content(joined(images), joined(labels), joined(vectors), parts=parts, whole_training=whole_training, notes=notes)
+    whole = "tr" not in images
+    return Content(joined(images), joined(labels), joined(vectors), parts=parts, whole_training=whole, notes=notes)
 
 
 def _rows(values: Any, rows: np.ndarray) -> Any:
     return values.part(rows) if isinstance(values, LargePictures) else values[rows]
-
-
-class _Readable:
-    """`LargePictures` as a source of others."""
-
-    def __init__(self, images: LargePictures) -> None:
-        self.images, self.shape = images, images.shape
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return self.images[start:stop]
 
 
 def _marks(images: Any, vectors: np.ndarray, labels: np.ndarray, step: Any) -> list[bytes]:
@@ -385,7 +381,7 @@ def _marks(images: Any, vectors: np.ndarray, labels: np.ndarray, step: Any) -> l
 
 
 def _places(training: list[Any], among: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """For each training pair its position in the retrieval set, and the training pairs that are not in the database and follow it."""
+    """For each training pair its position in the retrieval set; and the pairs that follow the database there."""
     free: dict[Any, list[int]] = defaultdict(list)
     for position in reversed(range(len(among))):
         free[among[position]].append(position)
