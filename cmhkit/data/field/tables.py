@@ -77,7 +77,7 @@ FILES = (
         beside=_IN_THREE,
     ),
     FieldFile(
-        ("nus-wide-tc10-xall-vgg.mat", "nus-wide-tc10-yall.mat", "mirflickr25k-iall-vgg.mat"),
+        ("nus-wide-tc10-xall-vgg.mat", "nus-wide-tc10-yall.mat", "nus-wide-tc10-lall.mat", "mirflickr25k-iall-vgg.mat"),
         _keys("XAll", "YAll", "LAll"),
         {V5: ("nd",), V73: ("dn",)},
         ("nuswide-tc10", "mirflickr"),
