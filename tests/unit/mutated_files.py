@@ -1,4 +1,4 @@
-"""Run by test_field.py in a process of its own: small files with a damaged byte or a lost end. A crash ends the process.
+"""Run by test_field.py in a process of its own: small files with a damaged byte or a lost end. A crash ends it.
 
 python mutated_files.py FOLDER CONTAINER SEED COUNT: prints what came of each file; only `InputError` is caught.
 """

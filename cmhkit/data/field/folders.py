@@ -20,7 +20,7 @@ import numpy as np
 
 from cmhkit.data.field.containers import expect, regular
 from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
-from cmhkit.data.field.options import SHARED, ReadOptions, reader
+from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
 from cmhkit.data.field.reader import Content, check_features, load_file, log, paired, read_text
 from cmhkit.data.pairs import PairedData
@@ -84,7 +84,7 @@ def _with_pictures(content: Content, title: str, missing: str) -> Content:
 # MIRFlickr-25K.
 
 
-@reader("mirflickr", *SHARED, "subset", "least", "missing")
+@public_reader("mirflickr", *SHARED, "subset", "least", "missing")
 def load_mirflickr(path: Path, options: ReadOptions) -> PairedData:
     """MIRFlickr-25K: photos from Flickr with their tags, 24 labels.
 
@@ -163,13 +163,13 @@ def _mirflickr_labels(folder: Path, numbers: Sequence[int]) -> np.ndarray:
 # NUS-WIDE.
 
 
-@reader("nuswide-tc10", *SHARED, "missing")
+@public_reader("nuswide-tc10", *SHARED, "missing")
 def load_nuswide_tc10(path: Path, options: ReadOptions) -> PairedData:
     """NUS-WIDE with its 10 commonest labels: 1 % queries, all others to train (UGACH). Else as `load_nuswide_tc21`."""
     return _load(path, "nuswide-tc10", options, _nuswide)
 
 
-@reader("nuswide-tc21", *SHARED, "missing")
+@public_reader("nuswide-tc21", *SHARED, "missing")
 def load_nuswide_tc21(path: Path, options: ReadOptions) -> PairedData:
     """NUS-WIDE with its 21 commonest labels: photos with a bag of 1,000 tags; 2,100 queries, 10,500 to train.
 
@@ -267,9 +267,9 @@ def _nuswide_tags(places: Places, n: int, words: tuple[str, ...], show_progress:
 # MS COCO 2014.
 
 
-@reader("coco", *SHARED, "words", "missing", words=2000)  # the size is our choice: no paper says it
+@public_reader("coco", *SHARED, "words", "missing", words=2000)  # the size is our choice: no paper says it
 def load_coco(path: Path, options: ReadOptions) -> PairedData:
-    """MS COCO 2014: photos, five captions as one text, 80 labels; 5,000 queries of the validation part, 10,000 to train.
+    """MS COCO 2014: photos, five captions as one text, 80 labels; 5,000 queries of `val2014`, 10,000 to train.
 
     path: the makers' folder (`annotations/` with captions and instances of train and val, `train2014/`, `val2014/`),
     or a file in circulation. Captions and labels are joined on the image's id. Pictures without a label are left out:
@@ -348,14 +348,14 @@ def _coco_file(file: Path, wanted: str, part: str, fields: tuple[str, str]) -> d
 # IAPR TC-12.
 
 
-@reader("iapr", *SHARED, "words", "missing", words=2912)
+@public_reader("iapr", *SHARED, "words", "missing", words=2912)  # as in the papers
 def load_iapr(path: Path, options: ReadOptions) -> PairedData:
     """IAPR TC-12: photos, English descriptions, 255 labels of SAIAPR TC-12's regions; 2,000 queries, 10,000 to train.
 
     path: a folder with `images/NN/ID.jpg`, `annotations_complete_eng/NN/ID.eng` and `saiapr_tc-12/NN/labels.txt`, or a
-    file in circulation. Kept are pictures with a description and a label. Options: `ReadOptions`; `words` are 2,912 in
-    the papers. Errors: `InputError` for what is missing, with its makers' page, and for content that is not the
-    benchmark's. Source: Grubinger et al., OntoImage 2006; Escalante et al., CVIU 2010.
+    file in circulation. Kept are pictures with a description and a label. Options: `ReadOptions`.
+    Errors: `InputError` for what is missing, with its makers' page, and for content that is not the benchmark's.
+    Source: Grubinger et al., OntoImage 2006; Escalante et al., CVIU 2010.
     """
     return _load(path, "iapr", options, _iapr)
 

@@ -70,7 +70,7 @@ def check_names(given: Iterable[str], known: Iterable[str], reader: str) -> None
 Reader = Callable[[Path, ReadOptions], PairedData]
 
 
-def reader(name: str, *taken: str, **defaults: Any) -> Callable[[Reader], Callable[..., PairedData]]:
+def public_reader(name: str, *taken: str, **defaults: Any) -> Callable[[Reader], Callable[..., PairedData]]:
     """Make a function of (path, options) a public reader, which takes a path and the options as keywords.
 
     name: as in `cmhkit.data.load`. taken: the options that it takes. defaults: those that differ from `ReadOptions`.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings
-from cmhkit.data.field.options import SHARED, ReadOptions, reader
+from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import (
     PROTOCOLS,
     UNKNOWN,
@@ -35,7 +35,7 @@ from cmhkit.progress import progress
 log = logging.getLogger("cmhkit")
 
 
-@reader("mat", *SHARED, "repeated", "pictures_in", "words")
+@public_reader("mat", *SHARED, "repeated", "pictures_in", "words")
 def load_mat(path: Path, options: ReadOptions) -> PairedData:
     """A file in circulation, or a folder of them, as pairs. What was recognised is in `details["recognised"]`.
 
@@ -55,9 +55,9 @@ class Content:
     """What was read of a set, before its split and without its vocabulary.
 
     images: an array, or the files of the pictures; pictures_name: what the cache calls these, if not by the set's name.
-    vectors, texts: one of them, or both. query_from: bool, the pairs that queries are drawn from. parts: positions,
-    for a set with its own split; whole_training: it has a database and no training part. published: the folder has as many pictures as
-    its makers'.
+    vectors, texts: one of them, or both. query_from: bool, shape (n,), the pairs that queries are drawn from.
+    parts: positions, for a set with its own split; whole_training: it has a database and no training part.
+    published: the folder has as many pictures as its makers'.
     """
 
     images: Any

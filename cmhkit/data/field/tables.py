@@ -34,8 +34,9 @@ class FieldFile:
     names: what such files are called; messages use the first.
     keys: what a key holds, by part and role. Parts: "all"; or, for a set with its own split, "te" (the queries), "db"
     (the retrieval set) and "tr". Roles: "images" or "paths" of pictures, "texts", "labels". Text lists have files for
-    keys. images: the containers it circulates in, and the axis orders that its images (or labels, without images) have
-    there. holds: the benchmarks it is made of, names of `protocols.PROTOCOLS`, which say the source.
+    keys.
+    images: the containers it circulates in, and the axis orders of its images (or labels, without images) there.
+    holds: the benchmarks it is made of, names of `protocols.PROTOCOLS`, which say the source.
     labels: "0/1", "-1/1", "classes" (a column of numbers from 1).
     optional: parts that may lack. Without "db", "tr" is searched; without "tr", training pairs are drawn from "db".
     beside: matches the names of files that make one set side by side; its group `stem` is what they share.

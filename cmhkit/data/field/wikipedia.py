@@ -10,7 +10,7 @@ import numpy as np
 from cmhkit.data.field.containers import Container, Piece, Unreadable, expect, matrix, open_container, stored
 from cmhkit.data.field.folders import numbered_lines
 from cmhkit.data.field.layouts import READERS, is_raw
-from cmhkit.data.field.options import ReadOptions, reader
+from cmhkit.data.field.options import ReadOptions, public_reader
 from cmhkit.data.field.protocols import PROTOCOLS
 from cmhkit.data.field.reader import same_number, standardised
 from cmhkit.data.field.recognise import recognise
@@ -20,15 +20,16 @@ from cmhkit.errors import InputError, check
 from cmhkit.progress import progress
 
 
-@reader("wikipedia", "standardise", "show_progress", standardise=True)
+@public_reader("wikipedia", "standardise", "show_progress", standardise=True)
 def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
-    """Wikipedia: 2,866 pairs of SIFT histograms and topics of a text, ten labels; 693 queries, 2,173 to search and train.
+    """Wikipedia: 2,866 pairs of SIFT histograms and topics of a text, ten labels; 693 queries, 2,173 to learn from.
 
     path: `wikiData.mat`, MATLAB v5, with I_tr, T_tr, L_tr, I_te, T_te, L_te (rows are items; labels one column of
     class numbers from 1); or the makers' folder (`raw_features.mat`, and the labels in `trainset_txt_img_cat.list` and
-    `testset_...`). standardise: z-score pictures and texts with the training part's mean and deviation (raw histograms
-    do not train). Errors: `InputError` for what is missing, for a file that is not MATLAB v5, and for sizes and labels
-    that do not fit. Source: Rasiwasia et al., ACM MM 2010.
+    `testset_txt_img_cat.list`).
+    standardise: z-score pictures and texts with the training part's mean and deviation (raw histograms do not train).
+    Errors: `InputError` for what is missing, for another kind of file, and for sizes and labels that do not fit.
+    Source: Rasiwasia et al., ACM MM 2010.
     """
     expect(path.exists(), "the file wikiData.mat", f"{path}, which is not there")
     arrays, lists = _of_folder(path, options) if is_raw(READERS["wikipedia"], path) else (_of_file(path), {})
