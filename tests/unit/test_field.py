@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,6 +155,8 @@ def test_a_reader_shows_its_options_and_takes_them(name: str, tmp_path: Path) ->
     loader = getattr(field, READERS[name].partition(":")[2])
     parameters = inspect.signature(loader).parameters
     assert next(iter(parameters)) == "path" and {"standardise", "show_progress"} < set(parameters) and loader.__doc__
+    hints = {key: parameter.annotation for key, parameter in parameters.items()} | {"return": ck.data.PairedData}
+    assert typing.get_type_hints(loader) == hints and hints["standardise"] is bool
     options = {key: parameter.default for key, parameter in parameters.items() if key != "path"}
     assert set(options) <= set(inspect.signature(ReadOptions).parameters)
     with pytest.raises(InputError, match=r"path: expected .*, got .*nowhere, which is not there"):

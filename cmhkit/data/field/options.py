@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import inspect
+import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,14 @@ def public_reader(name: str, *taken: str, **defaults: Any) -> Callable[[Reader],
             check_names(options, taken, name)
             return function(Path(path), ReadOptions(**(defaults | options)))
 
-        make = inspect.Parameter
-        parameters = [make("path", make.POSITIONAL_OR_KEYWORD, annotation="str | Path")]
+        make, hints = inspect.Parameter, typing.get_type_hints(ReadOptions)
+        parameters = [make("path", make.POSITIONAL_OR_KEYWORD, annotation=str | Path)]
         for option in dataclasses.fields(ReadOptions):
             if option.name in taken:
                 default = defaults.get(option.name, option.default)
-                parameters.append(make(option.name, make.KEYWORD_ONLY, default=default, annotation=option.type))
-        read.__signature__ = inspect.Signature(parameters, return_annotation="PairedData")  # type: ignore[attr-defined]
+                parameters.append(make(option.name, make.KEYWORD_ONLY, default=default, annotation=hints[option.name]))
+        read.__signature__ = inspect.Signature(parameters, return_annotation=PairedData)  # type: ignore[attr-defined]
+        read.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": PairedData}
         return read
 
     return public
