@@ -22,7 +22,7 @@ from bench.report import machine, table, write_section
 from bench.validation import WIKIPEDIA_SSAH_OPTIONS
 from cmhkit.codes import diagnostics
 from cmhkit.data.cache import write_atomically
-from cmhkit.data.matfiles import load_wikipedia
+from cmhkit.data.field import load_wikipedia
 from cmhkit.data.pairs import PairedData
 from cmhkit.metrics import mean_average_precision
 from cmhkit.options import as_dict, current

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import cmhkit as ck
-from cmhkit.data.matfiles import load_wikipedia
+from cmhkit.data.field import load_wikipedia
 from cmhkit.data.pairs import PairedData
 
 #: What was chosen for the Wikipedia file in this way. Dropout, since its pictures say little. A temperature of 8, since z-scored inputs spread

@@ -406,7 +406,7 @@ def check_data(
     ] = None,
 ) -> None:
     """Say what is there, what is missing, and where its makers publish it. Nothing is downloaded. Exit code 1 when something is missing."""
-    from cmhkit.data.layouts import check_path
+    from cmhkit.data.field import check_path
 
     report = check_path(path, name)
     typer.echo(str(report))

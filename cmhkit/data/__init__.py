@@ -18,13 +18,13 @@ __all__ = ["PairedData", "SceneTruth", "Split", "Vocabulary", "cache_dir", "load
 BUILT_IN = {"scenes": "cmhkit.data.scenes:load_scenes", "drawings": "cmhkit.data.scenes:load_drawings"}
 #: What reads a path, as in `load("mirflickr:PATH")`. The reader's first argument is the path.
 READERS = {
-    "mirflickr": "cmhkit.data.benchmarks:load_mirflickr",
-    "nuswide-tc10": "cmhkit.data.benchmarks:load_nuswide_tc10",
-    "nuswide-tc21": "cmhkit.data.benchmarks:load_nuswide_tc21",
-    "coco": "cmhkit.data.benchmarks:load_coco",
-    "iapr": "cmhkit.data.benchmarks:load_iapr",
-    "wikipedia": "cmhkit.data.benchmarks:load_wikipedia",
-    "mat": "cmhkit.data.matfiles:load_mat",
+    "mirflickr": "cmhkit.data.field:load_mirflickr",
+    "nuswide-tc10": "cmhkit.data.field:load_nuswide_tc10",
+    "nuswide-tc21": "cmhkit.data.field:load_nuswide_tc21",
+    "coco": "cmhkit.data.field:load_coco",
+    "iapr": "cmhkit.data.field:load_iapr",
+    "wikipedia": "cmhkit.data.field:load_wikipedia",
+    "mat": "cmhkit.data.field:load_mat",
     "folder": "cmhkit.data.folder:load_folder",
 }
 
@@ -49,10 +49,9 @@ def load(name: str, **options: Any) -> PairedData:
         raise InputError(
             f"name: expected one of {', '.join(BUILT_IN)}, got {name!r}; or a reader and a path such as 'mirflickr:PATH', one of {', '.join(READERS)}"
         )
+    from cmhkit.data.field.options import check_names
+
     module, _, function = place.partition(":")
     loader = getattr(importlib.import_module(module), function)
-    known = list(inspect.signature(loader).parameters)[len(leading) :]
-    for option in options:
-        if option not in known:
-            raise InputError(f"{option}: not an option of {reader or name!r}; expected one of {', '.join(known)}")
+    check_names(options, list(inspect.signature(loader).parameters)[len(leading) :], reader or name)
     return loader(*leading, **options)

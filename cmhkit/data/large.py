@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +151,10 @@ class LargePictures:
         if rows.ndim == 0 and rows.dtype.kind in "iu":
             return self._read(self._positions(rows[None]))[0]
         return self._read(self._positions(rows))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The pictures from start to before stop: so these pictures can be a source of others."""
+        return self[start:stop]
 
     def part(self, rows: np.ndarray) -> LargePictures:
         """The pictures at these positions, in this order, still unread."""
@@ -312,5 +317,7 @@ def _digest_of_files(files: Iterable[Path]) -> str:
             state = file.stat()
         except OSError as error:
             raise InputError(f"path: expected the picture {file}, which is not there ({error})") from error
+        if not stat.S_ISREG(state.st_mode):
+            raise InputError(f"path: expected a picture, got {file}, which is no regular file")
         digest.update(f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -570,7 +570,7 @@ except ck.InputError as error:
 
 # %% [markdown]
 # **Guard.** A training pair among the queries is an error even with `own_pair=True`. And a split is drawn *once*: the readers of benchmark files keep it
-# in the cache folder (`cmhkit.data.protocols.fixed_split`), so that every method and every later run sees the same one.
+# in the cache folder (`cmhkit.data.field.protocols.fixed_split`), so that every method and every later run sees the same one.
 #
 # ## 9 · A score of 0 or less is taken for "not relevant"
 #

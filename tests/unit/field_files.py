@@ -95,7 +95,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> None:
 
 def mirflickr_folder(root: Path, n: int = 30) -> Path:
     """Picture i has the tags even or odd, all, and a rare one of its own; 7 has none, 9 only a rare one. Picture 8 has no label."""
-    from cmhkit.data.benchmarks import MIRFLICKR_LABELS
+    from cmhkit.data.field.folders import MIRFLICKR_LABELS
 
     for i in range(1, n + 1):
         picture(root / "mirflickr" / f"im{i}.jpg", i)

@@ -23,10 +23,10 @@ from field_files import (
 from PIL import Image
 
 import cmhkit as ck
-from cmhkit.data import benchmarks, protocols
-from cmhkit.data.benchmarks import MIRFLICKR_LABELS, load_mirflickr
+from cmhkit.data.field import folders, protocols
+from cmhkit.data.field.folders import MIRFLICKR_LABELS, load_mirflickr
+from cmhkit.data.field.layouts import LAYOUTS, check_path
 from cmhkit.data.large import LargePictures, read_picture
-from cmhkit.data.layouts import LAYOUTS, check_path
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -99,7 +99,7 @@ def test_the_papers_numbers_are_the_default(tmp_path: Path) -> None:
 
 def test_a_complete_folder_of_another_size_is_told(tmp_path: Path, monkeypatch, caplog) -> None:
     folder = mirflickr_folder(tmp_path)
-    monkeypatch.setattr(benchmarks, "MIRFLICKR_ALL", protocols.BenchmarkProtocol("x", 24, 4, 8, 30, None, ""))
+    monkeypatch.setattr(folders, "MIRFLICKR_ALL", protocols.BenchmarkProtocol("x", 24, 4, 8, 30, None, ""))
     with caplog.at_level(logging.WARNING, logger="cmhkit"):
         load_mirflickr(folder, least=10, **SMALL)
     assert "the papers have 20,015 pairs, this folder gives 27" in caplog.text

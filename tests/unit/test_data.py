@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from cmhkit.data import PairedData, Vocabulary, cache, drawings, load, scenes
-from cmhkit.data.matfiles import WIKIPEDIA_TOPICS, load_wikipedia
+from cmhkit.data.field import load_wikipedia
+from cmhkit.data.field.tables import WIKIPEDIA_TOPICS
 from cmhkit.errors import InputError
 
 WIKIPEDIA = Path(__file__).parents[2].parent / "shared" / "data" / "wikiData.mat"

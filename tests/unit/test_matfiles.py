@@ -20,10 +20,11 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 import cmhkit as ck
-from cmhkit.data.containers import open_container
+from cmhkit.data.field.containers import open_container
+from cmhkit.data.field.protocols import fixed_split, fixed_training
+from cmhkit.data.field.reader import binary_labels, load_mat
+from cmhkit.data.field.recognise import TextLists, recognise
 from cmhkit.data.large import LargePictures
-from cmhkit.data.matfiles import TextLists, binary_labels, load_mat, recognise
-from cmhkit.data.protocols import fixed_split, fixed_training
 from cmhkit.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -527,7 +528,7 @@ import re, sys
 import numpy as np, h5py
 import cmhkit as ck
 from cmhkit.data import large
-from cmhkit.data.matfiles import load_mat
+from cmhkit.data.field import load_mat
 large.BLOCK = 2**22
 def peak():
     return int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1])

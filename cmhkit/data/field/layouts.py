@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmhkit.data.containers import ENDINGS
-from cmhkit.data.matfiles import TextLists, recognise
-from cmhkit.data.protocols import PROTOCOLS
+from cmhkit.data.field.protocols import PROTOCOLS
+from cmhkit.data.field.recognise import TextLists, recognise
+from cmhkit.data.field.tables import ENDINGS
 from cmhkit.errors import check
 
 
@@ -142,6 +142,9 @@ LAYOUTS = {
     ),
 }
 
+#: The layout that each benchmark's reader takes.
+READERS = {reader: layout for layout in LAYOUTS.values() for reader in layout.readers}
+
 
 @dataclass(frozen=True)
 class PathReport:
@@ -163,10 +166,9 @@ def check_path(path: str | Path, name: str | None = None) -> PathReport:
     """
     path = Path(path)
     check(path.exists(), f"path: expected a folder or a file, got {path}, which is not there")
-    known = {reader: layout for layout in LAYOUTS.values() for reader in layout.readers}
-    check(name is None or name in known, f"name: expected one of {', '.join(known)}, got {name!r}")
+    check(name is None or name in READERS, f"name: expected one of {', '.join(READERS)}, got {name!r}")
     if path.is_dir():
-        layout = known[name] if name else _likeliest(path)
+        layout = READERS[name] if name else _likeliest(path)
         if layout is not None and (name is None or not _has_files(path) or _score(layout, path)):
             return _report(layout, path)
     if path.is_file() or _has_files(path):

@@ -51,7 +51,7 @@ PROTOCOLS = {
 }
 MIRFLICKR_ALL = BenchmarkProtocol("MIRFlickr-25K, all pictures", 24, 0.05, None, 25000, 1386, "Zhang et al., AAAI 2018")
 #: For a file that is none of the known benchmarks.
-UNKNOWN_QUERY, UNKNOWN_TRAIN = 0.1, None
+UNKNOWN = BenchmarkProtocol("unknown", 0, 0.1, None, 0, None, "one tenth query, the rest retrieval and training")
 
 
 def recognised_protocol(items: int, labels: int, text: int | None) -> str | None:

@@ -1,0 +1,109 @@
+"""The Wikipedia benchmark: `wikiData.mat`, or its makers' features with the labels in two lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cmhkit.data.field.containers import Container, Piece, Unreadable, expect, matrix, open_container, stored
+from cmhkit.data.field.folders import numbered_lines
+from cmhkit.data.field.layouts import READERS, is_raw
+from cmhkit.data.field.options import ReadOptions, public_reader
+from cmhkit.data.field.protocols import PROTOCOLS
+from cmhkit.data.field.reader import same_number, standardised
+from cmhkit.data.field.recognise import recognise
+from cmhkit.data.field.tables import OWN_SPLIT, V5, V73, WIKIPEDIA_TOPICS
+from cmhkit.data.pairs import PairedData
+from cmhkit.errors import InputError, check
+from cmhkit.progress import progress
+
+
+@public_reader("wikipedia", "standardise", "show_progress", standardise=True)
+def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
+    """Wikipedia: 2,866 pairs of SIFT histograms and topics of a text, ten labels; 693 queries, 2,173 to learn from.
+
+    path: `wikiData.mat`, MATLAB v5, with I_tr, T_tr, L_tr, I_te, T_te, L_te (rows are items; labels one column of
+    class numbers from 1); or the makers' folder (`raw_features.mat`, and the labels in `trainset_txt_img_cat.list` and
+    `testset_txt_img_cat.list`).
+    standardise: z-score pictures and texts with the training part's mean and deviation (raw histograms do not train).
+    Errors: `InputError` for what is missing, for another kind of file, and for sizes and labels that do not fit.
+    Source: Rasiwasia et al., ACM MM 2010.
+    """
+    expect(path.exists(), "the file wikiData.mat", f"{path}, which is not there")
+    arrays, lists = _of_folder(path, options) if is_raw(READERS["wikipedia"], path) else (_of_file(path), {})
+    for letter in "IT":
+        train, test = (arrays[f"{letter}_{part}"].shape[1] for part in ("tr", "te"))
+        expect(train == test, f"{letter}_tr and {letter}_te of the same width in {path}", f"{train} and {test}")
+    for part in ("tr", "te"):
+        keys = [f"{letter}_{part}" for letter in "ITL"]
+        same_number({lists.get(key, key): len(arrays[key]) for key in keys}, f" in {path}" if lists else "")
+        expect(len(arrays[keys[0]]), "at least one pair", f"none in {keys[0]} in {path}")
+    n, m = len(arrays["I_tr"]), len(arrays["I_te"])
+    classes = np.concatenate([arrays["L_tr"].ravel(), arrays["L_te"].ravel()])
+    numbers = len(classes) == n + m and classes.min() >= 1 and (classes == classes.round()).all()
+    check(numbers and classes.max() <= 10000, f"path: expected labels as class numbers from 1 to 10,000 in {path}")
+    labels = np.eye(int(classes.max()), dtype=np.uint8)[classes.astype(int) - 1]
+
+    def joined(letter: str) -> np.ndarray:
+        train, test = arrays[f"{letter}_tr"], arrays[f"{letter}_te"]
+        if options.standardise:
+            train, test = standardised(train, train), standardised(test, train)
+        return np.concatenate([train, test]).astype(np.float32)
+
+    retrieval = np.arange(n)
+    return PairedData(
+        name="wikipedia",
+        images=joined("I"),
+        text_vectors=joined("T"),
+        parts={"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval},
+        labels=labels,
+        label_names=WIKIPEDIA_TOPICS if labels.shape[1] == len(WIKIPEDIA_TOPICS) else (),
+        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source},
+    )
+
+
+def _check_keys(container: Container, keys: Sequence[str]) -> None:
+    missing = ", ".join(key for key in keys if key not in container.entries)
+    came = f"{missing} missing. Found: {container.listing()}"
+    check(not missing, f"path: expected the keys {', '.join(keys)} in {container.path}, {came}")
+
+
+def _of_file(path: Path) -> dict[str, np.ndarray]:
+    """The six arrays as float64, in MATLAB's order in memory: on it the last digit of a mean depends."""
+    path = recognise(path).path if path.is_dir() else path
+    try:
+        container = open_container(path)
+        if container.kind != V5:
+            raise Unreadable("a MATLAB v5 file", path, f"is {container.kind}")
+        _check_keys(container, OWN_SPLIT)
+        arrays = {key: stored(container, key) for key in OWN_SPLIT}
+    except Unreadable as error:
+        raise InputError(f"path: expected a MATLAB v5 file, got {path} (it {error.reason})") from error
+    for key, array in arrays.items():
+        full = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
+        expect(full, f"{key} as a full matrix of numbers in {path}", array.dtype)
+    return {key: np.asarray(array, dtype=np.float64) for key, array in arrays.items()}
+
+
+def _of_folder(path: Path, options: ReadOptions) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Pictures and texts as float32 and the labels of the lists; and the names of these lists."""
+    places = READERS["wikipedia"].required(path)
+    container = open_container(places["features"])
+    keys = [key for key in OWN_SPLIT if key[0] != "L"]
+    _check_keys(container, keys)
+    axes = (1, 0) if container.kind == V73 else (0, 1)
+    arrays, lists = {}, {}
+    with progress(len(keys), "Reading features", options.show_progress) as step:
+        for key in keys:
+            entry = container.entries[key]
+            numbers = entry.kind == "numbers" and len(entry.shape) == 2
+            check(numbers, f"path: expected {key} as a matrix of numbers. Found: {container.listing()}")
+            arrays[key] = matrix(Piece(container, entry, axes))
+            step()
+    for key, part in (("L_tr", "train"), ("L_te", "test")):
+        lines = numbered_lines(places[part], (2,), "text, picture and class number")
+        expect(lines, f"at least one line in {places[part]}", "none")
+        arrays[key], lists[key] = np.array([[int(line[2])] for line in lines]), places[part].name
+    return arrays, lists
