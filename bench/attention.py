@@ -18,9 +18,9 @@ import torch
 import cmhkit as ck
 from bench.quality import SEEDS, cell, map_both_ways
 from bench.report import machine, table, write_section
-from cmhkit.adah.masks import mask_quality, random_masks, truth_places
-from cmhkit.data.cache import write_atomically
+from cmhkit.course.masks import mask_quality, random_masks, truth_places
 from cmhkit.data.pairs import PairedData
+from cmhkit.support.files import write_atomically
 
 KEPT = Path(__file__).parent / "results" / "attention.json"
 BITS = (16, 32, 64)

@@ -30,11 +30,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import cmhkit as ck
 from bench.report import machine, table, write_section
 from bench.timing import digits
-from cmhkit import training
-from cmhkit.adah import training as adah
+from cmhkit.adah import fit as adah
 from cmhkit.data.pairs import PairedData, Split
 from cmhkit.nn.backbones import CNNF, VGG19
-from cmhkit.ssah import training as ssah
+from cmhkit.ssah import fit as ssah
+from cmhkit.train import device as training
 
 NO_FIGURE = "No GPU figure exists yet: there is no CUDA device here."
 WAYS = ("cmhkit", "plain float32 loop")

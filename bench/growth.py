@@ -21,10 +21,10 @@ from bench import peers
 from bench.jobs import bags_of_words, dense_rows, ranked, triplet_batch
 from bench.report import machine, table, write_section
 from bench.timing import Contestant, digits, peak_memory, race
-from cmhkit.data.cache import write_atomically
 from cmhkit.graphs import knn_graph
 from cmhkit.nn.triplet import pairwise_distance, triplet_hinge
-from cmhkit.progress import progress
+from cmhkit.support.files import write_atomically
+from cmhkit.support.progress import progress
 
 FOLDER = Path(__file__).parent
 KEPT = FOLDER / "results" / "growth.json"

@@ -560,7 +560,7 @@ def job_start_up(sizes: Sizes) -> Outcome:
     python = [sys.executable, "-c"]
     commands = {
         "import cmhkit": [*python, "import cmhkit"],
-        "cmhkit --help": [sys.executable, "-m", "cmhkit.cli", "--help"],
+        "cmhkit --help": [sys.executable, "-m", "cmhkit.app.cli", "--help"],
         "import torch": [*python, "import torch"],
         "Python alone": [*python, "pass"],
     }

@@ -19,9 +19,9 @@ import torch
 import cmhkit as ck
 from bench.report import machine, table, write_section
 from bench.validation import WIKIPEDIA_OPTIONS
-from cmhkit.data.cache import write_atomically
 from cmhkit.data.field import load_wikipedia
 from cmhkit.data.pairs import PairedData
+from cmhkit.support.files import write_atomically
 from cmhkit.ugach import losses
 
 SEEDS = range(5)

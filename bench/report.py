@@ -9,7 +9,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from cmhkit.data.cache import write_atomically
+from cmhkit.support.files import write_atomically
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 _HEAD = "# Results\n\nEach section was written by the command that it names. Read ratios and differences, not times.\n"

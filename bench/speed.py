@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 from bench.jobs import FULL, QUICK, Outcome, jobs
 from bench.report import machine, table, write_section
 from bench.timing import digits
-from cmhkit.data.cache import write_atomically
-from cmhkit.progress import progress
+from cmhkit.support.files import write_atomically
+from cmhkit.support.progress import progress
 
 KEPT = Path(__file__).parent / "results" / "speed.json"
 

@@ -21,12 +21,12 @@ from bench.quality import WIKIPEDIA_FILE, cell
 from bench.report import machine, table, write_section
 from bench.validation import WIKIPEDIA_SSAH_OPTIONS
 from cmhkit.codes import diagnostics
-from cmhkit.data.cache import write_atomically
+from cmhkit.course.distributions import matches
 from cmhkit.data.field import load_wikipedia
 from cmhkit.data.pairs import PairedData
 from cmhkit.metrics import mean_average_precision
-from cmhkit.options import as_dict, current
-from cmhkit.ssah.distributions import matches
+from cmhkit.support.files import write_atomically
+from cmhkit.support.options import as_dict, current
 
 BITS = (16, 32, 64)
 SEEDS = range(5)

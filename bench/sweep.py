@@ -34,8 +34,8 @@ from pathlib import Path
 
 import cmhkit as ck
 from bench.validation import held_out
-from cmhkit.data.cache import write_atomically
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import notebook as nb
+from cmhkit.support.files import write_atomically
 
 nb.setup(torch=True)
 data = ck.data.load("scenes", size=size)

@@ -5,7 +5,7 @@ Run:  python -m bench.sweeps             (about six minutes of one core: the swe
       python -m bench.sweeps collect     (the packaged files only, from what results/ holds)
 
 A sweep is `sweep.py` with parameters. Its runs are kept in results/sweeps/, and a run that is there is not run again. `collect` writes
-cmhkit/lessons/sweeps/scores.json (from results/{quality-scenes,attention,supervision-scenes}.json and results/sweeps) and ablations.json (from
+cmhkit/course/lessons/sweeps/scores.json (from results/{quality-scenes,attention,supervision-scenes}.json and results/sweeps) and ablations.json (from
 results/sweeps). Nothing else in these two files: published.json is typed in by hand, with its sources.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmhkit.data.cache import write_atomically
+from cmhkit.support.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"

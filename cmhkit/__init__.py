@@ -8,25 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from cmhkit.support.moved import MOVED, install
+
 __version__ = "0.1.0"
 
-_MODULES = (
-    "adah",
-    "baselines",
-    "codes",
-    "data",
-    "doctor",
-    "graphs",
-    "hasher",
-    "index",
-    "lessons",
-    "metrics",
-    "nn",
-    "ssah",
-    "training",
-    "ugach",
-    "widgets",
-)
+_MODULES = ("adah", "app", "baselines", "codes", "course", "data", "graphs", "hasher", "index", "metrics", "nn", "ssah", "support", "train", "ugach")
 _NAMES = {
     "ADAH": "adah",
     "CCA": "baselines",
@@ -36,14 +22,16 @@ _NAMES = {
     "UGACH": "ugach",
     "CrossModalHasher": "hasher",
     "load": "hasher",
-    "InputError": "errors",
+    "InputError": "support.checks",
 }
+
+install()
 
 __all__ = ["__version__", *_MODULES, *_NAMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES or f"cmhkit.{name}" in MOVED:
         return importlib.import_module(f"cmhkit.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"cmhkit.{_NAMES[name]}"), name)

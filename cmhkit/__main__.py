@@ -1,6 +1,6 @@
 """`python -m cmhkit` is the `cmhkit` command."""
 
-from cmhkit.cli import main
+from cmhkit.app.cli import main
 
 if __name__ == "__main__":
     main()

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from cmhkit.errors import InputError, check
-from cmhkit.hasher import CrossModalHasher, Run, check_arrays
-from cmhkit.options import Options, integer, real, switch
+from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.support.checks import InputError, check
+from cmhkit.support.options import Options, integer, real, switch
+from cmhkit.train.run import Run
 
 
 def ridge_cca(x: np.ndarray, y: np.ndarray, components: int, ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmhkit.errors import check
+from cmhkit.support.checks import check
 
 _TILE_ITEMS = 8192
 _TILE_QUERIES = 64

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import slices, to_words
-from cmhkit.errors import check, one_of, whole
+from cmhkit.support.checks import check, one_of, whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

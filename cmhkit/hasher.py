@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cmhkit import __version__, codes, metrics
-from cmhkit.data.cache import write_atomically
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check, whole
-from cmhkit.options import as_dict, check_name, configured, current
+from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.files import write_atomically
+from cmhkit.support.options import as_dict, check_name, configured, current
+from cmhkit.train.run import Callback, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,9 +48,6 @@ _STATES = {
 # Pictures that are encoded at once: their features and layers are the memory of a search.
 _AT_ONCE = 512
 
-#: Called at the end of every epoch with the epoch's row of the history and the hasher, which can encode as it stands.
-Callback = Callable[[dict[str, Any], "CrossModalHasher"], None]
-
 
 class CrossModalHasher:
     """Learns codes for pictures and texts, so that related ones are near in Hamming distance.
@@ -61,7 +59,7 @@ class CrossModalHasher:
     """
 
     presets: ClassVar[dict[str, Any]] = {}
-    #: The kind of SceneNet feature that the method reads; see `cmhkit.nn.features.KINDS`.
+    #: The kind of SceneNet feature that the method reads; see `cmhkit.data.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
     #: A key of `_STATES`.
@@ -254,13 +252,13 @@ class CrossModalHasher:
     def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
         """Compute what the pictures of a whole set enter as, once, before parts of it are asked for."""
         if images.ndim == 4 and self.backbone_ is not None:
-            from cmhkit.nn.features import check_backbone, remember
+            from cmhkit.data.features import check_backbone, remember
 
             check_backbone(self.backbone_, self.image_kind)
             remember(images, backbone=self.backbone_, show_progress=show_progress)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        from cmhkit.nn.features import image_features
+        from cmhkit.data.features import image_features
 
         images = checked_images(images)
         check(
@@ -272,7 +270,7 @@ class CrossModalHasher:
 
     def _told_input(self) -> str:
         """What `fit` says of how pictures enter; empty if they cannot."""
-        from cmhkit.nn.features import BACKBONES
+        from cmhkit.data.features import BACKBONES
 
         kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
         return f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}." if self.backbone_ in BACKBONES else ""
@@ -372,35 +370,6 @@ def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndar
         check(same, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got {state[name].dtype} with shape {state[name].shape}")
     for name in state:
         check(name in expected, f"expected no array {name!r}, got {state[name].dtype} with shape {state[name].shape}")
-
-
-class Run:
-    """What a schedule needs of the call to fit: where to keep checkpoints, whom to call, and whether to show progress."""
-
-    def __init__(self, hasher: CrossModalHasher, checkpoint_dir: str | Path | None, callback: Callback | None, show_progress: bool) -> None:
-        self.hasher, self.checkpoint_dir, self.callback, self.show_progress = hasher, checkpoint_dir, callback, show_progress
-        # The hasher before this fit. What a fit trains is new, so that the old networks are whole until they are let go.
-        self._before: dict[str, Any] | None = dict(vars(hasher))
-
-    def begin(self) -> None:
-        """Say that training begins: there is no way back to what the hasher was, and nothing of it stays in memory."""
-        self._before = None
-
-    def undo(self) -> None:
-        """Make the hasher what it was, if training has not begun."""
-        if self._before is not None:
-            vars(self.hasher).clear()
-            vars(self.hasher).update(self._before)
-
-    def epoch_done(self, row: dict[str, Any]) -> None:
-        """Add a row to the history and call the callback; the hasher can encode meanwhile."""
-        self.hasher.history_.append(row)
-        if self.callback is not None:
-            self.hasher._stage = "in callback"
-            try:
-                self.callback(row, self.hasher)
-            finally:
-                self.hasher._stage = "fitting"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.errors import check, one_of, whole
+from cmhkit.support.checks import check, one_of, whole
 
 ENGINES = ("auto", "numpy", "faiss")
 _TILE_ITEMS = 16384

@@ -42,8 +42,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.errors import check, one_of, whole
 from cmhkit.graphs import check_labels, label_words
+from cmhkit.support.checks import check, one_of, whole
 
 if TYPE_CHECKING:
     import torch

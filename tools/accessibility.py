@@ -4,7 +4,7 @@
 follow WCAG 2.2, level AA, where no browser is needed to tell: 1.1.1 text for pictures, 1.3.1 headings and tables, 1.4.3 contrast, 2.4.1 to 2.4.6
 skip link, title, links and headings, 3.1.1 language, 4.1.2 names. Contrast is computed for colours that are written down: inline styles here, the
 report's themes in `theme_problems`. Whether meaning hangs on colour alone a program cannot see: the course's palette changes line style and marker
-with the colour (`cmhkit.lessons.notebook`), and each coloured box holds its word.
+with the colour (`cmhkit.course.lessons.notebook`), and each coloured box holds its word.
 """
 
 from __future__ import annotations

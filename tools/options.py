@@ -9,8 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-from cmhkit.options import described, shown
-from cmhkit.runs import presets_of
+from cmhkit.app.runs import presets_of
+from cmhkit.support.options import described, shown
 
 PAGE = Path(__file__).parents[1] / "docs" / "CHOICES.md"
 PLACE = re.compile(r"(<!-- options: (\w+) -->\n).*?(<!-- end of options -->)", re.DOTALL)

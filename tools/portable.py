@@ -30,7 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from cmhkit.doctor import read_pins  # noqa: E402
+from cmhkit.app.doctor import read_pins  # noqa: E402
 from tools import notebooks, setup_venv, strict  # noqa: E402
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

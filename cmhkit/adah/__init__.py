@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cmhkit.support.moved import MOVED
+
 if TYPE_CHECKING:
     from cmhkit.adah.config import ADAHConfig
-    from cmhkit.adah.training import ADAH
+    from cmhkit.adah.fit import ADAH
 
-__all__ = ["ADAH", "ADAHConfig", "config", "losses", "masks", "model", "training"]
+__all__ = ["ADAH", "ADAHConfig", "config", "fit", "losses", "model"]
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
     if name in ("ADAH", "ADAHConfig"):
-        module = "training" if name == "ADAH" else "config"
+        module = "fit" if name == "ADAH" else "config"
         return getattr(importlib.import_module(f"cmhkit.adah.{module}"), name)
-    if name in ("config", "losses", "masks", "model", "training"):
+    if name in __all__ or f"cmhkit.adah.{name}" in MOVED:
         return importlib.import_module(f"cmhkit.adah.{name}")
     raise AttributeError(f"module 'cmhkit.adah' has no attribute {name!r}")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from cmhkit.options import Options, choice, integer, margin, margin_for, path, real, share, switch
+from cmhkit.support.options import Options, choice, integer, margin, margin_for, path, real, share, switch
 
 
 @attrs.frozen

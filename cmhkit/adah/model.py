@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cmhkit.errors import check
 from cmhkit.nn.backbones import CHANNELS, PLACES, VGG19, scenenet
 from cmhkit.nn.binarize import threshold_mask
 from cmhkit.nn.layers import Dropout, linear
-from cmhkit.training import wide_layers
+from cmhkit.nn.precision import wide_layers
+from cmhkit.support.checks import check
 
 # Added to a sum of exponentials before its logarithm, for a mask that is all off.
 _TINY = 1e-30

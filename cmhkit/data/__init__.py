@@ -10,7 +10,7 @@ from typing import Any
 from cmhkit.data.cache import cache_dir
 from cmhkit.data.pairs import PairedData, SceneTruth, Split
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check
+from cmhkit.support.checks import InputError, check
 
 __all__ = ["PairedData", "SceneTruth", "Split", "Vocabulary", "cache_dir", "load"]
 

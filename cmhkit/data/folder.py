@@ -23,8 +23,8 @@ from cmhkit.data import cache
 from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.text import Vocabulary, tokens
-from cmhkit.errors import InputError, check, one_of, whole
-from cmhkit.progress import progress
+from cmhkit.support.checks import InputError, check, one_of, whole
+from cmhkit.support.progress import progress
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -168,7 +168,7 @@ def load_folder(
     whole("vocabulary", vocabulary, 1)
     _check_encoding(encoding)
     if features == "efficientnet-lite0":
-        from cmhkit.nn.photos import weights_file
+        from cmhkit.data.photos import weights_file
 
         try:
             weights_file()

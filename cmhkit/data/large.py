@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from cmhkit.data import cache
-from cmhkit.errors import InputError, check, whole
-from cmhkit.progress import progress
+from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.progress import progress
 
 # Bytes that are read at once.
 BLOCK = 2**25

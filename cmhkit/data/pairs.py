@@ -11,7 +11,7 @@ import numpy as np
 
 from cmhkit.data.large import LargePictures, rows_of
 from cmhkit.data.text import Vocabulary, checked_texts
-from cmhkit.errors import InputError, check, one_of
+from cmhkit.support.checks import InputError, check, one_of
 
 PARTS = ("query", "retrieval", "train")
 
@@ -109,7 +109,7 @@ class PairedData:
     parts: positions of the pairs of "query", "retrieval" and "train"; train lies inside retrieval, and no training pair is a query.
     own_pair: True if the protocol leaves each query's own pair in the retrieval set.
     details: how the data were made, for caches and credits.
-    backbone: what the pictures go through for methods that read features, one of `cmhkit.nn.features.BACKBONES`, or None: such methods refuse them.
+    backbone: what the pictures go through for methods that read features, one of `cmhkit.data.features.BACKBONES`, or None: such methods refuse them.
     report: what the reader says of the files, if it says anything; it prints.
     """
 

@@ -16,8 +16,8 @@ import numpy as np
 from cmhkit.data import cache, drawings
 from cmhkit.data.pairs import PairedData, SceneTruth
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import check, whole
-from cmhkit.progress import progress
+from cmhkit.support.checks import check, whole
+from cmhkit.support.progress import progress
 
 FORMAT = 1
 MOST_DRAWINGS = 3

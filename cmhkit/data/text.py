@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmhkit.errors import check, whole
+from cmhkit.support.checks import check, whole
 
 _WORD = re.compile(r"\w+")
 # First and last code point of the scripts that are written without blanks between words, in order (Unicode's Blocks.txt).

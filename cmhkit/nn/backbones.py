@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.data.cache import sha256
-from cmhkit.errors import InputError, check, whole
+from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.files import sha256
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenenet.safetensors"
 CARD = WEIGHTS.with_name("scenenet.json")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmhkit.errors import check
+from cmhkit.support.checks import check
 
 
 class _Threshold(torch.autograd.Function):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cmhkit.parallel import uniform
+from cmhkit.nn.draws import uniform
 
 
 class Dropout(nn.Module):

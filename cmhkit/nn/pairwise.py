@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from cmhkit.errors import check, one_of
+from cmhkit.support.checks import check, one_of
 
 KINDS = ("likelihood", "squared")
 # Pairs in one block: 4 MB a buffer in float32, and a handful of buffers.

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmhkit.errors import check, one_of, real_number
+from cmhkit.support.checks import check, one_of, real_number
 
 
 @dataclass(frozen=True)

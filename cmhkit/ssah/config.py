@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from cmhkit.errors import check
-from cmhkit.options import Options, choice, integer, integers, path, real, share, switch
+from cmhkit.support.checks import check
+from cmhkit.support.options import Options, choice, integer, integers, path, real, share, switch
 
 
 @attrs.frozen

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmhkit.errors import one_of
 from cmhkit.nn.pairwise import LabelSimilarity, pairwise_loss
+from cmhkit.support.checks import one_of
 
 
 def feature_likelihood(

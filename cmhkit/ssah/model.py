@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmhkit.errors import check
 from cmhkit.nn.layers import Dropout, linear
-from cmhkit.training import wide_layers
+from cmhkit.nn.precision import wide_layers
+from cmhkit.support.checks import check
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cmhkit.training import wide_layers
+from cmhkit.nn.precision import wide_layers
 
 
 class HashNetwork(nn.Module):

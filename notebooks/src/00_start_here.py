@@ -44,9 +44,9 @@ results_path = ""
 import numpy as np
 
 import cmhkit as ck
-from cmhkit import widgets
-from cmhkit.lessons import lesson_00 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course import widgets
+from cmhkit.course.lessons import lesson_00 as q
+from cmhkit.course.lessons import notebook as nb
 
 rng = nb.setup(seed)
 

@@ -45,9 +45,9 @@ results_path = ""
 import numpy as np
 
 import cmhkit as ck
-from cmhkit import widgets
-from cmhkit.lessons import lesson_10 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course import widgets
+from cmhkit.course.lessons import lesson_10 as q
+from cmhkit.course.lessons import notebook as nb
 
 rng = nb.setup(seed, torch=True)
 
@@ -79,7 +79,7 @@ print("labels kept apart, to measure only:", judge.shape)
 # A softmax turns the scores into a distribution: "this scene shows a duck with probability 0.5, a custard with 0.5". Our vector is its **square root**.
 
 # %%
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
 
 scores = image_features(train.images, "scores")
 raised = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -460,7 +460,7 @@ for how, matrix in by_definition.items():
 from scipy.sparse import identity
 
 from cmhkit.ugach.config import LAB, OFFICIAL
-from cmhkit.ugach.training import related_items
+from cmhkit.ugach.fit import related_items
 
 by_picture = ck.graphs.knn_graph(image_vectors, LAB.k_image, include_self=True).matrix
 by_text = ck.graphs.knn_graph(text_vectors, LAB.k_text, metric="cosine", include_self=True).matrix

@@ -50,8 +50,8 @@ import numpy as np
 import torch
 
 import cmhkit as ck
-from cmhkit.lessons import lesson_11 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_11 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.ugach import losses, model
 
 rng = nb.setup(seed, torch=True)
@@ -63,7 +63,7 @@ random = torch.Generator().manual_seed(seed)
 # A picture enters as lesson 10's vector of length 1, a text as its bag of words. We take the training pairs, and scale each text to length 1 as well.
 
 # %%
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
 
 data = ck.data.load("scenes", size=size)
 train = data.train
@@ -525,7 +525,7 @@ for name, row in (("f", values), ("slope", slope), ("D", losses.discriminator_pr
 # The ✓ and ✗ come from labels, for the reader only: neither model has seen a label.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 viewer = widgets.SamplingViewer(
     h_query.numpy(),

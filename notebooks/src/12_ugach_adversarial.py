@@ -46,8 +46,8 @@ import numpy as np
 import torch
 
 import cmhkit as ck
-from cmhkit.lessons import lesson_12 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_12 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.ugach import losses, model
 
 rng = nb.setup(seed, torch=True)
@@ -59,8 +59,8 @@ game = {"rounds": 6}  # options for the two runs below; {} gives all the rounds 
 # No label is read in training. The positives of an item are the related items of lesson 10: its neighbours by picture, its neighbours by text, and itself.
 
 # %%
-from cmhkit.nn.features import image_features
-from cmhkit.ugach.training import related_items
+from cmhkit.data.features import image_features
+from cmhkit.ugach.fit import related_items
 
 data = ck.data.load("scenes", size=size)
 train, config = data.train, ck.UGACH(bits=bits).config
@@ -492,7 +492,7 @@ nb.show(figure, alt=alt, caption=caption)
 # Now the codes. Play, or step by hand.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 history = np.stack(codes_by_epoch)
 watcher = widgets.CodeWatcher(history, [np.mean(pair) for pair in map_by_epoch], max_items=40)

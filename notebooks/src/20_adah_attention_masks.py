@@ -47,8 +47,8 @@ import torch
 
 import cmhkit as ck
 from cmhkit.adah import model
-from cmhkit.lessons import lesson_20 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_20 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.nn.binarize import mask_entropy, threshold_mask
 
 rng = nb.setup(seed, torch=True)
@@ -61,7 +61,7 @@ random = torch.Generator().manual_seed(seed)
 # Ours is the last layer of SceneNet, the small network that comes with the kit and is never trained here. We take its maps of some training pictures.
 
 # %%
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
 
 data = ck.data.load("scenes", size=size)
 train = data.train
@@ -165,7 +165,7 @@ print("attended", tuple(attended.shape), " unattended", tuple(unattended.shape))
 # Here are the two parts of two pictures, shown on the pixels: a place covers a square of the picture. The numbers on the left are $P$ times $H \cdot W$, so the threshold is at 1.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 P_grid = P.reshape(n, H, W).numpy()
 first = widgets.MaskExplorer(P_grid[:6], pictures=train.images[:6], captions=train.texts[:6])
@@ -460,10 +460,10 @@ def shuffled(masks):
 
 
 # %% [markdown]
-# The library has these in `cmhkit.adah.masks`. They agree:
+# The library has these in `cmhkit.course.masks`. They agree:
 
 # %%
-from cmhkit.adah.masks import mask_quality, truth_places
+from cmhkit.course.masks import mask_quality, truth_places
 
 quality = mask_quality(Z.reshape(n, H, W).numpy(), truth.reshape(n, H, W).numpy())
 by_library = quality.iou, quality.precision, quality.recall

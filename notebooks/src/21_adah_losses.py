@@ -46,8 +46,8 @@ import torch
 
 import cmhkit as ck
 from cmhkit.adah import losses, model
-from cmhkit.lessons import lesson_21 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_21 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.nn.triplet import pairwise_distance, triplet_hinge
 
 rng = nb.setup(seed, torch=True)
@@ -159,7 +159,7 @@ for kind in ("norm", "squared"):
 # E makes features, G splits them into attended and unattended ones (lesson 20), and D makes codes of both.
 
 # %%
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
 
 data = ck.data.load("scenes", size=size)
 train = data.train
@@ -500,7 +500,7 @@ nb.show(
 # active triplet with it. Choose an anchor, then move the margin. The table has the hinges.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 with torch.no_grad():
     learned = net(maps, words)

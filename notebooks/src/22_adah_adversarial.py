@@ -49,8 +49,8 @@ import torch
 
 import cmhkit as ck
 from cmhkit.adah import losses, model
-from cmhkit.lessons import lesson_22 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_22 as q
+from cmhkit.course.lessons import notebook as nb
 
 rng = nb.setup(seed, torch=True)
 
@@ -90,7 +90,7 @@ def players(text_inputs, random):
 # One batch is enough to see both steps: 128 training pairs. Of the pictures we take SceneNet's feature maps. Two items are *similar* if they share a label.
 
 # %%
-from cmhkit.nn.features import image_features, remember
+from cmhkit.data.features import image_features, remember
 
 data = ck.data.load("scenes", size=size)
 remember(data.images, show_progress=False)  # SceneNet looks at every picture once
@@ -440,7 +440,7 @@ for name, masks in (("before", first), ("after", last)):
 # Now look. Play, or step by hand; each step says its IoU. Step 0 is before the game.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 replay = widgets.MaskReplay(masks_by_epoch, watched, truth)
 replay

@@ -50,8 +50,8 @@ import torch
 from attrs import evolve
 
 import cmhkit as ck
-from cmhkit.lessons import lesson_30 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_30 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.ssah import losses, model
 
 rng = nb.setup(seed, torch=True)
@@ -607,7 +607,7 @@ nb.show(
 # one and watch how many bits flip. Then switch all off and look at |H|: LabNet has never seen a set without labels, and its bits are hardly decided.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 
 @torch.no_grad()

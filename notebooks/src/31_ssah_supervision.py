@@ -45,8 +45,8 @@ import numpy as np
 import torch
 
 import cmhkit as ck
-from cmhkit.lessons import lesson_31 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_31 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.ssah import losses, model
 
 rng = nb.setup(seed, torch=True)
@@ -62,7 +62,7 @@ common = {"epochs": 12 if size == "tiny" else 5, "batch": 64, "adversarial": "no
 # We build all three from the library's modules, in the library's order, since every draw comes from one generator. We begin with 128 training pairs, one batch. The runs further down have 1,250 of the 2,500, to be quick.
 
 # %%
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
 
 data = ck.data.load("scenes", size=size)
 image_features(data.images, "posterior", show_progress=False)  # SceneNet looks at every picture once, here
@@ -499,7 +499,7 @@ for row in rows:
 # Play, or step by hand. Each panel has the same pairs; a cross marks a bit that is not $B$'s. Choose an item to see its vote bit by bit: $H^l$, $H^v$, $H^t$, their sum, and its sign.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 watcher = widgets.NetworkCodeWatcher(*np.moveaxis(by_epoch, 1, 0), captions=watched.texts, epochs=[row["epoch"] for row in rows])
 watcher

@@ -45,8 +45,8 @@ import numpy as np
 import torch
 
 import cmhkit as ck
-from cmhkit.lessons import lesson_32 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course.lessons import lesson_32 as q
+from cmhkit.course.lessons import notebook as nb
 from cmhkit.ssah import distributions, losses
 
 rng = nb.setup(seed, torch=True)
@@ -65,7 +65,7 @@ game = {"epochs": 5 if size == "lab" else 12, "batch": 64, "adversarial_weight":
 # We take 128 training pairs and three networks that had one epoch on them. The runs further down have 1,250 of the 2,500 training pairs, to be quick.
 
 # %%
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
 
 data = ck.data.load("scenes", size=size)
 posterior = image_features(data.images, "posterior", show_progress=False)  # SceneNet looks at every picture once, here
@@ -461,7 +461,7 @@ for name, hasher in hashers.items():
 # One plane and one pair of axes for all epochs. Choose an item to join its three features, or lines for all. A hollow marker is one that its discriminator does not take for LabNet's.
 
 # %% tags=["nbval-ignore-output"]
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 
 def replay(name, **more):

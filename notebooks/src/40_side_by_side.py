@@ -43,10 +43,11 @@ results_path = ""
 import numpy as np
 
 import cmhkit as ck
-from cmhkit import metrics, widgets
-from cmhkit.lessons import lesson_40 as q
-from cmhkit.lessons import notebook as nb
-from cmhkit.lessons import sweeps
+from cmhkit import metrics
+from cmhkit.course import widgets
+from cmhkit.course.lessons import lesson_40 as q
+from cmhkit.course.lessons import notebook as nb
+from cmhkit.course.lessons import sweeps
 
 rng = nb.setup(seed, torch=True)
 

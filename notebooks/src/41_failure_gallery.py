@@ -46,9 +46,9 @@ from dataclasses import replace
 import numpy as np
 
 import cmhkit as ck
-from cmhkit.lessons import lesson_41 as q
-from cmhkit.lessons import notebook as nb
-from cmhkit.nn.features import image_features
+from cmhkit.course.lessons import lesson_41 as q
+from cmhkit.course.lessons import notebook as nb
+from cmhkit.data.features import image_features
 
 rng = nb.setup(seed, torch=True)
 

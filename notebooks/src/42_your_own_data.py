@@ -50,9 +50,9 @@ import numpy as np
 from PIL import Image
 
 import cmhkit as ck
-from cmhkit import widgets
-from cmhkit.lessons import lesson_42 as q
-from cmhkit.lessons import notebook as nb
+from cmhkit.course import widgets
+from cmhkit.course.lessons import lesson_42 as q
+from cmhkit.course.lessons import notebook as nb
 
 rng = nb.setup(seed, torch=True)
 
@@ -205,7 +205,7 @@ print(f"{broad}×{tall} becomes 64×{rows_taken}, below a bar of {above} rows")
 import sys
 from unittest import mock
 
-from cmhkit.nn.photos import PACKAGE
+from cmhkit.data.photos import PACKAGE
 
 try:
     with mock.patch.dict(sys.modules, {PACKAGE: None}):

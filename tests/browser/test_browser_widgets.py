@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(180)
 SETUP = '''
 import numpy as np
 import cmhkit as ck
-from cmhkit import widgets
+from cmhkit.course import widgets
 
 data = ck.data.load("scenes", size="tiny")
 
@@ -61,7 +61,7 @@ CELLS = {
         "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8))"
     ),
     "MaskExplorer": (
-        "from cmhkit.adah.masks import truth_places\n"
+        "from cmhkit.course.masks import truth_places\n"
         "places = truth_places(train.truth.owner[:12])\n"
         "p = np.exp(places * 2.0 + rng.normal(size=places.shape))\n"
         "p /= p.sum(axis=(1, 2), keepdims=True)\n"

@@ -40,7 +40,7 @@ def write_example(folder: Path) -> Path:
     (folder / "src").mkdir(parents=True)
     (folder / "example_lesson.py").write_text(module, encoding="utf-8")  # the kernel's folder, so the notebook can import it
     path = folder / "src" / "01_hamming_space.py"
-    path.write_text(source.replace("from cmhkit.lessons import lesson_01 as q", "import example_lesson as q"), encoding="utf-8")
+    path.write_text(source.replace("from cmhkit.course.lessons import lesson_01 as q", "import example_lesson as q"), encoding="utf-8")
     return path
 
 

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from tools import guards, notebooks
 
 BARE = {"HOME", "PATH", "LANG", "CI"}
-SLOW = "from time import sleep\nfrom cmhkit.progress import progress\nwith progress(40, 'Working') as step:\n    for _ in range(40):\n"
+SLOW = "from time import sleep\nfrom cmhkit.support.progress import progress\nwith progress(40, 'Working') as step:\n    for _ in range(40):\n"
 CELLS = ("print('before')", SLOW + "        sleep(0.05)\n        step()\nprint('after')", "6 * 7")
 
 

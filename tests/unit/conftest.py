@@ -47,7 +47,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tiny(tiny_cache: Path):
     """`load("scenes", size="tiny")`, with its features known to this process."""
     from cmhkit.data import load
-    from cmhkit.nn.features import image_features
+    from cmhkit.data.features import image_features
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMHKIT_CACHE", str(tiny_cache))

@@ -19,14 +19,14 @@ import scipy.sparse
 import torch
 import tqdm
 
-import cmhkit.cli
+import cmhkit.app.cli
+import cmhkit.app.doctor
+import cmhkit.app.pages
+import cmhkit.app.runs
+import cmhkit.data.features
 import cmhkit.data.scenes
-import cmhkit.doctor
 import cmhkit.graphs
 import cmhkit.nn.backbones
-import cmhkit.nn.features
-import cmhkit.pages
-import cmhkit.runs
 import cmhkit.ugach
 
 # Loaded once, here, for every process that is forked.
@@ -69,7 +69,7 @@ def child(job: dict) -> None:
     sys.argv = ["cmhkit", *job["arguments"]]
     code = 1
     try:
-        cmhkit.cli.main()
+        cmhkit.app.cli.main()
     except SystemExit as stop:
         code = stop.code or 0
     finally:

@@ -16,7 +16,7 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 import cmhkit as ck
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 N = 24
 KEPT = truth(N)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmhkit.errors import InputError
-from cmhkit.lessons import sweeps
-from cmhkit.widgets.ablation_slider import AblationSlider
+from cmhkit.course.lessons import sweeps
+from cmhkit.course.widgets.ablation_slider import AblationSlider
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 FIRST = {

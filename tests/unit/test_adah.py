@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 
 import cmhkit as ck
 from cmhkit.adah import ADAH, ADAHConfig, losses
-from cmhkit.adah import training as schedule
+from cmhkit.adah import fit as schedule
 from cmhkit.adah.model import ImageAttention, SceneHead, TextAttention, TextFeatures, TextHead, spread_masks
 from cmhkit.data import PairedData
-from cmhkit.errors import InputError
 from cmhkit.nn import backbones
 from cmhkit.nn.backbones import VGG19, scenenet
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
 
 SMALL = {"text_hidden": 32, "text_width": 16, "image_hidden": 0, "epochs": 2, "batch": 50}
 

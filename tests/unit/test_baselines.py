@@ -13,8 +13,8 @@ import cmhkit as ck
 from cmhkit.baselines import itq_rotation, ridge_cca
 from cmhkit.codes import hamming
 from cmhkit.data import PairedData
-from cmhkit.errors import InputError
-from cmhkit.nn.features import image_features
+from cmhkit.data.features import image_features
+from cmhkit.support.checks import InputError
 
 
 def views(n: int = 400, p: int = 7, q: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from cmhkit.data.field import folders, protocols
 from cmhkit.data.field.folders import MIRFLICKR_LABELS, load_mirflickr
 from cmhkit.data.field.layouts import LAYOUTS, check_path
 from cmhkit.data.large import LargePictures, read_picture
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SMALL = {"resolution": 16, "features": None, "query": 4, "train": 8, "show_progress": False}

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmhkit.errors import InputError
 from cmhkit.nn.binarize import mask_entropy, threshold_mask
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
 
 
 @settings(deadline=None, max_examples=30)

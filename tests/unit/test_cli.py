@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cmhkit
-from cmhkit import cli, doctor
+from cmhkit.app import cli, doctor
 
 runner = CliRunner()
 
@@ -43,7 +43,7 @@ def test_help_names_every_command() -> None:
 
 
 def test_the_module_runs_as_a_program() -> None:
-    result = subprocess.run([sys.executable, "-m", "cmhkit.cli", "--version"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-m", "cmhkit.app.cli", "--version"], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stdout) == (0, f"cmhkit {cmhkit.__version__}\n")
 
 
@@ -515,7 +515,7 @@ def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (cli.Terminated(), 143)])
 def test_a_stopped_command_has_the_signals_code(monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int) -> None:
-    from cmhkit import runs
+    from cmhkit.app import runs
 
     def stopped(*_: object, **__: object) -> None:
         raise stop
@@ -525,7 +525,7 @@ def test_a_stopped_command_has_the_signals_code(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_what_nobody_expected_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cmhkit import runs
+    from cmhkit.app import runs
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
@@ -536,7 +536,7 @@ def test_what_nobody_expected_keeps_its_traceback(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cmhkit import runs
+    from cmhkit.app import runs
 
     def warned(*_: object, **__: object) -> list[dict[str, int]]:
         warnings.warn("codes have collapsed", UserWarning, stacklevel=1)

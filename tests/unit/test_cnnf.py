@@ -8,9 +8,9 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.io import savemat
 
-from cmhkit.errors import InputError
 from cmhkit.nn.backbones import CNNF, ResponseNorm
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
 
 SIDE, WIDTHS, HIDDEN = 96, (16, 24, 20, 28, 24), 40
 SMALL = {"side": SIDE, "widths": WIDTHS, "hidden": HIDDEN}

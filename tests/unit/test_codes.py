@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cmhkit import codes
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 
 def random_codes(seed, items, bits):

@@ -10,8 +10,8 @@ import pytest
 from test_widgets import scenes
 
 from cmhkit.codes import pack
-from cmhkit.errors import InputError
-from cmhkit.widgets.comparison_explorer import ComparisonExplorer, moved
+from cmhkit.course.widgets.comparison_explorer import ComparisonExplorer, moved
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 DATA = scenes()

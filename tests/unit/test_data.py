@@ -13,7 +13,7 @@ import pytest
 from cmhkit.data import PairedData, Vocabulary, cache, drawings, load, scenes
 from cmhkit.data.field import load_wikipedia
 from cmhkit.data.field.tables import WIKIPEDIA_TOPICS
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 WIKIPEDIA = Path(__file__).parents[2].parent / "shared" / "data" / "wikiData.mat"
 PARTS = {"query": [0], "retrieval": [1, 2, 3], "train": [1, 2]}

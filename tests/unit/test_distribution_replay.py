@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from cmhkit.errors import InputError
-from cmhkit.widgets.distribution_replay import DistributionReplay, energy_share, principal_plane
+from cmhkit.course.widgets.distribution_replay import DistributionReplay, energy_share, principal_plane
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 RNG = np.random.default_rng(0)

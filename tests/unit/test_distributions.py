@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmhkit.errors import InputError
+from cmhkit.course.distributions import classifier_accuracy, energy_distance, matches, two_sample
 from cmhkit.ssah import SSAH
-from cmhkit.ssah.distributions import classifier_accuracy, energy_distance, matches, two_sample
+from cmhkit.support.checks import InputError
 
 
 def by_definition(a, b) -> float:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmhkit.data import cache
-from cmhkit.errors import InputError
-from cmhkit.nn import backbones, features
-from cmhkit.nn.features import image_features
+from cmhkit.data import cache, features
+from cmhkit.data.features import image_features
+from cmhkit.nn import backbones
+from cmhkit.support.checks import InputError
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from cmhkit.data.field.options import ReadOptions
 from cmhkit.data.field.protocols import PROTOCOLS
 from cmhkit.data.field.tables import FILES, HDF5, LISTS, TEXT, V5, V73, FieldFile
 from cmhkit.data.large import resized_pictures
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 ROWS = {"all": np.arange(12), "te": np.arange(2), "tr": np.arange(4, 8), "db": np.arange(2, 12)}

@@ -20,7 +20,7 @@ from cmhkit.data import folder as module
 from cmhkit.data import load
 from cmhkit.data.folder import FolderReport, load_folder, read_photo, read_photos
 from cmhkit.data.large import LargePictures
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 SIDE = 16
 
@@ -489,7 +489,7 @@ def test_new_files_come_in_the_same_form(root) -> None:
 
 
 def test_a_missing_extra_is_said_before_anything_is_read(root, monkeypatch) -> None:
-    from cmhkit.nn import photos
+    from cmhkit.data import photos
 
     pairs(root, 3)
     monkeypatch.setattr(photos, "PACKAGE", "no_such_package")

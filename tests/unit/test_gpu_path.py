@@ -14,17 +14,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench import gpu
-from cmhkit import parallel, training
 from cmhkit.adah import ADAH
-from cmhkit.adah import training as adah
+from cmhkit.adah import fit as adah
 from cmhkit.data import PairedData
+from cmhkit.nn import draws
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.pairwise import LabelSimilarity
+from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
-from cmhkit.ssah import training as ssah
-from cmhkit.training import exact, generator, means, optimiser_for, placed, restore, wide_layers
+from cmhkit.ssah import fit as ssah
+from cmhkit.train import device as training
+from cmhkit.train.device import generator, optimiser_for, placed, restore
+from cmhkit.train.loop import exact, means
 from cmhkit.ugach import UGACH
-from cmhkit.ugach import training as ugach
+from cmhkit.ugach import fit as ugach
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 #: The presets `paper`, with networks that a test can afford.
@@ -112,8 +115,8 @@ def test_the_watch_sees_what_would_make_a_gpu_wait():
 @pytest.fixture
 def nowhere(monkeypatch):
     """The device "meta" holds no numbers: an operation that would read one fails. Draws are made there."""
-    monkeypatch.setattr(parallel, "DRAWS_ON", {"meta"})
-    monkeypatch.setattr(parallel, "on_device", lambda random, device: None)
+    monkeypatch.setattr(draws, "DRAWS_ON", {"meta"})
+    monkeypatch.setattr(draws, "on_device", lambda random, device: None)
     monkeypatch.setattr(adah, "spread_masks", lambda *args: None)  # before the first step, numbers may be read
     monkeypatch.setattr(LabelSimilarity, "share", lambda self: 0.5)
 

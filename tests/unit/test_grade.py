@@ -14,14 +14,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from typer.testing import CliRunner
 
-from cmhkit import grade as grading
-from cmhkit import lessons
-from cmhkit.cli import app
-from cmhkit.errors import InputError
-from cmhkit.lessons import framework
+from cmhkit.app.cli import app
+from cmhkit.course import grade as grading
+from cmhkit.course import lessons
+from cmhkit.course.lessons import framework
+from cmhkit.support.checks import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPORTS = "import numpy as np\nfrom cmhkit.lessons import lesson_01 as q"
+IMPORTS = "import numpy as np\nfrom cmhkit.course.lessons import lesson_01 as q"
 RIGHT = "def distance(a, b):\n    return int((a != b).sum())\n\n\nq.q1.check(distance)"
 WRONG = "def byte(signs):\n    return 0\n\n\nq.q2.check(byte)"
 STUB = "def bits(a, b):\n    ...\n\n\nq.q3.check(bits)"
@@ -177,8 +177,8 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     [
         ("q.q1.check(q.distance)", "q.distance"),
         ("q.q1.check(q.q1._solution)", "_solution"),
-        ("from cmhkit.lessons.lesson_01 import distance", "distance"),
-        ("from cmhkit.lessons import framework as f", "framework"),
+        ("from cmhkit.course.lessons.lesson_01 import distance", "distance"),
+        ("from cmhkit.course.lessons import framework as f", "framework"),
         ("getattr(q.q1, '_solution')", "_solution"),
         ("q.q1.wrong_answers", "wrong_answers"),
     ],

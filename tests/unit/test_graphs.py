@@ -8,8 +8,8 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from cmhkit import graphs
-from cmhkit.errors import InputError
 from cmhkit.graphs import knn_graph, label_similarity
+from cmhkit.support.checks import InputError
 
 
 def brute_force(x, k, metric, include_self=False):

@@ -17,7 +17,7 @@ import cmhkit as ck
 from cmhkit import codes, metrics
 from cmhkit import hasher as face
 from cmhkit.data import PairedData, Vocabulary
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 METHODS = {"RandomHash": ck.RandomHash, "CCA": ck.CCA, "ITQ": ck.ITQ}
 
@@ -127,7 +127,7 @@ def test_a_kept_hasher_that_a_callback_used_is_no_use_after_the_fit_failed(share
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", TRAINED)
 def test_an_interrupt_within_an_epoch_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, monkeypatch, method: str) -> None:
-    from cmhkit.schedule import Schedule
+    from cmhkit.train.loop import Schedule
 
     hasher = fitted_small(method)
     steps, step = [], Schedule._step
@@ -147,7 +147,7 @@ def test_an_interrupt_within_an_epoch_leaves_no_fitted_hasher(shared_cache, tmp_
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", TRAINED)
 def test_a_loss_that_is_not_finite_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, monkeypatch, method: str) -> None:
-    from cmhkit.schedule import Schedule
+    from cmhkit.train.loop import Schedule
 
     hasher, check_finite = fitted_small(method), Schedule._check_finite
     monkeypatch.setattr(Schedule, "_check_finite", lambda self, row: check_finite(self, row | {"loss": float("nan")}))

@@ -24,10 +24,10 @@ def loaded_by(program: str) -> set[str]:
     [
         "import cmhkit",
         "import cmhkit as ck; dir(ck); ck.__version__",
-        "import cmhkit.cli",
-        "import sys, contextlib, cmhkit.cli\nsys.argv = ['cmhkit', '--help']\nwith contextlib.suppress(SystemExit): cmhkit.cli.main()",
-        "import sys, contextlib, cmhkit.cli\nsys.argv = ['cmhkit', '--version']\nwith contextlib.suppress(SystemExit): cmhkit.cli.main()",
-        "import cmhkit.doctor",
+        "import cmhkit.app.cli",
+        "import sys, contextlib, cmhkit.app.cli\nsys.argv = ['cmhkit', '--help']\nwith contextlib.suppress(SystemExit): cmhkit.app.cli.main()",
+        "import sys, contextlib, cmhkit.app.cli\nsys.argv = ['cmhkit', '--version']\nwith contextlib.suppress(SystemExit): cmhkit.app.cli.main()",
+        "import cmhkit.app.doctor",
     ],
     ids=["import", "dir", "cli", "help", "version", "doctor"],
 )

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cmhkit import index as module
 from cmhkit.codes import hamming
-from cmhkit.errors import InputError
 from cmhkit.index import HammingIndex
+from cmhkit.support.checks import InputError
 
 HAS_FAISS = importlib.util.find_spec("faiss") is not None
 ENGINES = ["numpy", pytest.param("faiss", marks=pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed"))]

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmhkit import runs
+from cmhkit.app import runs
 from cmhkit.data import cache
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 # The limit is of wall time: on a machine that others use too, forty processor seconds can take ten minutes.
 pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL"), pytest.mark.timeout(1800)]

@@ -8,9 +8,10 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from cmhkit import codes, widgets
-from cmhkit.errors import InputError
-from cmhkit.widgets.label_code_explorer import LabelCodeExplorer
+from cmhkit import codes
+from cmhkit.course import widgets
+from cmhkit.course.widgets.label_code_explorer import LabelCodeExplorer
+from cmhkit.support.checks import InputError
 
 NAMES = ("sea", "<sky>", "dog", "cat", "car")
 PLANE = np.random.default_rng(4).normal(size=(5, 16))

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cmhkit import lessons
-from cmhkit.errors import InputError
-from cmhkit.lessons import notebook as nb
-from cmhkit.lessons.framework import (
+from cmhkit.course import lessons
+from cmhkit.course.lessons import notebook as nb
+from cmhkit.course.lessons.framework import (
     CORRECT,
     INCORRECT,
     LOOKS,
@@ -32,6 +31,7 @@ from cmhkit.lessons.framework import (
     outcomes,
     reset_outcomes,
 )
+from cmhkit.support.checks import InputError
 
 
 def double(x):
@@ -304,7 +304,7 @@ def test_one_of() -> None:
 
 
 def test_lessons_do_not_load_torch() -> None:
-    code = "import sys; from cmhkit.lessons import framework, notebook; notebook.setup(0); print('torch' in sys.modules)"
+    code = "import sys; from cmhkit.course.lessons import framework, notebook; notebook.setup(0); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
@@ -417,7 +417,7 @@ def test_results(tmp_path: Any) -> None:
 
 # ── Every lesson ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-MODULES = {name: importlib.import_module(f"cmhkit.lessons.{name}") for name in lessons.names()}
+MODULES = {name: importlib.import_module(f"cmhkit.course.lessons.{name}") for name in lessons.names()}
 QUESTIONS = {f"{name}.{key}": value for name, module in MODULES.items() for key, value in vars(module).items() if isinstance(value, Question)}
 QUIZZES = {f"{name}.{key}": value for name, module in MODULES.items() for key, value in vars(module).items() if isinstance(value, Quiz)}
 QUESTIONS["framework"] = make()

@@ -33,7 +33,7 @@ from scipy.sparse import csc_matrix
 from test_matfiles import captioned, own_split, text_lists
 
 import cmhkit as ck
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 KEPT = truth()

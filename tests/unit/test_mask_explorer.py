@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from cmhkit.adah.masks import mask_quality
-from cmhkit.errors import InputError
-from cmhkit.widgets.mask_explorer import MaskExplorer, drawn, entropy, overlap
+from cmhkit.course.masks import mask_quality
+from cmhkit.course.widgets.mask_explorer import MaskExplorer, drawn, entropy, overlap
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 

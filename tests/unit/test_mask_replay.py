@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from cmhkit.errors import InputError
-from cmhkit.widgets.mask_replay import MaskReplay, drawn, iou
+from cmhkit.course.widgets.mask_replay import MaskReplay, drawn, iou
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmhkit.adah.masks import mask_quality, random_masks, truth_places
-from cmhkit.errors import InputError
+from cmhkit.course.masks import mask_quality, random_masks, truth_places
+from cmhkit.support.checks import InputError
 
 
 def test_a_place_belongs_to_a_drawing_from_half_of_its_pixels():

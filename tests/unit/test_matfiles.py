@@ -25,7 +25,7 @@ from cmhkit.data.field.protocols import fixed_split, fixed_training
 from cmhkit.data.field.reader import binary_labels, load_mat
 from cmhkit.data.field.recognise import TextLists, recognise
 from cmhkit.data.large import LargePictures
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SPLIT = {"query": 2, "train": 4, "features": None, "show_progress": False}
@@ -586,7 +586,7 @@ def test_hashers_work_on_features_and_on_pictures_in_a_file(tmp_path: Path) -> N
 
 
 def test_a_network_that_reads_pictures_takes_them_from_the_file(tmp_path: Path, monkeypatch) -> None:
-    from cmhkit.adah import training as schedule
+    from cmhkit.adah import fit as schedule
     from cmhkit.nn import backbones
 
     small = functools.partial(backbones.VGG19, widths=(2, 2, 3, 3, 4), hidden=6)

@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score
 
 from cmhkit import metrics
 from cmhkit.codes import hamming, slices
-from cmhkit.errors import InputError
 from cmhkit.graphs import label_similarity
 from cmhkit.metrics import average_precision, evaluate
+from cmhkit.support.checks import InputError
 
 
 def ap_of_ranking(hits, r=None, divisor="relevant"):

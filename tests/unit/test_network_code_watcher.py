@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmhkit.errors import InputError
-from cmhkit.widgets.network_code_watcher import NetworkCodeWatcher
+from cmhkit.course.widgets.network_code_watcher import NetworkCodeWatcher
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 # Two items of four bits: bit 1 of item 0 is an even sum, in bit 2 ImgNet is outvoted, in bit 3 two weak networks lose against a sure one.

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cmhkit as ck
-from cmhkit import options
-from cmhkit.cli import app
-from cmhkit.errors import InputError, one_of, real_number, whole
+from cmhkit.app.cli import app
+from cmhkit.app.runs import method_class, presets_of
 from cmhkit.hasher import METHODS
-from cmhkit.options import Options, choice, configured, current, described, integer, integers, margin, path, real, share, switch
-from cmhkit.runs import method_class, presets_of
+from cmhkit.support import options
+from cmhkit.support.checks import InputError, one_of, real_number, whole
+from cmhkit.support.options import Options, choice, configured, current, described, integer, integers, margin, path, real, share, switch
 from tools import options as page
 
 PAPERS = ("ugach", "adah", "ssah")
@@ -72,8 +72,8 @@ def test_every_option_is_declared_whole(method: str) -> None:
 def test_the_words_of_options_are_those_of_the_code_that_reads_them(method: str) -> None:
     from cmhkit.graphs import METRICS
     from cmhkit.nn.pairwise import KINDS
-    from cmhkit.ssah.training import BACKBONES
-    from cmhkit.training import OPTIMISERS
+    from cmhkit.ssah.fit import BACKBONES
+    from cmhkit.train.device import OPTIMISERS
 
     known = {"optimiser": OPTIMISERS, "metric_text": METRICS, "pair_loss": KINDS, "backbone": tuple(BACKBONES)}
     for row in described(presets_of(method)):
@@ -86,7 +86,7 @@ def test_a_paper_is_described_without_its_networks() -> None:
     import subprocess
     import sys
 
-    code = "from cmhkit.cli import app; import sys; app(['options', 'ssah'], standalone_mode=False); assert 'torch' not in sys.modules"
+    code = "from cmhkit.app.cli import app; import sys; app(['options', 'ssah'], standalone_mode=False); assert 'torch' not in sys.modules"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stderr
     assert "adversarial_target" in found.stdout

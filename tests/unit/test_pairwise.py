@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmhkit.errors import InputError
 from cmhkit.nn.pairwise import LabelSimilarity, pairwise_loss
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
 
 
 def loop(a, b, similar, squared=False, weights=(1.0, 1.0)) -> float:

@@ -16,18 +16,19 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from cmhkit import parallel
 from cmhkit.adah import ADAH
-from cmhkit.adah import training as adah
+from cmhkit.adah import fit as adah
 from cmhkit.adah.model import Codes, Mask
-from cmhkit.cli import app
+from cmhkit.app.cli import app
+from cmhkit.app.runs import RunFolder
 from cmhkit.data import PairedData
-from cmhkit.errors import InputError
+from cmhkit.nn import draws
 from cmhkit.nn.backbones import CNNF, VGG19
-from cmhkit.runs import RunFolder
 from cmhkit.ssah import SSAH
-from cmhkit.ssah import training as ssah
-from cmhkit.training import generator
+from cmhkit.ssah import fit as ssah
+from cmhkit.support.checks import InputError
+from cmhkit.train import distributed
+from cmhkit.train.device import generator
 from cmhkit.ugach import UGACH
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
@@ -88,11 +89,11 @@ def process(number: int, ports: list[int], folder: Path, cache: Path) -> None:
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0])}
     os.environ["CMHKIT_CACHE"] = str(cache)
     torch.set_num_threads(1)
-    with parallel.started("cpu"):
-        found = {"rank": parallel.rank(), "size": parallel.size()}
+    with distributed.started("cpu"):
+        found = {"rank": distributed.rank(), "size": distributed.size()}
         batch = torch.arange(10.0).reshape(5, 2)
-        part = parallel.mine(batch).clone().requires_grad_()
-        whole = parallel.gathered(Codes(part, part * 2, image_mask=Mask(part > 4, part)), 5)
+        part = distributed.mine(batch).clone().requires_grad_()
+        whole = distributed.gathered(Codes(part, part * 2, image_mask=Mask(part > 4, part)), 5)
         (whole.image * batch).sum().backward()
         found |= {
             "part": part.detach(),
@@ -101,11 +102,11 @@ def process(number: int, ports: list[int], folder: Path, cache: Path) -> None:
             "none": whole.text_mask,
             "gradient": part.grad,
         }
-        with parallel.part_of(5):
-            found["drawn"] = parallel.uniform((len(part), 3), generator(7), torch.device("cpu"))
-        found["said"] = parallel.from_first({"a": number, "b": torch.tensor([number])})
+        with distributed.part_of(5):
+            found["drawn"] = draws.uniform((len(part), 3), generator(7), torch.device("cpu"))
+        found["said"] = distributed.from_first({"a": number, "b": torch.tensor([number])})
         try:
-            parallel.check_same(f"seed {number}")
+            distributed.check_same(f"seed {number}")
         except InputError as error:
             found["other"] = str(error)
         for kind in OPTIONS:
@@ -135,7 +136,7 @@ def two(tmp_path_factory, tiny, tiny_cache) -> tuple[Path, list[dict]]:
     way = "forkserver" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(way)
     if way == "forkserver":
-        context.set_forkserver_preload(["cmhkit.adah", "cmhkit.ssah", "cmhkit.ugach", "cmhkit.runs", "torch.distributed", "scipy.sparse"])
+        context.set_forkserver_preload(["cmhkit.adah", "cmhkit.ssah", "cmhkit.ugach", "cmhkit.app.runs", "torch.distributed", "scipy.sparse"])
     started = [context.Process(target=process, args=(number, ports, folder, tiny_cache)) for number in range(2)]
     for one in started:
         one.start()
@@ -209,35 +210,35 @@ def test_the_command_line_trains_with_both(two, tiny, shared_cache):
 
 def test_one_process_is_left_alone(monkeypatch):
     x = torch.rand(3, 2, generator=generator(0))
-    assert (parallel.rank(), parallel.size(), parallel.shares(5)) == (0, 1, [5])
-    assert parallel.mine(x) is x and parallel.gathered(x, 3) is x and parallel.from_first(x) is x
+    assert (distributed.rank(), distributed.size(), distributed.shares(5)) == (0, 1, [5])
+    assert distributed.mine(x) is x and distributed.gathered(x, 3) is x and distributed.from_first(x) is x
     net = torch.nn.Linear(2, 2)
-    assert parallel.replicated(net) is net
-    with parallel.part_of(9):
-        assert torch.equal(parallel.uniform((3, 2), generator(0), torch.device("cpu")), x)
+    assert distributed.replicated(net) is net
+    with distributed.part_of(9):
+        assert torch.equal(draws.uniform((3, 2), generator(0), torch.device("cpu")), x)
     for size in (None, "1"):
         monkeypatch.delenv("WORLD_SIZE", raising=False)
         if size:
             monkeypatch.setenv("WORLD_SIZE", size)
-        with parallel.started():
+        with distributed.started():
             assert not torch.distributed.is_initialized()
 
 
 def test_a_broken_start_is_one_clear_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(InputError, match="torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none"), parallel.started("cpu"):
+    with pytest.raises(InputError, match="torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none"), distributed.started("cpu"):
         pass
     with pytest.raises(InputError, match="device: expected auto, cuda or cpu where several processes train together, got 'cuda:0'"):
-        parallel.started("cuda:0").__enter__()
+        distributed.started("cuda:0").__enter__()
 
 
 @pytest.mark.parametrize(("rows", "processes", "expected"), [(8, 2, [4, 4]), (7, 2, [4, 3]), (1, 2, [1, 0]), (5, 3, [2, 2, 1])])
 def test_shares_differ_by_one_at_most(monkeypatch, rows, processes, expected):
-    monkeypatch.setattr(parallel, "size", lambda: processes)
-    assert parallel.shares(rows) == expected
+    monkeypatch.setattr(distributed, "size", lambda: processes)
+    assert distributed.shares(rows) == expected
     batch, parts = torch.arange(rows), []
     for number in range(processes):
-        monkeypatch.setattr(parallel, "rank", lambda number=number: number)
-        parts.append(parallel.mine(batch))
+        monkeypatch.setattr(distributed, "rank", lambda number=number: number)
+        parts.append(distributed.mine(batch))
     assert torch.equal(torch.cat(parts), batch)

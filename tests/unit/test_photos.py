@@ -12,10 +12,9 @@ import torch
 from PIL import Image, ImageOps
 
 import cmhkit as ck
-from cmhkit.data import PairedData, cache
-from cmhkit.errors import InputError
-from cmhkit.nn import features, photos
-from cmhkit.nn.features import image_features
+from cmhkit.data import PairedData, cache, features, photos
+from cmhkit.data.features import image_features
+from cmhkit.support.checks import InputError
 
 needs_weights = pytest.mark.skipif(importlib.util.find_spec(photos.PACKAGE) is None, reason="the extra photos is not installed")
 

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import pytest
 
-from cmhkit import progress as module
-from cmhkit.progress import notebook_shell, progress, silenced, watched
+from cmhkit.support import progress as module
+from cmhkit.support.progress import notebook_shell, progress, silenced, watched
 
 PROGRAM = """
 import time
-from cmhkit.progress import progress
+from cmhkit.support.progress import progress
 with progress(3, "Working", {show}) as step:
     time.sleep(0.6)
     step(2, "half")
@@ -49,7 +49,7 @@ def test_a_terminal_shows_a_bar() -> None:
 
 def test_silence_leaves_no_trace() -> None:
     assert in_terminal(PROGRAM.format(show=False)) == ""
-    block = "from cmhkit.progress import silenced\nwith silenced():" + PROGRAM.format(show=True).replace("\n", "\n    ")
+    block = "from cmhkit.support.progress import silenced\nwith silenced():" + PROGRAM.format(show=True).replace("\n", "\n    ")
     assert in_terminal(block) == ""
 
 

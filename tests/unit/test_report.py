@@ -205,21 +205,21 @@ def test_every_lesson_fits_binder_s_machine() -> None:
 def test_instructors_have_a_row_for_each_question_and_name_real_slips() -> None:
     import importlib
 
-    from cmhkit import lessons
-    from cmhkit.lessons.framework import Question
+    from cmhkit.course import lessons
+    from cmhkit.course.lessons.framework import Question
 
     text = (ROOT / "docs" / "INSTRUCTORS.md").read_text(encoding="utf-8")
     rows = {name: slip.strip() for name, slip in re.findall(r"^\| (\d\d\.q\d+) \|[^|]*\|([^|]*)\|[^|]*\|$", text, flags=re.MULTILINE)}
     asked = {
         question.name: question
         for name in lessons.names()
-        for question in vars(importlib.import_module(f"cmhkit.lessons.{name}")).values()
+        for question in vars(importlib.import_module(f"cmhkit.course.lessons.{name}")).values()
         if isinstance(question, Question)
     }
     rows = {name: slip for name, slip in rows.items() if f"lesson_{name[:2]}" in lessons.names()}
     assert set(rows) == set(asked), f"docs/INSTRUCTORS.md: {sorted(set(rows) ^ set(asked))}"
     for name, slip in rows.items():
         assert slip in asked[name].wrong_answers, f"{name}: {slip!r} is not among {sorted(asked[name].wrong_answers)}"
-    from cmhkit.grade import COLUMNS
+    from cmhkit.course.grade import COLUMNS
 
     assert not [column for column in COLUMNS if f"`{column}`" not in text]

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cmhkit as ck
-from cmhkit import pages, runs
+from cmhkit.app import pages, runs
 from cmhkit.data import PairedData
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 
 def small(**changes: Any) -> PairedData:

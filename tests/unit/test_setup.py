@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from cmhkit.doctor import read_pins
+from cmhkit.app.doctor import read_pins
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = read_pins(ROOT / "constraints.txt")

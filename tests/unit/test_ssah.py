@@ -14,13 +14,13 @@ import torch
 import cmhkit as ck
 from cmhkit import codes
 from cmhkit.data import PairedData
-from cmhkit.errors import InputError
 from cmhkit.nn.backbones import CNNF
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.ssah import SSAH, losses
-from cmhkit.ssah import training as schedule
+from cmhkit.ssah import fit as schedule
 from cmhkit.ssah.model import Discriminator, LocalResponseNorm, MultiScaleFusion, SemanticNetwork
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
 
 SMALL = {
     "image_hidden": 32,

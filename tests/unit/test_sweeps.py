@@ -10,8 +10,8 @@ import pytest
 
 import cmhkit as ck
 from bench import sweeps as bench
-from cmhkit.errors import InputError
-from cmhkit.lessons import sweeps
+from cmhkit.course.lessons import sweeps
+from cmhkit.support.checks import InputError
 
 
 @pytest.mark.parametrize("name", ["scores", "ablations"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cmhkit.data import Vocabulary
 from cmhkit.data.text import tokens
-from cmhkit.errors import InputError
+from cmhkit.support.checks import InputError
 
 
 def test_words_are_lower_case_and_keep_their_order() -> None:

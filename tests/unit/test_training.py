@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmhkit.errors import InputError
-from cmhkit.training import Checkpoints, generator, resolve_device
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator, resolve_device
+from cmhkit.train.loop import Checkpoints
 
 
 def test_auto_takes_the_best_device(monkeypatch) -> None:

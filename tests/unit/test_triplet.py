@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmhkit.errors import InputError
 from cmhkit.nn.triplet import pairwise_distance, triplet_hinge
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
 
 
 def loop(d: torch.Tensor, similar: torch.Tensor, margin: float, own: bool = True) -> tuple[torch.Tensor, int, int]:

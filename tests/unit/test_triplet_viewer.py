@@ -9,8 +9,8 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from cmhkit.errors import InputError
-from cmhkit.widgets.triplet_viewer import TripletViewer, code_distances
+from cmhkit.course.widgets.triplet_viewer import TripletViewer, code_distances
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 

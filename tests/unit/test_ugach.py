@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import cmhkit as ck
 from cmhkit.data import PairedData
-from cmhkit.errors import InputError
-from cmhkit.hasher import Run
-from cmhkit.training import generator
+from cmhkit.support.checks import InputError
+from cmhkit.train.device import generator
+from cmhkit.train.run import Run
 from cmhkit.ugach import UGACH, UGACHConfig, losses
-from cmhkit.ugach import training as schedule
+from cmhkit.ugach import fit as schedule
 from cmhkit.ugach.model import CrossModalNetwork, HashNetwork, binary_code
 
 SMALL = {"hidden": 16, "k_image": 4, "k_text": 6, "pool": 40, "pretrain_steps": 6, "rounds": 2, "d_steps": 3, "g_steps": 3}

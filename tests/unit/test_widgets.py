@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cmhkit import widgets
+from cmhkit.course import widgets
+from cmhkit.course.widgets import base
+from cmhkit.course.widgets.sampling_viewer import generator_distribution, reward_of
 from cmhkit.data.pairs import PairedData, SceneTruth
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError
-from cmhkit.widgets import base
-from cmhkit.widgets.sampling_viewer import generator_distribution, reward_of
+from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 WORDS = ("cat", "dog", "boat", "ship", "cake", "bread")
@@ -104,7 +104,7 @@ def widget(request: pytest.FixtureRequest) -> base.Widget:
 
 
 def test_import_is_lazy() -> None:
-    code = "import sys, cmhkit.widgets; assert not {'ipywidgets', 'matplotlib', 'PIL', 'torch'} & set(sys.modules)"
+    code = "import sys, cmhkit.course.widgets; assert not {'ipywidgets', 'matplotlib', 'PIL', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -377,7 +377,7 @@ def test_the_concept_of_all_items_is_a_choice_like_the_others() -> None:
 
 
 def test_overlay_marks_the_drawing() -> None:
-    from cmhkit.widgets.data_browser import overlay
+    from cmhkit.course.widgets.data_browser import overlay
 
     data = scenes()
     drawn = overlay(data.images[0], data.truth.owner[0], scale=2)

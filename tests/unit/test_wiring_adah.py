@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit.adah import ADAH, model
-from cmhkit.adah import training as schedule
-from cmhkit.hasher import Run
+from cmhkit.adah import fit as schedule
 from cmhkit.nn import backbones
 from cmhkit.nn.layers import Dropout
+from cmhkit.train.run import Run
 
 # No two sizes are equal, so that an axis that is taken for another one shows.
 CHANNELS, HEIGHT, WIDTH, DRAWINGS = 6, 3, 4, 5

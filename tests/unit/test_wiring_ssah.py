@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from cmhkit import codes
-from cmhkit import schedule as schedules
 from cmhkit.data import PairedData
-from cmhkit.hasher import Run
 from cmhkit.nn.backbones import CNNF
 from cmhkit.ssah import SSAH
-from cmhkit.ssah import training as ssah
-from cmhkit.training import generator
+from cmhkit.ssah import fit as ssah
+from cmhkit.train import loop as schedules
+from cmhkit.train.device import generator
+from cmhkit.train.run import Run
 
 #: Every size is another number, so that swapped axes cannot pass. 11 pairs are batches of 4, 4 and 3.
 PAIRS, PIXELS, WORDS, LABELS, BITS = 11, 5, 7, 3, 8

@@ -1,6 +1,6 @@
 """The wiring of UGACH's training loop: who asks, who answers, who is drawn from where, who moves.
 
-`Note` below plays the same game as `cmhkit.ugach.training`, written from the reading note and the table of
+`Note` below plays the same game as `cmhkit.ugach.fit`, written from the reading note and the table of
 docs/CHOICES.md: a query and a draw at a time, in float64, with its own softmax, hinge, policy gradient, SGD and Adam.
 The library plays in float64 too, so that the two agree to rounding. In most tests a tape records what the library
 draws, and the weights that it draws by: `Note` computes these weights anew, compares, and goes on with the same draws.
@@ -18,12 +18,12 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn.init import trunc_normal_
 
-from cmhkit import parallel
 from cmhkit.data import PairedData
-from cmhkit.hasher import Run
-from cmhkit.training import generator
+from cmhkit.nn import draws
+from cmhkit.train.device import generator
+from cmhkit.train.run import Run
 from cmhkit.ugach import UGACH
-from cmhkit.ugach import training as library
+from cmhkit.ugach import fit as library
 from cmhkit.ugach.model import CrossModalNetwork
 
 #: Every number differs from every other, so that a swapped axis or rate shows.
@@ -185,7 +185,7 @@ class Tape:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.events: list[tuple[Any, ...]] = []
         self.given: list[torch.Generator] = []
-        permuted, uniform, multinomial = torch.randperm, parallel.uniform, parallel.multinomial
+        permuted, uniform, multinomial = torch.randperm, draws.uniform, draws.multinomial
 
         def record(kind: str, drawn: Tensor, random: torch.Generator, *more: Any) -> Tensor:
             self.events.append((kind, drawn.clone(), *more))
@@ -202,8 +202,8 @@ class Tape:
             return record("items", multinomial(weights, count, random), random, weights.clone(), count)
 
         patch.setattr(torch, "randperm", pool)
-        patch.setattr(parallel, "uniform", numbers)
-        patch.setattr(parallel, "multinomial", items)
+        patch.setattr(draws, "uniform", numbers)
+        patch.setattr(draws, "multinomial", items)
 
     def _next(self, kind: str) -> tuple[Any, ...]:
         assert self.events, f"the library draws less: no {kind} is left"

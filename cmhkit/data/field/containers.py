@@ -18,8 +18,8 @@ import numpy as np
 from cmhkit.data.field.outline import check_outline
 from cmhkit.data.field.tables import HDF5, ORDERS, V5, V73
 from cmhkit.data.large import BLOCK, HDF5Pictures, LargePictures, as_bytes, rearranged
-from cmhkit.errors import InputError, check
-from cmhkit.progress import progress
+from cmhkit.support.checks import InputError, check
+from cmhkit.support.progress import progress
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 #: Beginnings of files that are none of ours, and what they are.

@@ -25,8 +25,8 @@ from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProto
 from cmhkit.data.field.reader import Content, check_features, load_file, log, paired, read_text
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check
-from cmhkit.progress import progress
+from cmhkit.support.checks import InputError, check
+from cmhkit.support.progress import progress
 
 #: MIRFlickr's 24 labels; the stricter ones, of files that end in `_r1`, are left out.
 MIRFLICKR_LABELS = tuple(

@@ -8,7 +8,7 @@ from pathlib import Path
 from cmhkit.data.field.protocols import PROTOCOLS
 from cmhkit.data.field.recognise import TextLists, recognise
 from cmhkit.data.field.tables import ENDINGS
-from cmhkit.errors import check
+from cmhkit.support.checks import check
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cmhkit.data.pairs import PairedData
-from cmhkit.errors import check, whole
+from cmhkit.support.checks import check, whole
 
 _CHOICES = {"repeated": ("error", "drop", "keep"), "missing": ("error", "skip"), "subset": (None, "20015", "all")}
 _LIMITS = {"seed": (0, None), "resolution": (16, 1024), "words": (1, None), "least": (1, None)}

@@ -17,7 +17,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.large import file_name
-from cmhkit.errors import check, whole
+from cmhkit.support.checks import check, whole
 
 _FORMAT = 1
 _STREAM = 7

@@ -29,8 +29,8 @@ from cmhkit.data.field.tables import PARTS, WIKIPEDIA_TOPICS
 from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.text import Vocabulary
-from cmhkit.errors import InputError, check
-from cmhkit.progress import progress
+from cmhkit.support.checks import InputError, check
+from cmhkit.support.progress import progress
 
 log = logging.getLogger("cmhkit")
 
@@ -171,12 +171,12 @@ def check_features(features: str | None) -> None:
     """Errors: `InputError` for a backbone that is unknown or whose weights are not installed. None is fine."""
     if features is None:
         return
-    from cmhkit.nn.features import BACKBONES
+    from cmhkit.data.features import BACKBONES
 
     known = isinstance(features, str) and features in BACKBONES
     check(known, f"features: expected one of {', '.join(map(repr, BACKBONES))}, or None, got {features!r}")
     if features == "efficientnet-lite0":
-        from cmhkit.nn.photos import weights_file
+        from cmhkit.data.photos import weights_file
 
         try:
             weights_file()

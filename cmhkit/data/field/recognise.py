@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmhkit.data.field.containers import Container, Entry, Piece, expect, in_order, open_container
 from cmhkit.data.field.tables import ENDINGS, LISTS, OWN_SPLIT, PARTED, PARTS, ROLES, stem
-from cmhkit.errors import InputError, check
+from cmhkit.support.checks import InputError, check
 
 
 @dataclass(frozen=True)

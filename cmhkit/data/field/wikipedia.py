@@ -16,8 +16,8 @@ from cmhkit.data.field.reader import same_number, standardised
 from cmhkit.data.field.recognise import recognise
 from cmhkit.data.field.tables import OWN_SPLIT, V5, V73, WIKIPEDIA_TOPICS
 from cmhkit.data.pairs import PairedData
-from cmhkit.errors import InputError, check
-from cmhkit.progress import progress
+from cmhkit.support.checks import InputError, check
+from cmhkit.support.progress import progress
 
 
 @public_reader("wikipedia", "standardise", "show_progress", standardise=True)

@@ -1,0 +1,178 @@
+"""Several processes that train one model: each takes a part of every batch, and the codes of the whole batch come together again.
+
+    torchrun --nproc-per-node 2 -m cmhkit train adah --preset paper --data ... --out RUN
+
+Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all processes gather them, and each computes the
+same loss from all of them. DistributedDataParallel adds up what the parts give to the gradient. All processes have one seed and draw the same
+numbers in the same order, so they agree on every batch without a message. With one process every function here hands back what it was given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from cmhkit.nn import draws
+from cmhkit.support.checks import check
+
+# Whether the first process has told the others what to do.
+_told = False
+
+
+def _running() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """This process's number, from 0. The first one writes files."""
+    return dist.get_rank() if _running() else 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if _running() else 1
+
+
+def local_rank() -> int:
+    """This process's number on its machine, which is also that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", rank()))
+
+
+@contextmanager
+def started(device: str = "auto") -> Iterator[None]:
+    """Join the processes that torchrun has started; without torchrun, do nothing.
+
+    device: as for the hashers; it decides how processes talk to each other, NCCL between GPUs and Gloo otherwise.
+    """
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1 or _running():
+        yield
+        return
+    check(dist.is_available(), "torchrun: expected a build of PyTorch with torch.distributed, got one without; train with one process")
+    check(device in ("auto", "cuda", "cpu"), f"device: expected auto, cuda or cpu where several processes train together, got {device!r}")
+    check("RANK" in os.environ and "MASTER_ADDR" in os.environ, "torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none")
+    on_gpus = torch.cuda.is_available() and device != "cpu"
+    if on_gpus:
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+        check(torch.cuda.device_count() >= here, f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}")
+        torch.cuda.set_device(local_rank())
+    global _told
+    _told = False
+    dist.init_process_group("nccl" if on_gpus else "gloo")
+    try:
+        yield
+    except Exception:
+        if rank() == 0 and not _told:
+            tell(False)
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+def tell(go: bool) -> None:
+    """The first process says whether there is something to train. If it fails before, `started` says no for it."""
+    global _told
+    _told = True
+    from_first(go)
+
+
+def told() -> bool:
+    """The other processes wait for `tell`."""
+    return from_first(None)
+
+
+# Batches.
+
+
+def shares(rows: int) -> list[int]:
+    """How many rows of a batch each process takes: they differ by one at most, and the first ones take more."""
+    each, more = divmod(rows, size())
+    return [each + (number < more) for number in range(size())]
+
+
+def mine(batch: Tensor) -> Tensor:
+    """The rows of a batch that this process takes, in their order."""
+    return batch if size() == 1 else batch.split(shares(len(batch)))[rank()]
+
+
+@contextmanager
+def part_of(rows: int) -> Iterator[None]:
+    """What is computed inside is this process's part of a batch of so many rows: `uniform` draws for the whole batch, and keeps that part."""
+    if size() == 1:
+        yield
+        return
+    counts = shares(rows)
+    with draws.rows_of(rows, sum(counts[: rank()]), counts[rank()]):
+        yield
+
+
+def gathered(part: Any, rows: int) -> Any:
+    """The whole batch from each process's part of it, in the batch's order.
+
+    part: a tensor whose first axis is the part's rows, or a tuple or a dataclass of such, None left as it is. rows: of the whole batch.
+    Gradients flow back to this process's part. Every process must go on to compute the same loss: DistributedDataParallel takes the mean of
+    their gradients, which are the parts of a sum, so each is handed back times the number of processes.
+    """
+    if size() == 1 or part is None:
+        return part
+    if isinstance(part, Tensor):
+        return _Gathered.apply(part, shares(rows))
+    if isinstance(part, tuple):
+        return tuple(gathered(one, rows) for one in part)
+    return type(part)(*(gathered(getattr(part, field.name), rows) for field in dataclasses.fields(part)))
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, counts: list[int]) -> Tensor:
+        ctx.first, ctx.count = sum(counts[: rank()]), counts[rank()]
+        # Processes exchange tensors of one size only.
+        padded = part.new_zeros(max(counts), *part.shape[1:])
+        padded[: len(part)] = part
+        found = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(found, padded)
+        return torch.cat([one[:count] for one, count in zip(found, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient[ctx.first : ctx.first + ctx.count] * size(), None
+
+
+# Networks and values.
+
+
+def replicated(net: nn.Module) -> nn.Module:
+    """A network whose gradient is the mean over the processes. It covers the parameters that require a gradient now, and starts as the first's.
+
+    Two of them may cover different parameters of one network, for two players.
+    """
+    if size() == 1:
+        return net
+    wrapper = nn.parallel.DistributedDataParallel
+    # Buffers are constants here. Newer versions of PyTorch have another name for leaving them alone.
+    known = inspect.signature(wrapper).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    return wrapper(net, gradient_as_bucket_view=True, **{buffers: False})
+
+
+def from_first(value: Any) -> Any:
+    """What the first process has, in all of them; every process must call this. value: of the first, plain values and tensors on the CPU."""
+    if size() == 1:
+        return value
+    box = [value]
+    device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+    dist.broadcast_object_list(box, src=0, device=device)
+    return box[0]
+
+
+def check_same(settings: str) -> None:
+    """Every process must have the first one's settings, since they agree on batches and draws without a message. Else `InputError`."""
+    first = from_first(settings)
+    check(settings == first, f"torchrun: expected the first process's settings in all of them, {first}, got {settings}")
