@@ -294,6 +294,16 @@ def test_the_file_is_whole_before_it_has_its_name(tmp_path: Path) -> None:
     assert file.read_text() == "whole" and names(file.parent) == ["a.txt"]
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch) -> None:
+    calls: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (calls.append(("fsync", os.fstat(file).st_ino)), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append(("replace", os.stat(a).st_ino)), replace(a, b)))
+    cache.write_atomically(tmp_path / "a", lambda p: p.write_text("x"))
+    number = (tmp_path / "a").stat().st_ino
+    assert calls == [("fsync", number), ("replace", number)]
+
+
 def test_what_a_killed_writer_left_goes_with_the_next_write_and_nothing_else(tmp_path: Path) -> None:
     left = tmp_path / f".a[1].txt.{a_dead_pid()}-{cache._NODE}.0123456789ab.tmp"
     left.write_text("half")

@@ -415,6 +415,16 @@ def test_a_part_follows_from_content(root, tmp_path) -> None:
     assert all(found.get(f"x{29 - k}.png") == part.get(f"p{k}.png") for k in range(30)), "neither name nor company matters"
 
 
+def test_a_broken_picture_moves_no_other_to_another_part(root) -> None:
+    def parts(data) -> dict[str, set[str]]:
+        return {name: {files(data)[i] for i in data.parts[name]} for name in data.parts}
+
+    whole = parts(read(pairs(root, 30), query=0.3, train=0.5))
+    (root / "a.png").write_bytes(b"no picture")  # the first of all
+    (root / "a.txt").write_text("broken")
+    assert parts(read_some(root, query=0.3, train=0.5)) == whole
+
+
 def test_equal_pictures_are_never_in_two_parts(root) -> None:
     for k in range(20):
         picture(root / f"a{k}.png", k % 5)

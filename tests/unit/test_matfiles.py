@@ -425,6 +425,12 @@ def test_a_split_has_the_sizes_asked_for_and_no_pair_twice(own_cache: Path, n: i
     assert all(np.array_equal(parts[part], anew[part]) for part in parts), "the draw itself depends on nothing else"
 
 
+def test_queries_come_from_the_allowed_pairs(own_cache: Path) -> None:
+    allowed = np.arange(40) % 4 == 0
+    parts = fixed_split("x", np.arange(40), query=10, train=5, query_from=allowed)
+    assert parts["query"].tolist() == np.flatnonzero(allowed).tolist()
+
+
 def test_kept_training_parts_of_two_sets_do_not_mix(own_cache: Path) -> None:
     small = fixed_training("x", np.arange(10), train=5)
     large = fixed_training("x", np.arange(1000), train=5)

@@ -41,6 +41,7 @@ def test_words_are_lower_case_and_keep_their_order() -> None:
         ("กินปลา", ["กิ", "กิน", "น", "นป", "ป", "ปล", "ล", "ลา", "า"]),  # marks stay with their letters
         ("𠀀𠀁", ["𠀀", "𠀀𠀁", "𠀁"]),  # beyond the first plane
         ("人々", ["人", "人々", "々"]),
+        ("〇三", ["〇", "〇三", "三"]),  # the last of its block
     ],
 )
 def test_words_of_other_scripts(text: str, words: list[str]) -> None:

@@ -468,6 +468,17 @@ def test_retrieval_reads_attended_codes_without_dropout(data, attention):
             torch.testing.assert_close(mask.probability, expected[f"{name} mask"][1], rtol=0, atol=1e-9)
 
 
+def test_what_is_kept_of_a_batch_serves_that_batch_only(data):
+    """Within the block another map has its own codes, and after it the same tensor may hold another map."""
+    net = both(data)[0].network.eval()
+    maps, others, texts = (torch.from_numpy(x[:5].copy()) for x in (data[0], data[0][5:], data[1]))
+    of_maps, of_others = net(maps, texts).image, net(others, texts).image
+    with net.once(maps):
+        assert torch.equal(net(maps, texts).image, of_maps) and torch.equal(net(others, texts).image, of_others)
+    maps.copy_(others)
+    assert torch.equal(net(maps, texts).image, of_others) and not torch.equal(of_maps, of_others)
+
+
 # Dropout, by itself.
 
 

@@ -17,11 +17,12 @@ import pytest
 import torch
 
 from cmhkit import codes
+from cmhkit import schedule as schedules
 from cmhkit.data import PairedData
 from cmhkit.nn.backbones import CNNF
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
-from cmhkit.train import loop as schedules
+from cmhkit.train import distributed
 from cmhkit.train.device import generator
 from cmhkit.train.run import Run
 
@@ -500,6 +501,87 @@ def test_fit_trains_from_its_seed_alone():
         check_same(row, expected, f"row {row['epoch']}")
     check_same(hasher.network_.state_dict(), {name: x.detach() for name, x in game.weights.items()})
     assert (hasher.shared_code_ == game.shared_code()).all()
+
+
+# Several processes, one after the other.
+
+
+def in_parts(monkeypatch, processes: int, call) -> list:
+    """What `call` returns in each of so many processes. In a first round they only say what they would send around."""
+    sent: dict[int, list] = {number: [] for number in range(processes)}
+    found = []
+    monkeypatch.setattr(distributed, "size", lambda: processes)
+    for told in (False, True):
+        for number in range(processes):
+            asked = iter(range(100))
+
+            def all_gather(into: list, part: torch.Tensor, number=number, told=told, asked=asked) -> None:
+                if not told:
+                    sent[number].append(part.detach().clone())
+                position = next(asked)
+                for other, place in enumerate(into):
+                    place.copy_(sent[other][position] if told else torch.zeros_like(place))
+
+            monkeypatch.setattr(distributed.dist, "all_gather", all_gather)
+            monkeypatch.setattr(distributed, "rank", lambda number=number: number)
+            one = call()
+            if told:
+                found.append(one)
+    monkeypatch.setattr(distributed, "size", lambda: 1)
+    monkeypatch.setattr(distributed, "rank", lambda: 0)
+    return found
+
+
+@pytest.mark.parametrize(("rows", "counts"), [(7, [3, 2, 2]), (8, [3, 3, 2]), (2, [1, 1, 0])])
+def test_the_parts_of_a_batch_are_the_batch(monkeypatch, rows, counts):
+    batch = torch.arange(2.0 * rows).reshape(rows, 2)
+    slopes = torch.arange(2.0 * rows).reshape(rows, 2).flip(0) + 1
+    device = torch.device("cpu")
+
+    def call():
+        part = distributed.mine(batch).clone().requires_grad_()
+        whole = distributed.gathered(part, rows)
+        (whole * slopes).sum().backward()
+        random = generator(3)
+        with distributed.part_of(rows):
+            with distributed.part_of(rows + 1):
+                pass
+            drawn = draws.uniform((len(part), 5), random, device)
+        return part.detach(), whole.detach(), part.grad, drawn, draws.uniform((4, 2), random, device)
+
+    found = in_parts(monkeypatch, 3, call)
+    random = generator(3)
+    draws, after = torch.rand(rows, 5, generator=random), torch.rand(4, 2, generator=random)
+    for (part, whole, gradient, drawn, free), own, slope, dice in zip(
+        found, batch.split(counts), slopes.split(counts), draws.split(counts), strict=True
+    ):
+        assert torch.equal(part, own) and torch.equal(whole, batch)
+        # The mean over three processes must be the gradient of the sum.
+        assert torch.equal(gradient, 3 * slope)
+        assert torch.equal(drawn, dice) and torch.equal(free, after)
+
+
+@pytest.mark.parametrize("who", ["image", "text"])
+def test_a_step_in_two_processes_is_the_step_of_one(monkeypatch, who):
+    """Each reads its part, with its part of what dropout leaves out; the mean of their gradients is the gradient."""
+    real, _, _ = started()
+    items, state = torch.tensor([8, 1, 5]), real.random.get_state()
+    net = getattr(real.network, who)
+    real._train_only(who)
+
+    def call():
+        real.random.set_state(state)
+        found = real._said(net, who, items)
+        slopes = torch.autograd.grad(real.weighted(real.terms(who, items, found)), list(net.parameters()))
+        return found.features.detach(), found.logits.detach(), slopes, real.random.get_state()
+
+    (alone,) = in_parts(monkeypatch, 1, call)
+    two = in_parts(monkeypatch, 2, call)
+    for features, logits, _, after in two:
+        torch.testing.assert_close((features, logits), alone[:2])
+        assert torch.equal(after, alone[3])
+    for first, second, whole in zip(two[0][2], two[1][2], alone[2], strict=True):
+        torch.testing.assert_close((first + second) / 2, whole)
 
 
 # Pictures.
