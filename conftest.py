@@ -1,4 +1,6 @@
-"""Plain `python -m pytest --nbval notebooks` compares as `make test` does: pictures by their alt texts, not by their bytes."""
+"""Plain `python -m pytest --nbval notebooks` compares as `make test` does: pictures by their alt texts, not by their
+bytes.
+"""
 
 from __future__ import annotations
 

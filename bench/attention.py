@@ -29,7 +29,9 @@ WITHOUT = {"frozen": "with a frozen random G", "none": "without G, nothing hidde
 
 def jobs() -> list[tuple[int, int, str]]:
     """(seed, bits, attention) of every run."""
-    return [job for seed in SEEDS for job in (*((seed, b, "adversarial") for b in BITS), *((seed, 32, a) for a in WITHOUT))]
+    return [
+        job for seed in SEEDS for job in (*((seed, b, "adversarial") for b in BITS), *((seed, 32, a) for a in WITHOUT))
+    ]
 
 
 def one_run(data: PairedData, seed: int, bits: int, attention: str) -> dict[str, Any]:
@@ -100,7 +102,11 @@ def main() -> None:
         if key not in done:
             done[key] = one_run(data, seed, bits, attention)
             write_atomically(KEPT, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))
-            print(key, {name: np.round(done[key][name], 3).tolist() for name in done[key] if name != "history"}, flush=True)
+            print(
+                key,
+                {name: np.round(done[key][name], 3).tolist() for name in done[key] if name != "history"},
+                flush=True,
+            )
     write_section("attention", report(data, done))
 
 

@@ -1,4 +1,5 @@
-"""What reading a benchmark file of full size costs: 20,015 pictures of 224×224, made up, in two of the forms in circulation.
+"""What reading a benchmark file of full size costs: 20,015 pictures of 224×224, made up, in two of the forms in
+circulation.
 
 Run:  python -m bench.files        (about five minutes, and 10 GB of disk for as long as it runs)
 """
@@ -80,7 +81,9 @@ def measured(make: object, name: str, folder: Path) -> list[str]:
     path = folder / name
     make(path)
     environment = {**os.environ, "CMHKIT_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", READER, str(path)], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", READER, str(path)], env=environment, capture_output=True, text=True, check=False
+    )
     path.unlink()
     if done.returncode:
         sys.exit(done.stderr)
@@ -97,7 +100,10 @@ def measured(make: object, name: str, folder: Path) -> list[str]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measured(make, name, Path(folder)) for make, name in ((items_first, "FLICKR-25K.mat"), (items_last, "raw_mir.mat"))]
+        rows = [
+            measured(make, name, Path(folder))
+            for make, name in ((items_first, "FLICKR-25K.mat"), (items_last, "raw_mir.mat"))
+        ]
     text = "\n\n".join(
         [
             "## Reading a file of full size",

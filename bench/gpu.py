@@ -3,8 +3,9 @@
 Run:  python -m bench.gpu               (needs CUDA; scenes, size paper, at 224×224; writes its section of RESULTS.md)
       python -m bench.gpu --rehearse    (tiny networks on the CPU: shows that it runs, and says nothing about a GPU)
 
-Both ways take the same steps on the same batches. The plain loop computes everything in float32, keeps filters in PyTorch's usual order, has an
-optimiser that is not fused, sends each batch while it waits, and reads every figure at every step, as published code does.
+Both ways take the same steps on the same batches. The plain loop computes everything in float32, keeps filters in
+PyTorch's usual order, has an optimiser that is not fused, sends each batch while it waits, and reads every figure at
+every step, as published code does.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ WAYS = ("cmhkit", "plain float32 loop")
 
 @dataclass(frozen=True)
 class Study:
-    """One model. kind: its class. told: its name in the table. options: besides the preset `paper`. batches: how many an epoch has."""
+    """One model. kind: its class. told: its name in the table. options: besides the preset `paper`. batches: how many
+    an epoch has.
+    """
 
     kind: type[ck.CrossModalHasher]
     told: str
@@ -62,13 +65,21 @@ STUDIES = (Study(ck.ADAH, "ADAH, VGG-19", {"side": 224}, 20), Study(ck.SSAH, "SS
 _TEXT = {"text_hidden": 16, "batch": 8}
 REHEARSAL = (
     Study(ck.ADAH, "ADAH, a tiny VGG-19", _TEXT | {"side": 64, "text_width": 8}, 2, 2),
-    Study(ck.SSAH, "SSAH, a tiny CNN-F", _TEXT | {"side": 55, "label_hidden": 16, "width": 8, "discriminator_hidden": (8,)}, 2, 2),
+    Study(
+        ck.SSAH,
+        "SSAH, a tiny CNN-F",
+        _TEXT | {"side": 55, "label_hidden": 16, "width": 8, "discriminator_hidden": (8,)},
+        2,
+        2,
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Result:
-    """One way of one study. seconds: of an epoch, the median. gigabytes: peak memory of the device, None on a CPU. work: operations of an epoch."""
+    """One way of one study. seconds: of an epoch, the median. gigabytes: peak memory of the device, None on a CPU.
+    work: operations of an epoch.
+    """
 
     told: str
     way: str
@@ -132,12 +143,15 @@ def trained(study: Study, data: Split, device: torch.device, callback: Any, epoc
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # untrained weights and dead hinges do not matter here
-        hasher = study.kind(bits=64, preset="paper", device=str(device), epochs=epochs, lr_decay="none", **study.options)
+        hasher = study.kind(
+            bits=64, preset="paper", device=str(device), epochs=epochs, lr_decay="none", **study.options
+        )
         hasher.fit(data, callback=epoch_done, show_progress=False)
 
 
 def work(study: Study, data: Split, device: torch.device) -> int:
-    """The operations of one epoch's matrix products and convolutions, forward and backward; a multiplication and an addition are two.
+    """The operations of one epoch's matrix products and convolutions, forward and backward; a multiplication and an
+    addition are two.
 
     They are counted in the second epoch, so that what comes before training is left out.
     """
@@ -161,7 +175,9 @@ def measured(study: Study, way: str, data: Split, device: torch.device, operatio
 
 
 def matrix_peak(device: torch.device, side: int, dtype: torch.dtype, rounds: int = 10) -> float:
-    """Operations a second of the best of some products of two square matrices: what this device reaches, not what its data sheet says."""
+    """Operations a second of the best of some products of two square matrices: what this device reaches, not what its
+    data sheet says.
+    """
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best = float("inf")
     for _ in range(rounds + 1):
@@ -185,11 +201,29 @@ def rows(results: Sequence[Result], peak: float) -> list[list[str]]:
     for one in results:
         memory = "–" if one.gigabytes is None else digits(one.gigabytes)
         ratio = digits(one.rate / plain[one.told])
-        found.append([one.told, one.way, digits(one.rate), ratio, memory, digits(one.work / one.pairs / 1e9), f"{one.share(peak):.1%}"])
+        found.append(
+            [
+                one.told,
+                one.way,
+                digits(one.rate),
+                ratio,
+                memory,
+                digits(one.work / one.pairs / 1e9),
+                f"{one.share(peak):.1%}",
+            ]
+        )
     return found
 
 
-HEAD = ["model", "way", "images a second", "times the plain loop", "peak memory, GB", "billion operations an image", "share of the matrix peak"]
+HEAD = [
+    "model",
+    "way",
+    "images a second",
+    "times the plain loop",
+    "peak memory, GB",
+    "billion operations an image",
+    "share of the matrix peak",
+]
 
 
 def report(results: Sequence[Result], peak: float, place: str, told_peak: str) -> str:
@@ -227,10 +261,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results += [measured(study, way, taken, device, operations) for way in WAYS]
     if given.rehearse:
         print(f"A rehearsal on the CPU. {NO_FIGURE}\n")
-        print(report(results, matrix_peak(device, 256, torch.float32), "CPU", "The peak of float32 products of 256 × 256"))
+        print(
+            report(results, matrix_peak(device, 256, torch.float32), "CPU", "The peak of float32 products of 256 × 256")
+        )
         return 0
     peak = matrix_peak(device, 8192, torch.bfloat16)
-    text = report(results, peak, torch.cuda.get_device_name(device), "The peak is that of bfloat16 products of 8,192 × 8,192 here")
+    text = report(
+        results, peak, torch.cuda.get_device_name(device), "The peak is that of bfloat16 products of 8,192 × 8,192 here"
+    )
     print(text)
     write_section("gpu", text)
     return 0

@@ -34,7 +34,9 @@ MARGIN = 2.0
 
 @dataclass(frozen=True)
 class Point:
-    """One measurement. size: on the horizontal axis. seconds: CPU time, of a query where `line` is about queries. megabytes: peak over the inputs."""
+    """One measurement. size: on the horizontal axis. seconds: CPU time, of a query where `line` is about queries.
+    megabytes: peak over the inputs.
+    """
 
     line: str
     size: int
@@ -62,7 +64,9 @@ class Study:
             lines = [line for line, sizes in self.ways.items() if size in sizes]
             times, _ = race([Contestant(line, self.prepare(line, size), self.units(line)) for line in lines], rounds)
             for line in lines:
-                peak = peak_memory(warmed, self.prepare, line, size, min(min(sizes) for sizes in self.ways.values()) // 4)
+                peak = peak_memory(
+                    warmed, self.prepare, line, size, min(min(sizes) for sizes in self.ways.values()) // 4
+                )
                 found.append(Point(line, size, times[line].median, peak.over if peak else None))
                 step(1, f"{self.name}, {line}, {size:,}")
         return found
@@ -131,7 +135,11 @@ def studies(full: bool) -> list[Study]:
             "batch B",
             "ms",
             triplet_work,
-            {"cmhkit": batch, "a loop over rows": batch if full else batch[:4], "a B³ tensor": batch[: 4 if full else 3]},
+            {
+                "cmhkit": batch,
+                "a loop over rows": batch if full else batch[:4],
+                "a B³ tensor": batch[: 4 if full else 3],
+            },
             lambda line: 1,
             "Sorting grows with B² log B, in time, and with B² in memory; the tensor of triplets with B³ in both.",
         ),
@@ -141,7 +149,11 @@ def studies(full: bool) -> list[Study]:
             "items n",
             "s",
             graph_work,
-            {"dense, 512 wide": graph, "sparse bag of words, 1,386 wide": graph, "scikit-learn, the same bag of words": graph[:5]},
+            {
+                "dense, 512 wide": graph,
+                "sparse bag of words, 1,386 wide": graph,
+                "scikit-learn, the same bag of words": graph[:5],
+            },
             lambda line: 1,
             "Time grows with n², as every exact search does. Memory grows with n: the chunk of rows bounds the rest; scikit-learn's grows with n². "
             "On small sparse sets scikit-learn is faster, for ours measures near ties again, item by item, so that equal distances stand by index.",
@@ -150,19 +162,27 @@ def studies(full: bool) -> list[Study]:
 
 
 def plot(study: Study, points: Sequence[Point], path: Path) -> None:
-    """Time, and memory beside it where it is known; logarithmic axes; lines differ in marker and dash as well as in colour."""
+    """Time, and memory beside it where it is known; logarithmic axes; lines differ in marker and dash as well as in
+    colour.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    labels = [f"CPU time, {study.unit}", "peak memory over the input, MB"][: 1 + any(point.megabytes is not None for point in points)]
+    labels = [f"CPU time, {study.unit}", "peak memory over the input, MB"][
+        : 1 + any(point.megabytes is not None for point in points)
+    ]
     figure, axes = plt.subplots(1, len(labels), figsize=(5 * len(labels), 4), layout="constrained", squeeze=False)
     axes = axes[0]
     scale = 1e3 if study.unit.startswith("ms") else 1.0
     for number, line in enumerate(study.ways):
         of = [point for point in points if point.line == line]
-        style = {"marker": "osD^vP"[number], "linestyle": ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 2)))[number], "label": line}
+        style = {
+            "marker": "osD^vP"[number],
+            "linestyle": ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 2)))[number],
+            "label": line,
+        }
         axes[0].plot([point.size for point in of], [point.seconds * scale for point in of], **style)
         known = [point for point in of if point.megabytes is not None]
         if known:
@@ -186,7 +206,9 @@ def section(study: Study, points: Sequence[Point]) -> str:
         point = by_place.get((line, size))
         if point is None:
             return "–"
-        return digits(point.seconds * scale) + ("" if point.megabytes is None else f" / {digits(max(point.megabytes, 0.0))}")
+        return digits(point.seconds * scale) + (
+            "" if point.megabytes is None else f" / {digits(max(point.megabytes, 0.0))}"
+        )
 
     rows = [[line, *(cell(line, size) for size in sizes)] for line in study.ways]
     what = f"{study.title}: time and memory by {study.axis}, logarithmic axes. The figures stand in the table."

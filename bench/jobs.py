@@ -1,4 +1,6 @@
-"""The jobs of `bench.speed`: what runs, beside what, whether the results agree, and which bar of the design page it has to reach."""
+"""The jobs of `bench.speed`: what runs, beside what, whether the results agree, and which bar of the design page it has
+to reach.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ FAISS, BY_FAISS, BY_NUMPY = "faiss IndexBinaryFlat (ties as they fall)", "cmhkit
 
 @dataclass(frozen=True)
 class Sizes:
-    """What `make bench` and `make bench-full` differ in. A plain size stands for items; queries say how many a slow way gets."""
+    """What `make bench` and `make bench-full` differ in. A plain size stands for items; queries say how many a slow way
+    gets.
+    """
 
     rounds: int
     databases: tuple[int, ...]
@@ -53,7 +57,9 @@ class Sizes:
 
 
 QUICK = Sizes(5, (20_000, 186_577), 256, 16, 5_000, (186_577,), 4_000, 4096, 6_000, (128,), 4_000, 400, 4, 8192)
-FULL = Sizes(7, (20_000, 186_577), 512, 32, 5_000, (186_577, 1_000_000), 20_000, 4096, 20_000, (128, 512), 10_000, 400, 4, 8192)
+FULL = Sizes(
+    7, (20_000, 186_577), 512, 32, 5_000, (186_577, 1_000_000), 20_000, 4096, 20_000, (128, 512), 10_000, 400, 4, 8192
+)
 TINY = Sizes(1, (700,), 40, 12, 50, (900,), 150, 32, 150, (24,), 80, 20, 4, 16)
 
 
@@ -132,7 +138,9 @@ class Outcome:
 def largest(a: Any, b: Any) -> float:
     """The largest absolute difference; NaN against NaN is none."""
     a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))
-    return float(np.max(np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b)))) if a.shape == b.shape else float("inf")
+    return (
+        float(np.max(np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b)))) if a.shape == b.shape else float("inf")
+    )
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -150,7 +158,9 @@ class Ranked:
     database_labels: NDArray[np.uint8]
 
     def evaluate(self, queries: int, **options: Any) -> metrics.Metrics:
-        return metrics.evaluate(self.query[:queries], self.database, self.query_labels[:queries], self.database_labels, **options)
+        return metrics.evaluate(
+            self.query[:queries], self.database, self.query_labels[:queries], self.database_labels, **options
+        )
 
     def floats(self, queries: int) -> tuple[NDArray[np.float32], ...]:
         return (
@@ -162,14 +172,19 @@ class Ranked:
 
 
 def ranked(items: int, queries: int, bits: int = 64, labels: int = 24) -> Ranked:
-    """Codes with neighbours: 500 random centres, and a fifth of the bits flipped. Labels: those of the centre, about three of 24."""
+    """Codes with neighbours: 500 random centres, and a fifth of the bits flipped. Labels: those of the centre, about
+    three of 24.
+    """
     random = np.random.default_rng(0)
     centres, centre_labels = random.random((500, bits)) < 0.5, random.random((500, labels)) < 0.12
     centre_labels[np.arange(500), random.integers(0, labels, 500)] = True
     found: list[NDArray] = []
     for size in (queries, items):
         of = random.integers(0, 500, size)
-        found += [np.packbits(centres[of] ^ (random.random((size, bits), dtype=np.float32) < 0.2), axis=1), centre_labels[of].astype(np.uint8)]
+        found += [
+            np.packbits(centres[of] ^ (random.random((size, bits), dtype=np.float32) < 0.2), axis=1),
+            centre_labels[of].astype(np.uint8),
+        ]
     return Ranked(found[0], found[2], found[1], found[3])
 
 
@@ -208,9 +223,17 @@ def job_map(items: int, sizes: Sizes) -> Outcome:
     outside = np.maximum(bounds[0] - results[LOOP], results[LOOP] - bounds[2]).max()
     sorted_stably, by_place = peers.map_loop(*floats, "stable"), peers.map_sklearn(*floats, True)
     done.agreements = [
-        Agreement("AP of each query, ties by place: the loop with a stable sort", largest(sorted_stably, stable.average_precision), 1e-10),
+        Agreement(
+            "AP of each query, ties by place: the loop with a stable sort",
+            largest(sorted_stably, stable.average_precision),
+            1e-10,
+        ),
         Agreement("AP of each query, ties by place: scikit-learn", largest(by_place, stable.average_precision), 1e-10),
-        Agreement("the loop as it is lies between the worst and the best tie order: how far outside", max(0.0, float(outside)), 1e-12),
+        Agreement(
+            "the loop as it is lies between the worst and the best tie order: how far outside",
+            max(0.0, float(outside)),
+            1e-12,
+        ),
         Agreement("AP of each query: tensors", largest(results[TENSORS].average_precision, ours), 0.0),
     ]
     done.bars = [
@@ -222,7 +245,9 @@ def job_map(items: int, sizes: Sizes) -> Outcome:
         done.agreements.append(Agreement("MAP, ties by place: torchmetrics (float32)", difference, 1e-5))
         done.bars.append(Bar("20 times torchmetrics", done.ratio(TORCHMETRICS), least=20))
     if compiled is not None:
-        done.agreements.append(Agreement("counts: numba", largest(out, np.concatenate(results[COUNTS]).reshape(queries, -1)), 0.0))
+        done.agreements.append(
+            Agreement("counts: numba", largest(out, np.concatenate(results[COUNTS]).reshape(queries, -1)), 0.0)
+        )
     low, middle, high = (np.nanmean(bound) for bound in bounds)
     done.notes.append(
         f"MAP of {few} queries by tie order: worst {low:.4f}, expected {middle:.4f}, best {high:.4f}; the loop gives {np.nanmean(results[LOOP]):.4f}."
@@ -247,7 +272,9 @@ def job_all_queries(items: int, sizes: Sizes) -> Outcome:
     if (peak := peak_memory(all_queries, items, queries)) is not None:
         done.peaks[OURS] = peak
         done.bars.append(Bar("memory under 1 GB, inputs and interpreter included (MB)", peak.total, most=1000))
-    done.notes.append(f"Relevance comes from the label matrices in tiles: a bool matrix of all pairs alone would be {queries * items / 1e6:,.0f} MB.")
+    done.notes.append(
+        f"Relevance comes from the label matrices in tiles: a bool matrix of all pairs alone would be {queries * items / 1e6:,.0f} MB."
+    )
     return done
 
 
@@ -270,11 +297,19 @@ def job_precision_recall(items: int, sizes: Sizes) -> Outcome:
     precision, recall = peers.precision_recall_loop(*floats, cuts, "stable")
     done.agreements = [
         Agreement(
-            "precision at the cut-offs, ties by place: the loop with a stable sort", largest(stable.precision_by_rank[cuts - 1], precision), 1e-12
+            "precision at the cut-offs, ties by place: the loop with a stable sort",
+            largest(stable.precision_by_rank[cuts - 1], precision),
+            1e-12,
         ),
         Agreement("recall, the same", largest(stable.recall_by_rank[cuts - 1], recall), 1e-12),
     ]
-    done.bars = [Bar("free with the MAP histogram: all metrics together, in times of the counts alone", 1 / done.ratio(COUNTS), most=2)]
+    done.bars = [
+        Bar(
+            "free with the MAP histogram: all metrics together, in times of the counts alone",
+            1 / done.ratio(COUNTS),
+            most=2,
+        )
+    ]
     return done
 
 
@@ -312,7 +347,11 @@ def job_search(items: int, sizes: Sizes) -> Outcome:
             Agreement("ids: both engines, ties by id", largest(ours.ids, results[BY_FAISS].ids), 0),
         ]
         done.bars += [
-            Bar("faiss where installed: in times of faiss itself, which leaves ties open", 1 / done.ratio(FAISS, BY_FAISS), most=2),
+            Bar(
+                "faiss where installed: in times of faiss itself, which leaves ties open",
+                1 / done.ratio(FAISS, BY_FAISS),
+                most=2,
+            ),
             Bar("NumPy within 8 times faiss", 1 / done.ratio(FAISS, BY_NUMPY), most=8),
         ]
     return done
@@ -380,11 +419,19 @@ def job_knn_dense(items: int, sizes: Sizes) -> Outcome:
     ours = results[OURS]
     for name in (product, sklearn):
         places, distances = (np.asarray(part) for part in results[name])
-        done.agreements.append(Agreement(f"distances, relative: {name}", largest(distances / ours.distances, np.ones_like(ours.distances)), 1e-3))
-        same = np.mean([len(set(a) & set(b)) / k for a, b in zip(ours.neighbours.tolist(), places.tolist(), strict=True)])
+        done.agreements.append(
+            Agreement(
+                f"distances, relative: {name}", largest(distances / ours.distances, np.ones_like(ours.distances)), 1e-3
+            )
+        )
+        same = np.mean(
+            [len(set(a) & set(b)) / k for a, b in zip(ours.neighbours.tolist(), places.tolist(), strict=True)]
+        )
         done.agreements.append(Agreement(f"share of neighbours that differ: {name}", float(1 - same), 1e-3))
     why = "near distances are measured again in float64, a fixed price an item, which counts for less at the bar's 20,000 items"
-    done.bars = [Bar("the same as products and topk in chunks: in times of it", 1 / done.ratio(product), most=1.1, why=why)]
+    done.bars = [
+        Bar("the same as products and topk in chunks: in times of it", 1 / done.ratio(product), most=1.1, why=why)
+    ]
     if (peak := peak_memory(dense_graph, items, sizes.dense_width)) is not None:
         done.peaks[OURS] = peak
         done.bars.append(Bar("memory under 500 MB over the input", peak.over, most=500))
@@ -419,11 +466,18 @@ def job_knn_sparse(items: int, sizes: Sizes) -> Outcome:
     sklearn = "scikit-learn NearestNeighbors, brute"
     done = Outcome(f"kNN graph, {items:,} × {x.shape[1]}, sparse bag of words, cosine, k = {k}", "CPU s")
     done.times, results = race(
-        [Contestant(OURS, lambda: knn_graph(x, k, metric="cosine")), Contestant(sklearn, lambda: peers.knn_sklearn(x, k, "cosine"))],
+        [
+            Contestant(OURS, lambda: knn_graph(x, k, metric="cosine")),
+            Contestant(sklearn, lambda: peers.knn_sklearn(x, k, "cosine")),
+        ],
         min(3, sizes.rounds),
         warm=False,
     )
-    done.agreements = [Agreement("distances (ties: only these are comparable)", largest(results[OURS].distances, results[sklearn][1]), 1e-6)]
+    done.agreements = [
+        Agreement(
+            "distances (ties: only these are comparable)", largest(results[OURS].distances, results[sklearn][1]), 1e-6
+        )
+    ]
     done.bars = [
         Bar(f"5 CPU s at 20,000 items (here {items:,})", done.times[OURS].median, most=5),
         Bar("scikit-learn, in times of ours", done.ratio(sklearn), least=1),
@@ -458,7 +512,9 @@ def job_triplet(size: int, sizes: Sizes) -> Outcome:
     done = Outcome(f"triplet hinge, B = {size}, forward and backward", "ms")
     if done.has("pytorch_metric_learning"):
         losses[METRIC_LEARNING] = lambda: peers.triplet_metric_learning(a, b, classes, margin)
-    done.times, results = race([Contestant(name, partial(both_ways, loss)) for name, loss in losses.items()], sizes.rounds if size < 300 else 3)
+    done.times, results = race(
+        [Contestant(name, partial(both_ways, loss)) for name, loss in losses.items()], sizes.rounds if size < 300 else 3
+    )
     for name in [name for name in losses if name not in (OURS, "the distances alone")]:
         worst = max(relative(x, y) for x, y in zip(results[name], results[OURS], strict=True))
         done.agreements.append(Agreement(f"value and gradients, relative: {name}", worst, 1e-4))
@@ -548,7 +604,13 @@ def job_sampling(pool: int, sizes: Sizes) -> Outcome:
         sizes.rounds,
     )
     done.agreements = [Agreement("p over the pool", largest(results[OURS][0][:few], results[again][0]), 1e-5)]
-    done.bars = [Bar("0.9 ms a query: the set embedded once while G is frozen, and drawn from", done.times[OURS].median * 1e3, most=0.9)]
+    done.bars = [
+        Bar(
+            "0.9 ms a query: the set embedded once while G is frozen, and drawn from",
+            done.times[OURS].median * 1e3,
+            most=0.9,
+        )
+    ]
     done.notes.append(
         "`cmhkit` embeds this one pool and draws; in a round the whole set is embedded once, and each further step only draws (the second line)."
     )

@@ -1,4 +1,6 @@
-"""What a user would run instead, written plainly: the loops of the field, and the calls of the libraries that are compared with."""
+"""What a user would run instead, written plainly: the loops of the field, and the calls of the libraries that are
+compared with.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def distances_and_hits(query: NDArray, database: NDArray, query_label: NDArray, database_labels: NDArray) -> tuple[NDArray, NDArray]:
-    """One query's Hamming distances and relevant items, by matrix products of float32 ±1 codes and 0/1 labels, as published code has them."""
+def distances_and_hits(
+    query: NDArray, database: NDArray, query_label: NDArray, database_labels: NDArray
+) -> tuple[NDArray, NDArray]:
+    """One query's Hamming distances and relevant items, by matrix products of float32 ±1 codes and 0/1 labels, as
+    published code has them.
+    """
     return 0.5 * (len(query) - database @ query), database_labels @ query_label > 0
 
 
-def map_loop(query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, kind: str | None = None) -> NDArray:
-    """Average precision of each query, by sorting, one query at a time, ties as they fall. kind: "stable" keeps ties by place."""
+def map_loop(
+    query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, kind: str | None = None
+) -> NDArray:
+    """Average precision of each query, by sorting, one query at a time, ties as they fall. kind: "stable" keeps ties by
+    place.
+    """
     found = []
     for code, label in zip(query, query_labels, strict=True):
         distance, relevant = distances_and_hits(code, database, label, database_labels)
@@ -25,8 +35,12 @@ def map_loop(query: NDArray, database: NDArray, query_labels: NDArray, database_
     return np.array(found)
 
 
-def map_sklearn(query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, by_place: bool = False) -> NDArray:
-    """Average precision of each query by scikit-learn. by_place: ties are broken by place first, for it takes a tie group as one step."""
+def map_sklearn(
+    query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, by_place: bool = False
+) -> NDArray:
+    """Average precision of each query by scikit-learn. by_place: ties are broken by place first, for it takes a tie
+    group as one step.
+    """
     from sklearn.metrics import average_precision_score
 
     found = []
@@ -37,21 +51,34 @@ def map_sklearn(query: NDArray, database: NDArray, query_labels: NDArray, databa
     return np.array(found)
 
 
-def map_torchmetrics(query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, by_place: bool = False) -> float:
-    """MAP by torchmetrics. Scores are shifted above 0, for an item with a score of 0 or less counts as not relevant there."""
+def map_torchmetrics(
+    query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, by_place: bool = False
+) -> float:
+    """MAP by torchmetrics. Scores are shifted above 0, for an item with a score of 0 or less counts as not relevant
+    there.
+    """
     from torchmetrics.retrieval import RetrievalMAP
 
     metric = RetrievalMAP(empty_target_action="skip")
     bits, items = query.shape[1], len(database)
     for number, (code, label) in enumerate(zip(query, query_labels, strict=True)):
         distance, relevant = distances_and_hits(code, database, label, database_labels)
-        score = (bits + 1) * items - (distance * items + np.arange(items, dtype=np.float32)) if by_place else bits + 1 - distance
+        score = (
+            (bits + 1) * items - (distance * items + np.arange(items, dtype=np.float32))
+            if by_place
+            else bits + 1 - distance
+        )
         metric.update(torch.from_numpy(score), torch.from_numpy(relevant), torch.full((items,), number))
     return float(metric.compute())
 
 
 def precision_recall_loop(
-    query: NDArray, database: NDArray, query_labels: NDArray, database_labels: NDArray, cuts: NDArray, kind: str | None = None
+    query: NDArray,
+    database: NDArray,
+    query_labels: NDArray,
+    database_labels: NDArray,
+    cuts: NDArray,
+    kind: str | None = None,
 ) -> tuple[NDArray, NDArray]:
     """Mean precision and recall of the first `cuts` items: sort, then add up."""
     precision, recall, counted = np.zeros(len(cuts)), np.zeros(len(cuts)), 0
@@ -59,7 +86,11 @@ def precision_recall_loop(
         distance, relevant = distances_and_hits(code, database, label, database_labels)
         hits = np.cumsum(relevant[np.argsort(distance, kind=kind)])
         if hits[-1]:
-            precision, recall, counted = precision + hits[cuts - 1] / cuts, recall + hits[cuts - 1] / hits[-1], counted + 1
+            precision, recall, counted = (
+                precision + hits[cuts - 1] / cuts,
+                recall + hits[cuts - 1] / hits[-1],
+                counted + 1,
+            )
     return precision / counted, recall / counted
 
 
@@ -75,7 +106,9 @@ def ranking_one_line(query: NDArray[np.uint64], database: NDArray[np.uint64]) ->
 
 
 def knn_product(x: Tensor, k: int, chunk: int = 1024) -> tuple[Tensor, Tensor]:
-    """Neighbours and Euclidean distances of dense rows: matrix products and topk in chunks. Close distances lose digits in float32."""
+    """Neighbours and Euclidean distances of dense rows: matrix products and topk in chunks. Close distances lose digits
+    in float32.
+    """
     squares = x.square().sum(1)
     parts = []
     for start in range(0, len(x), chunk):
@@ -105,7 +138,9 @@ def triplet_rows(a: Tensor, b: Tensor, similar: Tensor, margin: float) -> Tensor
     """The same a query at a time: a matrix of (j, k) each."""
     distance = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
     rows = zip(distance, similar, strict=True)
-    return torch.stack([torch.relu(margin + row[near][:, None] - row[~near][None, :]).sum() for row, near in rows]).sum()
+    return torch.stack(
+        [torch.relu(margin + row[near][:, None] - row[~near][None, :]).sum() for row, near in rows]
+    ).sum()
 
 
 def triplet_metric_learning(a: Tensor, b: Tensor, classes: Tensor, margin: float) -> Tensor:
@@ -114,7 +149,9 @@ def triplet_metric_learning(a: Tensor, b: Tensor, classes: Tensor, margin: float
     from pytorch_metric_learning.losses import TripletMarginLoss
     from pytorch_metric_learning.reducers import SumReducer
 
-    loss = TripletMarginLoss(margin, triplets_per_anchor="all", distance=LpDistance(normalize_embeddings=False), reducer=SumReducer())
+    loss = TripletMarginLoss(
+        margin, triplets_per_anchor="all", distance=LpDistance(normalize_embeddings=False), reducer=SumReducer()
+    )
     return loss(a, classes, ref_emb=b, ref_labels=classes.clone())
 
 
@@ -126,8 +163,12 @@ def pairwise_matrices(a: Tensor, b: Tensor, labels_a: Tensor, labels_b: Tensor) 
 
 
 @torch.no_grad()
-def sample_by_query(network: Any, images: Tensor, texts: Tensor, draws: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """UGACH's sampling as published: for every query embed the pool of candidates again. Returns p, (queries, pool), and the drawn places."""
+def sample_by_query(
+    network: Any, images: Tensor, texts: Tensor, draws: int, random: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """UGACH's sampling as published: for every query embed the pool of candidates again. Returns p, (queries, pool),
+    and the drawn places.
+    """
     chances, drawn = [], []
     for image in images:
         query, pool = network.image(image[None]), network.text(texts)
@@ -140,7 +181,8 @@ def sample_by_query(network: Any, images: Tensor, texts: Tensor, draws: int, ran
 def compiled_histogram() -> Any:
     """A compiled count of items by distance and relevance, for codes and labels of one word each; None without numba.
 
-    The measure of what a compiler would bring. Tiles of cells, which vectorise, then four histograms, so that no count waits for another.
+    The measure of what a compiler would bring. Tiles of cells, which vectorise, then four histograms, so that no count
+    waits for another.
     """
     try:
         from numba import njit, types

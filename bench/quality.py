@@ -63,13 +63,20 @@ def ugach(data: PairedData, bits: int, seed: int, options: dict[str, Any]) -> di
 def drawn_related_by_label(hasher: Any, data: PairedData) -> list[float]:
     """The share of negatives that share a label with their query, for the generator's draws and for uniform ones.
 
-    Labels are read after training, to measure only. Pictures ask for texts; items that a graph relates to the query are left out, as in training.
+    Labels are read after training, to measure only. Pictures ask for texts; items that a graph relates to the query are
+    left out, as in training.
     """
     train = data.train
     images = hasher._scaled(hasher._image_input(train.images, False), "image")
     texts = hasher._scaled(train.text_vectors, "text")
     with torch.no_grad():
-        p = losses.generator_log_probability(hasher.generator_.image(images), hasher.generator_.text(texts), hasher.config.temperature).exp().numpy()
+        p = (
+            losses.generator_log_probability(
+                hasher.generator_.image(images), hasher.generator_.text(texts), hasher.config.temperature
+            )
+            .exp()
+            .numpy()
+        )
     allowed = ~hasher.positives_.toarray()
     shared = ck.graphs.label_similarity(train.labels)
     by_generator = (p * allowed * shared).sum() / (p * allowed).sum()
@@ -90,7 +97,12 @@ def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fr
             run |= ugach(data, bits, seed, options)
             done[key] = run
             write_atomically(kept, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))
-            print(key, {method: [round(x, 3) for x in run[method]] for method in METHODS}, f"{run['seconds']:.0f} s", flush=True)
+            print(
+                key,
+                {method: [round(x, 3) for x in run[method]] for method in METHODS},
+                f"{run['seconds']:.0f} s",
+                flush=True,
+            )
     return done
 
 
@@ -110,7 +122,9 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
     rows = [[method, *(cell(runs(b, method)) for b in bits)] for method in METHODS]
     seconds = [s for b in bits for s in runs(b, "seconds")]
     labelled = np.mean([r for b in bits for r in runs(b, "related by label")], axis=0)
-    gain = [np.mean(np.subtract(runs(b, GAME), runs(b, other)), axis=0) for other in (PRETRAINING, UNIFORM) for b in bits]
+    gain = [
+        np.mean(np.subtract(runs(b, GAME), runs(b, other)), axis=0) for other in (PRETRAINING, UNIFORM) for b in bits
+    ]
     differences = table(
         ["UGACH less …", *(f"{b} bits" for b in bits)],
         [
@@ -145,7 +159,9 @@ def main() -> None:
     torch.set_num_threads(1)
     data = ck.data.load("scenes") if given.data == "scenes" else load_wikipedia(given.wikipedia)
     options = {} if given.data == "scenes" else WIKIPEDIA_OPTIONS
-    done = measure(given.data, data, options, Path(__file__).parent / "results" / f"quality-{given.data}.json", given.fresh)
+    done = measure(
+        given.data, data, options, Path(__file__).parent / "results" / f"quality-{given.data}.json", given.fresh
+    )
     write_section(f"quality-{given.data}", report(given.data, data, done, options))
 
 

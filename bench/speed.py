@@ -3,8 +3,8 @@
 Run:  python -m bench.speed           (a few minutes on one core; `make bench`)
       python -m bench.speed --full    (every size; half an hour or so; `make bench-full`)
       python -m bench.speed --only map search    (measures these again; the others' figures are kept)
-All ways of a job run in one process, one after the other, round by round, on one thread; what counts is CPU time. Each job also checks that the
-results agree, with a stated tolerance. A time never fails anything; results that differ do.
+All ways of a job run in one process, one after the other, round by round, on one thread; what counts is CPU time. Each
+job also checks that the results agree, with a stated tolerance. A time never fails anything; results that differ do.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
             share = "1" if number == 0 else digits(times.median / ours)
             rows.append([done.title if number == 0 else "", name, f"{times.told(done.scale)} {done.unit}", share])
         bars += [[done.title, bar.words, digits(bar.measured), bar.told()] for bar in done.bars]
-        agreements += [[done.title, one.what, f"{one.difference:.1e}" if one.difference else "0", f"{one.tolerance:g}"] for one in done.agreements]
+        agreements += [
+            [done.title, one.what, f"{one.difference:.1e}" if one.difference else "0", f"{one.tolerance:g}"]
+            for one in done.agreements
+        ]
         peaks += [[done.title, name, digits(peak.over), digits(peak.total)] for name, peak in done.peaks.items()]
     reached = sum(bar.reached for done in outcomes for bar in done.bars)
     return "\n\n".join(
@@ -80,7 +83,9 @@ def keep(outcomes: Sequence[Outcome], command: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=list(jobs(QUICK)), help="measure these again; the others' figures are kept")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(jobs(QUICK)), help="measure these again; the others' figures are kept"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -94,7 +99,12 @@ def main() -> int:
             outcomes = replaced(outcomes, done)
             keep(outcomes, command)
             step(1, done.title)
-            print(done.title, *(f"  {name}: {times.told(done.scale)} {done.unit}" for name, times in done.times.items()), sep="\n", flush=True)
+            print(
+                done.title,
+                *(f"  {name}: {times.told(done.scale)} {done.unit}" for name, times in done.times.items()),
+                sep="\n",
+                flush=True,
+            )
             print(*(f"  {bar.words}: {digits(bar.measured)}, {bar.told()}" for bar in done.bars), sep="\n", flush=True)
     write_section("speed", report(outcomes, command))
     wrong = [(done.title, one) for done in outcomes for one in done.agreements if not one.holds]

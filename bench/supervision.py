@@ -1,8 +1,11 @@
-"""How well SSAH retrieves, on scenes and on the Wikipedia file: five seeds, within modalities too, with ablations at 32 bits.
+"""How well SSAH retrieves, on scenes and on the Wikipedia file: five seeds, within modalities too, with ablations at 32
+bits.
 
 Run:  python -m bench.supervision scenes       (about 30 minutes on one core)
-      python -m bench.supervision wikipedia    (about 15 minutes; 20 seeds at 32 bits; needs ../shared/data/wikiData.mat, or --wikipedia PATH)
-Finished runs are kept in results/supervision-*.json with their options, and are run again only where these changed; --fresh starts anew.
+      python -m bench.supervision wikipedia    (about 15 minutes; 20 seeds at 32 bits; needs
+      ../shared/data/wikiData.mat, or --wikipedia PATH)
+Finished runs are kept in results/supervision-*.json with their options, and are run again only where these changed;
+--fresh starts anew.
 """
 
 from __future__ import annotations
@@ -45,7 +48,12 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "without multi-scale fusion": {"pools": ()},
 }
 KINDS = ("image", "text")
-DIRECTIONS = {"image → text": ("image", "text"), "text → image": ("text", "image"), "image → image": ("image",) * 2, "text → text": ("text",) * 2}
+DIRECTIONS = {
+    "image → text": ("image", "text"),
+    "text → image": ("text", "image"),
+    "image → image": ("image",) * 2,
+    "text → text": ("text",) * 2,
+}
 
 
 def jobs(name: str) -> list[tuple[int, int, str]]:
@@ -57,14 +65,19 @@ def jobs(name: str) -> list[tuple[int, int, str]]:
 
 
 def one_run(data: PairedData, hasher: ck.SSAH) -> dict[str, Any]:
-    """One fit: MAP in every direction, the ceiling, the codes' state, and how far the distributions of features are apart."""
+    """One fit: MAP in every direction, the ceiling, the codes' state, and how far the distributions of features are
+    apart.
+    """
     started = time.process_time()
     hasher.fit(data, show_progress=False)
     found: dict[str, Any] = {"seconds": time.process_time() - started}
     parts = {"query": data.query, "retrieval": data.retrieval}
     coded = {name: {kind: hasher.encode(**{f"{kind}s": part}) for kind in KINDS} for name, part in parts.items()}
     labels = parts["query"].labels, parts["retrieval"].labels
-    found["map"] = {way: mean_average_precision(coded["query"][a], coded["retrieval"][b], *labels) for way, (a, b) in DIRECTIONS.items()}
+    found["map"] = {
+        way: mean_average_precision(coded["query"][a], coded["retrieval"][b], *labels)
+        for way, (a, b) in DIRECTIONS.items()
+    }
     states = [diagnostics(c, warn=False) for c in coded["retrieval"].values()]
     found["collapsed"] = any(state.collapsed for state in states)
     found["distinct"] = [state.distinct for state in states]
@@ -91,7 +104,9 @@ def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fr
         done[key] = one_run(data, hasher) | {"config": config}
         write_atomically(kept, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))
         said = {way: round(value, 3) for way, value in done[key]["map"].items()}
-        print(key, said, f"ceiling {done[key].get('ceiling', float('nan')):.3f}, {done[key]['seconds']:.0f} s", flush=True)
+        print(
+            key, said, f"ceiling {done[key].get('ceiling', float('nan')):.3f}, {done[key]['seconds']:.0f} s", flush=True
+        )
     return done
 
 
@@ -99,7 +114,9 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
     """The section of RESULTS.md."""
 
     def values(variant: str, bits: int, what: str, seeds: range | None = None) -> list[Any]:
-        return [done[f"{variant}, {bits} bits, seed {seed}"][what] for seed in seeds or (SEEDS if variant == FULL else FEW)]
+        return [
+            done[f"{variant}, {bits} bits, seed {seed}"][what] for seed in seeds or (SEEDS if variant == FULL else FEW)
+        ]
 
     def runs(variant: str, bits: int, *ways: str, seeds: range | None = None) -> list[list[float]]:
         return [[found[way] for way in ways] for found in values(variant, bits, "map", seeds)]
@@ -125,7 +142,10 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
         variants = [FULL, *WITHOUT]
         parts += [
             f"Ablations at 32 bits, image → text / text → image, then within modalities. The same runs with one option changed, {len(FEW)} seeds.",
-            table(["", "across", "image → image / text → text"], [[v, cell(runs(v, 32, *ways[:2])), cell(runs(v, 32, *ways[2:]))] for v in variants]),
+            table(
+                ["", "across", "image → image / text → text"],
+                [[v, cell(runs(v, 32, *ways[:2])), cell(runs(v, 32, *ways[2:]))] for v in variants],
+            ),
             "How far the features of labels and of pictures or words are apart, on the queries at 32 bits. Share: of the energy distance "
             "in its largest value, from 0 (equal distributions) to 1, with its mean over random divisions in brackets. Accuracy: of a fresh linear "
             "classifier on items that it did not learn from, one half where features cannot be told apart.",
@@ -163,7 +183,9 @@ def main() -> None:
     torch.set_num_threads(1)
     data = ck.data.load("scenes") if given.data == "scenes" else load_wikipedia(given.wikipedia)
     options = {} if given.data == "scenes" else WIKIPEDIA_SSAH_OPTIONS
-    done = measure(given.data, data, options, Path(__file__).parent / "results" / f"supervision-{given.data}.json", given.fresh)
+    done = measure(
+        given.data, data, options, Path(__file__).parent / "results" / f"supervision-{given.data}.json", given.fresh
+    )
     write_section(f"supervision-{given.data}", report(given.data, data, done, options))
 
 

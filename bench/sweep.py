@@ -13,8 +13,9 @@
 # %% [markdown]
 # # One sweep
 #
-# One method, one option, several values of it, several seeds. `python -m bench.sweeps` runs this page through papermill with other parameters, from
-# the root of the repository. Each run is written to `results_path` as soon as it is done, and is not run again.
+# One method, one option, several values of it, several seeds. `python -m bench.sweeps` runs this page through papermill
+# with other parameters, from the root of the repository. Each run is written to `results_path` as soon as it is done,
+# and is not run again.
 
 # %% tags=["parameters"]
 method = "UGACH"

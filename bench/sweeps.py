@@ -1,12 +1,14 @@
 """The saved figures of lesson 40: sweeps over one option, and the five-seed tables in compact form.
 
-Run:  python -m bench.sweeps             (about six minutes of one core: the sweeps, through papermill, then the packaged files)
+Run:  python -m bench.sweeps             (about six minutes of one core: the sweeps, through papermill, then the
+packaged files)
       python -m bench.sweeps more        (the same, and ADAH and SSAH at 128 bits: about a quarter of an hour more)
       python -m bench.sweeps collect     (the packaged files only, from what results/ holds)
 
-A sweep is `sweep.py` with parameters. Its runs are kept in results/sweeps/, and a run that is there is not run again. `collect` writes
-cmhkit/course/lessons/sweeps/scores.json (from results/{quality-scenes,attention,supervision-scenes}.json and results/sweeps) and ablations.json (from
-results/sweeps). Nothing else in these two files: published.json is typed in by hand, with its sources.
+A sweep is `sweep.py` with parameters. Its runs are kept in results/sweeps/, and a run that is there is not run again.
+`collect` writes cmhkit/course/lessons/sweeps/scores.json (from
+results/{quality-scenes,attention,supervision-scenes}.json and results/sweeps) and ablations.json (from results/sweeps).
+Nothing else in these two files: published.json is typed in by hand, with its sources.
 """
 
 from __future__ import annotations
@@ -25,13 +27,19 @@ RESULTS = ROOT / "bench" / "results"
 PACKAGED = ROOT / "cmhkit" / "lessons" / "sweeps"
 SEEDS = range(5)
 PLAIN = ("RandomHash", "CCA", "ITQ", "UGACH")  # in quality-scenes.json under their own names
-ATTENTION = {"adversarial": "", "frozen": "a frozen random G", "none": "no attention, nothing hidden"}  # the words of attention.json
+ATTENTION = {
+    "adversarial": "",
+    "frozen": "a frozen random G",
+    "none": "no attention, nothing hidden",
+}  # the words of attention.json
 DIRECTIONS = ("image → text", "text → image")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One method, one option, its values. held_out: training pairs held out to ask; 0 asks the real queries. default: the preset's value."""
+    """One method, one option, its values. held_out: training pairs held out to ask; 0 asks the real queries. default:
+    the preset's value.
+    """
 
     method: str
     option: str
@@ -50,7 +58,13 @@ class Sweep:
 
     def parameters(self) -> dict[str, Any]:
         """What papermill hands to `sweep.py`."""
-        own = {"method": self.method, "option": self.option, "values": list(self.values), "seeds": list(self.seeds), "fixed": self.fixed}
+        own = {
+            "method": self.method,
+            "option": self.option,
+            "values": list(self.values),
+            "seeds": list(self.seeds),
+            "fixed": self.fixed,
+        }
         return own | {"bits": self.bits, "size": self.size, "held_out_pairs": self.held_out}
 
 
@@ -66,11 +80,15 @@ SWEEPS = (
     ),
 )
 #: No sweeps, but runs that the benchmarks leave out: the preset at 128 bits, asked with the real queries.
-LONG = tuple(Sweep(method, "bits", (128,), 32, size="lab", held_out=0, seeds=tuple(SEEDS)) for method in ("SSAH", "ADAH"))
+LONG = tuple(
+    Sweep(method, "bits", (128,), 32, size="lab", held_out=0, seeds=tuple(SEEDS)) for method in ("SSAH", "ADAH")
+)
 
 
 def run(sweep: Sweep, folder: Path = RESULTS / "sweeps") -> dict[str, list[float]]:
-    """Run `sweep.py` with a sweep's parameters through papermill; returns {"value, seed s": [image → text, text → image]}. Finished runs are kept."""
+    """Run `sweep.py` with a sweep's parameters through papermill; returns {"value, seed s":
+    [image → text, text → image]}. Finished runs are kept.
+    """
     import jupytext
     import nbformat
     import papermill
@@ -98,15 +116,27 @@ def ablations(folder: Path = RESULTS / "sweeps") -> list[dict[str, Any]]:
         runs = _read(folder / f"{sweep.name}.json")
         keys = [[f"{value}, seed {seed}" for seed in sweep.seeds] for value in sweep.values]
         if all(key in runs for row in keys for key in row):
-            about = {"method": sweep.method, "option": sweep.option, "default": sweep.default, "bits": sweep.bits, "size": sweep.size}
-            about |= {"asked": f"{sweep.held_out} training pairs, held out", "fixed": sweep.fixed, "seeds": list(sweep.seeds)}
+            about = {
+                "method": sweep.method,
+                "option": sweep.option,
+                "default": sweep.default,
+                "bits": sweep.bits,
+                "size": sweep.size,
+            }
+            about |= {
+                "asked": f"{sweep.held_out} training pairs, held out",
+                "fixed": sweep.fixed,
+                "seeds": list(sweep.seeds),
+            }
             about |= {"values": list(sweep.values), "map": [rounded([runs[key] for key in row]) for row in keys]}
             found.append(about | {"source": f"bench/results/sweeps/{sweep.name}.json"})
     return found
 
 
 def scores(folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """One entry a method, variant and number of bits: MAP of every seed, both ways. Left out: what has fewer than two runs."""
+    """One entry a method, variant and number of bits: MAP of every seed, both ways. Left out: what has fewer than two
+    runs.
+    """
     groups: dict[tuple[str, str, int, str], dict[int, list[float]]] = {}
 
     def add(method: str, variant: str, bits: int, source: str, seed: int, both: list[float]) -> None:
@@ -122,17 +152,32 @@ def scores(folder: Path = RESULTS) -> list[dict[str, Any]]:
     for key, entry in _read(folder / "supervision-scenes.json").items():
         variant, bits, seed = key.rsplit(", ", 2)
         variant = "" if variant == "SSAH" else variant
-        add("SSAH", variant, int(bits.split()[0]), "supervision-scenes.json", int(seed.split()[1]), [entry["map"][way] for way in DIRECTIONS])
+        add(
+            "SSAH",
+            variant,
+            int(bits.split()[0]),
+            "supervision-scenes.json",
+            int(seed.split()[1]),
+            [entry["map"][way] for way in DIRECTIONS],
+        )
     for sweep in LONG:
         for key, both in _read(folder / "sweeps" / f"{sweep.name}.json").items():
             value, seed = key.split(", seed ")
             add(sweep.method, "", int(value), f"sweeps/{sweep.name}.json", int(seed), both)
     order = {method: i for i, method in enumerate((*PLAIN, "ADAH", "SSAH"))}
     rows = []
-    for (method, variant, bits, source), runs in sorted(groups.items(), key=lambda pair: (order[pair[0][0]], pair[0][1] != "", pair[0][2])):
+    for (method, variant, bits, source), runs in sorted(
+        groups.items(), key=lambda pair: (order[pair[0][0]], pair[0][1] != "", pair[0][2])
+    ):
         if len(runs) >= 2:
             seeds = sorted(runs)
-            entry = {"method": method, "variant": variant, "bits": bits, "seeds": seeds, "map": rounded([runs[seed] for seed in seeds])}
+            entry = {
+                "method": method,
+                "variant": variant,
+                "bits": bits,
+                "seeds": seeds,
+                "map": rounded([runs[seed] for seed in seeds]),
+            }
             rows.append(entry | {"source": f"bench/results/{source}"})
     return rows
 
@@ -145,7 +190,9 @@ def written(entries: list[dict[str, Any]]) -> str:
 def collect() -> None:
     """Write the packaged files."""
     for name, entries in (("scores", scores()), ("ablations", ablations())):
-        write_atomically(PACKAGED / f"{name}.json", lambda path, entries=entries: path.write_text(written(entries), encoding="utf-8"))
+        write_atomically(
+            PACKAGED / f"{name}.json", lambda path, entries=entries: path.write_text(written(entries), encoding="utf-8")
+        )
         print(f"{name}: {len(entries)} entries")
 
 

@@ -22,7 +22,9 @@ from threadpoolctl import threadpool_limits
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to do a job. run: does it once. units: what one run holds (queries, say); a time is that of a run divided by it."""
+    """One way to do a job. run: does it once. units: what one run holds (queries, say); a time is that of a run divided
+    by it.
+    """
 
     name: str
     run: Callable[[], Any]
@@ -84,7 +86,8 @@ class Peak:
 
 
 def peak_memory(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Peak | None:
-    """Peak resident memory of `prepare(*arguments)()` in a fresh process; preparing does not count. None where the system does not tell (not Linux).
+    """Peak resident memory of `prepare(*arguments)()` in a fresh process; preparing does not count. None where the
+    system does not tell (not Linux).
 
     prepare: a function of a module, which builds the inputs and returns the work.
     """

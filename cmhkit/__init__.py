@@ -12,7 +12,23 @@ from cmhkit.support.moved import MOVED, install
 
 __version__ = "0.1.0"
 
-_MODULES = ("adah", "app", "baselines", "codes", "course", "data", "graphs", "hasher", "index", "metrics", "nn", "ssah", "support", "train", "ugach")
+_MODULES = (
+    "adah",
+    "app",
+    "baselines",
+    "codes",
+    "course",
+    "data",
+    "graphs",
+    "hasher",
+    "index",
+    "metrics",
+    "nn",
+    "ssah",
+    "support",
+    "train",
+    "ugach",
+)
 _NAMES = {
     "ADAH": "adah",
     "CCA": "baselines",

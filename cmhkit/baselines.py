@@ -1,7 +1,7 @@
 """What a paper must beat: random codes, CCA with signs, and ITQ on the CCA space.
 
-CCA is ridge CCA in closed form (two Cholesky factors and one SVD). scikit-learn's `CCA` iterates, has no ridge, and does not converge in
-sensible time for a bag of a thousand words.
+CCA is ridge CCA in closed form (two Cholesky factors and one SVD). scikit-learn's `CCA` iterates, has no ridge, and
+does not converge in sensible time for a bag of a thousand words.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from cmhkit.train.run import Run
 
 
 def ridge_cca(x: np.ndarray, y: np.ndarray, components: int, ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Directions in which two views agree most: maximise $\operatorname{corr}(Xa, Yb)$ with a ridge on both covariances.
+    r"""Directions in which two views agree most: maximise $\operatorname{corr}(Xa, Yb)$ with a ridge on both
+    covariances.
 
-    x: centred, shape (n, p). y: centred, shape (n, q). ridge: added to each covariance, as a share of its mean diagonal.
+    x: centred, shape (n, p). y: centred, shape (n, q). ridge: added to each covariance, as a share of its mean
+    diagonal.
     Returns A, shape (p, c), B, shape (q, c), and the correlations, shape (c,), with c = min(components, p, q).
     Errors: `InputError` where the ridge is too small for columns that depend on each other.
     Source: Hotelling, Biometrika 1936; the ridge: Vinod, J. Econometrics 1976.
@@ -66,7 +68,9 @@ class RandomHashConfig(Options):
 
 @attrs.frozen
 class CCAConfig(Options):
-    """Every choice of CCA. Above the number of directions that it finds, the space is always turned: each gives one bit."""
+    """Every choice of CCA. Above the number of directions that it finds, the space is always turned: each gives one
+    bit.
+    """
 
     ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
     rotate: bool = switch(False, help="turn the space at random before the signs are taken", source="ours")
@@ -104,7 +108,12 @@ class _Linear(CrossModalHasher):
         self._maps = state
 
     def _keep(self, images: np.ndarray, texts: np.ndarray, image_matrix: np.ndarray, text_matrix: np.ndarray) -> None:
-        maps = {"image_mean": images.mean(axis=0), "image_matrix": image_matrix, "text_mean": texts.mean(axis=0), "text_matrix": text_matrix}
+        maps = {
+            "image_mean": images.mean(axis=0),
+            "image_matrix": image_matrix,
+            "text_mean": texts.mean(axis=0),
+            "text_matrix": text_matrix,
+        }
         self._maps = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in maps.items()}
 
     def _spaces(self, images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -124,7 +133,12 @@ class RandomHash(_Linear):
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         rng = np.random.default_rng(self.seed)
-        self._keep(images, texts, rng.standard_normal((images.shape[1], self.bits)), rng.standard_normal((texts.shape[1], self.bits)))
+        self._keep(
+            images,
+            texts,
+            rng.standard_normal((images.shape[1], self.bits)),
+            rng.standard_normal((texts.shape[1], self.bits)),
+        )
 
 
 class CCA(_Linear):

@@ -1,7 +1,7 @@
 """Codes: from real numbers to ±1, to packed bytes, to Hamming distance, and a look at their health.
 
-Two forms. *Signs* are int8 ±1, shape (n, K). *Packed* codes are uint8, shape (n, K // 8): the first bit is the highest bit of byte 0,
-and a set bit means +1. K is always a multiple of 8.
+Two forms. *Signs* are int8 ±1, shape (n, K). *Packed* codes are uint8, shape (n, K // 8): the first bit is the highest
+bit of byte 0, and a set bit means +1. K is always a multiple of 8.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ def sign(x: ArrayLike) -> NDArray[np.int8]:
     Raises InputError for NaN, and for booleans (False would become +1: use `2 * bits.astype(int) - 1`).
     """
     x = np.asarray(x)
-    check(x.dtype.kind in "iuf", f"x: expected real numbers, got {x.dtype}; for boolean bits use 2 * bits.astype(int) - 1")
+    check(
+        x.dtype.kind in "iuf", f"x: expected real numbers, got {x.dtype}; for boolean bits use 2 * bits.astype(int) - 1"
+    )
     check(not np.isnan(x).any(), f"x: expected numbers, got {np.isnan(x).sum()} NaN of {x.size} values")
     return np.where(x >= 0, np.int8(1), np.int8(-1))
 
 
 def pack(signs: ArrayLike) -> NDArray[np.uint8]:
-    """Pack ±1 codes, eight bits a byte, in the order of `numpy.packbits`: first bit = highest bit of byte 0, bit 1 = +1.
+    """Pack ±1 codes, eight bits a byte, in the order of `numpy.packbits`: first bit = highest bit of byte 0, bit 1 =
+    +1.
 
     signs: -1 or +1, shape (n, K), K a multiple of 8. Returns uint8, shape (n, K // 8).
     Raises InputError for another shape or another value.
@@ -85,7 +88,10 @@ def hamming(a: ArrayLike, b: ArrayLike) -> NDArray[np.uint16]:
 def check_packed(packed: ArrayLike, name: str) -> NDArray[np.uint8]:
     """Return `packed` as a contiguous uint8 array (n, K // 8), or raise InputError naming the argument `name`."""
     packed = np.asarray(packed)
-    check(packed.dtype == np.uint8, f"{name}: expected packed codes (uint8), got {packed.dtype}; use pack(sign(x)), bits a multiple of 8")
+    check(
+        packed.dtype == np.uint8,
+        f"{name}: expected packed codes (uint8), got {packed.dtype}; use pack(sign(x)), bits a multiple of 8",
+    )
     check(packed.ndim == 2 and packed.shape[1] > 0, f"{name}: expected shape (items, bits // 8), got {packed.shape}")
     return np.ascontiguousarray(packed)
 
@@ -97,7 +103,9 @@ def check_same_bits(a: NDArray[np.uint8], b: NDArray[np.uint8], name_a: str, nam
 
 
 def to_words(packed: NDArray[np.uint8]) -> NDArray[np.unsignedinteger]:
-    """Rows of bytes as the widest machine words that fit, shape (words, n): padded with zero bits, which no XOR or AND sees."""
+    """Rows of bytes as the widest machine words that fit, shape (words, n): padded with zero bits, which no XOR or AND
+    sees.
+    """
     width = min(8, 1 << (packed.shape[1] - 1).bit_length())
     missing = -packed.shape[1] % width
     if missing:
@@ -129,8 +137,8 @@ class CodeDiagnostics:
     balance: share of +1 of each bit, shape (K,), 0.5 is best. constant_bits: number of bits that never change.
     correlation: Pearson correlation of the bits, shape (K, K); a constant bit has 0 with every other bit.
     mean_correlation: mean of its absolute values off the diagonal, over the bits that change (0 if fewer than two do).
-    effective_bits: how many uncorrelated balanced bits would spread the codes as widely: (trace C)² / trace(C²), C the covariance of the bits;
-    0 where nothing changes, K at best.
+    effective_bits: how many uncorrelated balanced bits would spread the codes as widely: (trace C)² / trace(C²), C the
+    covariance of the bits; 0 where nothing changes, K at best.
     reasons: one sentence for each sign of collapse, empty where the codes are healthy.
     """
 
@@ -165,7 +173,8 @@ class CodeDiagnostics:
 
 
 def diagnostics(packed: ArrayLike, *, warn: bool = False) -> CodeDiagnostics:
-    """Look at the health of codes: how many differ, how balanced and how correlated their bits are, and whether they collapsed.
+    """Look at the health of codes: how many differ, how balanced and how correlated their bits are, and whether they
+    collapsed.
 
     packed: uint8, shape (n, K // 8), n at least 1. warn: also emit a `CollapseWarning` where they collapsed.
     Codes count as collapsed if any of these holds (the limits are this module's constants):

@@ -23,10 +23,15 @@ _NOISE = 1e-12
 
 
 def check_labels(labels: ArrayLike, name: str) -> NDArray[np.bool_]:
-    """Return a label matrix as bool (n, c), or raise InputError naming the argument `name`: expected 0/1 or bool, two axes, no NaN."""
+    """Return a label matrix as bool (n, c), or raise InputError naming the argument `name`: expected 0/1 or bool, two
+    axes, no NaN.
+    """
     labels = np.asarray(labels)
     hint = "; for class numbers use np.eye(classes, dtype=bool)[numbers]" if labels.ndim == 1 else ""
-    check(labels.ndim == 2 and labels.shape[1] > 0, f"{name}: expected a matrix (items, labels) of 0/1, got shape {labels.shape}{hint}")
+    check(
+        labels.ndim == 2 and labels.shape[1] > 0,
+        f"{name}: expected a matrix (items, labels) of 0/1, got shape {labels.shape}{hint}",
+    )
     if labels.dtype == bool:
         return labels
     check(labels.dtype.kind in "iuf", f"{name}: expected 0/1 or bool, got {labels.dtype}")
@@ -34,25 +39,35 @@ def check_labels(labels: ArrayLike, name: str) -> NDArray[np.bool_]:
     proper = ((labels == 0) | (labels == 1)).all()
     if not proper:
         signs = (np.abs(labels) == 1).all()
-        hint = "-1/1; convert with labels > 0" if signs else f"values from {labels.min()} to {labels.max()}; convert with labels > 0"
+        hint = (
+            "-1/1; convert with labels > 0"
+            if signs
+            else f"values from {labels.min()} to {labels.max()}; convert with labels > 0"
+        )
         check(False, f"{name}: expected 0/1 or bool, got {hint}")
     return labels.astype(bool)
 
 
 def label_words(labels: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
-    """A bool label matrix (n, c) as machine words (words, n): two items share a label where the AND of their words is not 0."""
+    """A bool label matrix (n, c) as machine words (words, n): two items share a label where the AND of their words is
+    not 0.
+    """
     return to_words(np.packbits(labels, axis=1))
 
 
 def label_similarity(labels_a: ArrayLike, labels_b: ArrayLike | None = None) -> NDArray[np.bool_]:
-    r"""$S_{ij} = 1$ where item i of `labels_a` and item j of `labels_b` share at least one label (the S of DCMH, SSAH and ADAH).
+    r"""$S_{ij} = 1$ where item i of `labels_a` and item j of `labels_b` share at least one label (the S of DCMH, SSAH
+    and ADAH).
 
     labels_a: 0/1, shape (n, c). labels_b: 0/1, shape (m, c), or None for `labels_a` itself. Returns bool, shape (n, m).
     An item without labels is similar to nothing, itself included. Raises InputError for other values or a different c.
     """
     a = check_labels(labels_a, "labels_a")
     b = a if labels_b is None else check_labels(labels_b, "labels_b")
-    check(a.shape[1] == b.shape[1], f"labels_a, labels_b: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}")
+    check(
+        a.shape[1] == b.shape[1],
+        f"labels_a, labels_b: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}",
+    )
     words_a, words_b = label_words(a), label_words(b)
     out = np.zeros((len(a), len(b)), dtype=bool)
     for rows in slices(len(a), 64):
@@ -75,9 +90,11 @@ class KnnGraph:
     matrix: csr_array
 
     def agreement(self, labels: ArrayLike) -> float:
-        """Share of (item, neighbour) pairs that share a label: of the directed pairs in `neighbours`, the item itself left out.
+        """Share of (item, neighbour) pairs that share a label: of the directed pairs in `neighbours`, the item itself
+        left out.
 
-        labels: 0/1, shape (n, c). Returns a share in [0, 1]; NaN if there is no such pair. Raises InputError for other labels.
+        labels: 0/1, shape (n, c). Returns a share in [0, 1]; NaN if there is no such pair. Raises InputError for other
+        labels.
         """
         same, pairs = self._shared(labels)
         return float(same.sum() / pairs.sum()) if pairs.any() else float("nan")
@@ -110,16 +127,19 @@ def knn_graph(
 ) -> KnnGraph:
     r"""The k-nearest-neighbour graph of UGACH (Zhang, Peng, Yuan, AAAI 2018): $w(p, q) = 1$ where $x_p \in NN_k(x_q)$.
 
-    x: real numbers, shape (n, d), a dense array or any SciPy sparse matrix. k: neighbours an item, 1 to n - 1 (to n with `include_self`).
-    metric: "euclidean", or "cosine" = 1 - cos, in [0, 2]; under cosine a row of zeros has distance 1 to every other item.
+    x: real numbers, shape (n, d), a dense array or any SciPy sparse matrix. k: neighbours an item, 1 to n - 1 (to n
+    with `include_self`). metric: "euclidean", or "cosine" = 1 - cos, in [0, 2]; under cosine a row of zeros has
+    distance 1 to every other item.
     include_self: each item is its own first neighbour, at distance 0, and counts as one of the k.
-    symmetric: None keeps `.matrix` as the directed lists are; "union" joins p and q where either lists the other; "intersection" where both do.
-    `.neighbours` and `.distances` stay directed. chunk: rows at a time (sparse input: at most 200), which bounds the memory to about
+    symmetric: None keeps `.matrix` as the directed lists are; "union" joins p and q where either lists the other;
+    "intersection" where both do. `.neighbours` and `.distances` stay directed. chunk: rows at a time (sparse input: at
+    most 200), which bounds the memory to about
     8 · chunk · n bytes over the input (and a float32 copy of a dense input of another type).
 
-    Order: by distance, rounded to float32 as returned, then by index; so equal items stand by index, whatever BLAS does to the last digit.
-    That is why this is not scikit-learn's `kneighbors`, which leaves ties to the order of its heap. Dense: a float32 GEMM proposes
-    every item within its worst rounding error of the k-th distance, and these are measured again in float64.
+    Order: by distance, rounded to float32 as returned, then by index; so equal items stand by index, whatever BLAS does
+    to the last digit. That is why this is not scikit-learn's `kneighbors`, which leaves ties to the order of its heap.
+    Dense: a float32 GEMM proposes every item within its worst rounding error of the k-th distance, and these are
+    measured again in float64.
     Raises InputError for NaN, infinity, a k out of range or an unknown option.
     """
     one_of("metric", metric, METRICS)
@@ -151,7 +171,10 @@ def _check_vectors(x: Any) -> Any:
     check(values.dtype.kind in "biuf", f"x: expected real numbers, got {values.dtype}")
     lowest, highest = (values.min(), values.max()) if values.size else (0.0, 0.0)
     check(np.isfinite(lowest) and np.isfinite(highest), "x: expected finite numbers, got NaN or infinity")
-    check(max(abs(float(lowest)), abs(float(highest))) < 1e15, "x: expected numbers below 1e15, got larger ones; rescale x")
+    check(
+        max(abs(float(lowest)), abs(float(highest))) < 1e15,
+        "x: expected numbers below 1e15, got larger ones; rescale x",
+    )
     return x
 
 
@@ -211,8 +234,12 @@ def _source(x: Any) -> _Dense | _Sparse:
     return _Dense(x, np.ascontiguousarray(x, dtype=np.float32), norms, x.shape[1])
 
 
-def _nearest_others(source: _Dense | _Sparse, k: int, metric: str, chunk: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """For each item, the k nearest others and their distances: rough distances find the candidates, `measure` orders them."""
+def _nearest_others(
+    source: _Dense | _Sparse, k: int, metric: str, chunk: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """For each item, the k nearest others and their distances: rough distances find the candidates, `measure` orders
+    them.
+    """
     slack = _rounding_slack(source.norms, source.terms, metric)
     for rows in slices(len(source.norms), chunk):
         block = source.block(rows)
@@ -228,7 +255,9 @@ def _nearest_others(source: _Dense | _Sparse, k: int, metric: str, chunk: int) -
 
 
 def _rough_distances(block: NDArray, rows: slice, norms: NDArray, metric: str) -> NDArray[np.float32]:
-    """From inner products (rows, n): the squared Euclidean distance without the row's own square, or minus the cosine; a float32 block is reused."""
+    """From inner products (rows, n): the squared Euclidean distance without the row's own square, or minus the cosine;
+    a float32 block is reused.
+    """
     rough = block.astype(np.float32, copy=False)
     if metric == "cosine":
         inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)
@@ -241,7 +270,9 @@ def _rough_distances(block: NDArray, rows: slice, norms: NDArray, metric: str) -
 
 
 def _rounding_slack(norms: NDArray, terms: int, metric: str) -> NDArray[np.float64]:
-    """Twice the worst error of `_rough_distances`: a float32 sum of d products is off by at most about d · 2^-24 · |x| |y|."""
+    """Twice the worst error of `_rough_distances`: a float32 sum of d products is off by at most about d · 2^-24
+    · |x| |y|.
+    """
     unit = np.finfo(np.float32).eps / 2
     if metric == "cosine":
         return np.full(len(norms), 2 * (terms + 16) * unit)
@@ -258,7 +289,9 @@ def _adjacency(neighbours: NDArray[np.int64], symmetric: str | None) -> csr_arra
 
     items, k = neighbours.shape
     columns = np.sort(neighbours, axis=1).ravel()
-    matrix = sparse.csr_array((np.ones(items * k, dtype=bool), columns, np.arange(0, items * k + 1, k)), shape=(items, items))
+    matrix = sparse.csr_array(
+        (np.ones(items * k, dtype=bool), columns, np.arange(0, items * k + 1, k)), shape=(items, items)
+    )
     if symmetric == "union":
         matrix = matrix.maximum(matrix.T)
     elif symmetric == "intersection":

@@ -34,9 +34,11 @@ METHODS = {
     "SSAH": "cmhkit.ssah",
 }
 
-#: The format that `save` writes. 1: has no number, cmhkit 0.1.0. 2: has "format", "version" (of cmhkit) and "fit_ended".
+#: The format that `save` writes. 1: has no number, cmhkit 0.1.0. 2: has "format", "version" (of cmhkit) and
+#: "fit_ended".
 FORMAT = 2
-#: What a hasher says of itself. Between two epochs (in a callback, or as it was saved or copied there) it encodes, but is not fitted.
+#: What a hasher says of itself. Between two epochs (in a callback, or as it was saved or copied there) it encodes, but
+#: is not fitted.
 _STATES = {
     "new": "not fitted",
     "fitting": "not fitted, since its last fit did not end",
@@ -54,8 +56,8 @@ class CrossModalHasher:
 
     bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
     device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
-    Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_` (what pictures go through,
-    as the training data said; pictures that are encoded later go through the same).
+    Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_`
+    (what pictures go through, as the training data said; pictures that are encoded later go through the same).
     """
 
     presets: ClassVar[dict[str, Any]] = {}
@@ -65,15 +67,22 @@ class CrossModalHasher:
     #: A key of `_STATES`.
     _stage: str = "new"
 
-    def __init__(self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any) -> None:
-        check(isinstance(bits, Integral) and bits > 0 and bits % 8 == 0, f"bits: expected a multiple of 8 above 0, got {bits!r}")
+    def __init__(
+        self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any
+    ) -> None:
+        check(
+            isinstance(bits, Integral) and bits > 0 and bits % 8 == 0,
+            f"bits: expected a multiple of 8 above 0, got {bits!r}",
+        )
         whole("seed", seed, 0)
         self.bits, self.preset, self.seed, self.device = int(bits), preset, int(seed), device
         self.config = configured(self.presets, preset, overrides)
         self.history_: list[dict[str, Any]] = []
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(bits={self.bits}, preset={self.preset!r}, seed={self.seed}, {_STATES[self._stage]})"
+        return (
+            f"{type(self).__name__}(bits={self.bits}, preset={self.preset!r}, seed={self.seed}, {_STATES[self._stage]})"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes over. One that is made in a callback stays as it is then, whatever becomes of the fit."""
@@ -81,7 +90,9 @@ class CrossModalHasher:
 
     @property
     def fitted(self) -> bool:
-        """True once `fit` has returned, or `load` has read what was saved after it. False in a callback, though the hasher can encode there."""
+        """True once `fit` has returned, or `load` has read what was saved after it. False in a callback, though the
+        hasher can encode there.
+        """
         return self._stage == "fitted"
 
     def _check_encodes(self) -> None:
@@ -130,8 +141,8 @@ class CrossModalHasher:
         checkpoint_dir: a folder that keeps the state after every epoch; a run that was stopped goes on from there.
         callback: called after every epoch; the hasher can encode, evaluate and save meanwhile. Returns self.
 
-        A fit that fails or is stopped before training begins leaves the hasher as it was. After that, the hasher is not fitted: what it learned
-        before is gone, and what it was learning is half done.
+        A fit that fails or is stopped before training begins leaves the hasher as it was. After that, the hasher is not
+        fitted: what it learned before is gone, and what it was learning is half done.
         """
         check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
         check(
@@ -161,7 +172,8 @@ class CrossModalHasher:
     def encode(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
 
-        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: a list of strings, vectors (n, t), or a `Split`. Give one of both.
+        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: a list of strings, vectors (n, t), or a
+        `Split`. Give one of both.
         """
         return codes.pack(codes.sign(self.values(images=images, texts=texts)))
 
@@ -172,9 +184,17 @@ class CrossModalHasher:
         if images is not None:
             pictures = checked_images(images.images if isinstance(images, Split) else images)
             self._remember_images(pictures, False)
-            return np.concatenate([self._values_of_pictures(pictures[i : i + _AT_ONCE]) for i in range(0, max(len(pictures), 1), _AT_ONCE)])
+            return np.concatenate(
+                [
+                    self._values_of_pictures(pictures[i : i + _AT_ONCE])
+                    for i in range(0, max(len(pictures), 1), _AT_ONCE)
+                ]
+            )
         vectors = self._text_input(texts)
-        check(vectors.shape[1] == self.text_width_, f"texts: expected vectors of width {self.text_width_}, as in training, got {vectors.shape[1]}")
+        check(
+            vectors.shape[1] == self.text_width_,
+            f"texts: expected vectors of width {self.text_width_}, as in training, got {vectors.shape[1]}",
+        )
         return self._text_values(vectors)
 
     def _values_of_pictures(self, images: np.ndarray) -> np.ndarray:
@@ -188,7 +208,8 @@ class CrossModalHasher:
     def evaluate(self, data: PairedData, **options: Any) -> Report:
         """Search with every query, both ways, and measure the rankings.
 
-        options: those of `metrics.evaluate` (ties, r, divisor, empty, precision_at). Two items are relevant to each other if they share a label.
+        options: those of `metrics.evaluate` (ties, r, divisor, empty, precision_at). Two items are relevant to each
+        other if they share a label.
         """
         check(isinstance(data, PairedData), f"data: expected PairedData, got {type(data).__name__}")
         check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
@@ -204,7 +225,8 @@ class CrossModalHasher:
     def measured(self, data: PairedData, found: dict[str, np.ndarray], **options: Any) -> Report:
         """What `evaluate` reports, from codes that are there already.
 
-        data: with labels. found: packed codes "query_images", "query_texts", "retrieval_images" and "retrieval_texts". options: as for `evaluate`.
+        data: with labels. found: packed codes "query_images", "query_texts", "retrieval_images" and "retrieval_texts".
+        options: as for `evaluate`.
         """
         query, retrieval = data.query, data.retrieval
         both = [
@@ -224,7 +246,8 @@ class CrossModalHasher:
     def save(self, path: str | Path) -> Path:
         """Write the fitted hasher as safetensors, in one step. Returns the path.
 
-        In a callback: the hasher as it stands after this epoch. Loaded again, it encodes and evaluates, and says that its fit had not ended.
+        In a callback: the hasher as it stands after this epoch. Loaded again, it encodes and evaluates, and says that
+        its fit had not ended.
         """
         from safetensors.numpy import save_file
 
@@ -266,14 +289,20 @@ class CrossModalHasher:
             f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a data set with backbone None; "
             "load it with features='efficientnet-lite0' or 'scenenet'",
         )
-        return image_features(images, self.image_kind, backbone=self.backbone_ or "scenenet", show_progress=show_progress)
+        return image_features(
+            images, self.image_kind, backbone=self.backbone_ or "scenenet", show_progress=show_progress
+        )
 
     def _told_input(self) -> str:
         """What `fit` says of how pictures enter; empty if they cannot."""
         from cmhkit.data.features import BACKBONES
 
         kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
-        return f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}." if self.backbone_ in BACKBONES else ""
+        return (
+            f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}."
+            if self.backbone_ in BACKBONES
+            else ""
+        )
 
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):
@@ -308,7 +337,12 @@ def load(path: str | Path) -> CrossModalHasher:
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
-        hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **_migrated_options(kind, described, path))
+        hasher = kind(
+            described["bits"],
+            preset=described["preset"],
+            seed=described["seed"],
+            **_migrated_options(kind, described, path),
+        )
         hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
@@ -317,9 +351,13 @@ def load(path: str | Path) -> CrossModalHasher:
     except _OtherVersion:
         raise
     except InputError as error:
-        raise InputError(f"path: expected a file written by save, got {path}, of cmhkit {_version_of(described)}: {error}") from error
+        raise InputError(
+            f"path: expected a file written by save, got {path}, of cmhkit {_version_of(described)}: {error}"
+        ) from error
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(f"path: expected a file written by save, got {path} ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"path: expected a file written by save, got {path} ({type(error).__name__}: {error})"
+        ) from error
     hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
 
@@ -344,7 +382,9 @@ def _check_format(described: Mapping[str, Any], path: Path) -> None:
 
 
 def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The options of a saved hasher, without those that went since. Errors: `InputError` for one that this version does not have."""
+    """The options of a saved hasher, without those that went since. Errors: `InputError` for one that this version does
+    not have.
+    """
     config = type(kind.presets["lab"])
     try:
         options = current(config, described["config"])
@@ -359,7 +399,8 @@ def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any]
 
 
 def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
-    """Compare the arrays of a saved hasher with some of the same names, shapes and types. A scalar is saved with shape (1,).
+    """Compare the arrays of a saved hasher with some of the same names, shapes and types. A scalar is saved with shape
+    (1,).
 
     Errors: `InputError` that names the first that differs, is missing, or is one too many.
     """
@@ -367,7 +408,10 @@ def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndar
         array = np.atleast_1d(array)
         check(name in state, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got none")
         same = state[name].shape == array.shape and state[name].dtype == array.dtype
-        check(same, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got {state[name].dtype} with shape {state[name].shape}")
+        check(
+            same,
+            f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got {state[name].dtype} with shape {state[name].shape}",
+        )
     for name in state:
         check(name in expected, f"expected no array {name!r}, got {state[name].dtype} with shape {state[name].shape}")
 
@@ -376,7 +420,8 @@ def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndar
 class Report:
     """How well a hasher retrieves, both ways.
 
-    image_to_text, text_to_image: `metrics.Metrics`. image_codes, text_codes: `codes.CodeDiagnostics` of the retrieval set.
+    image_to_text, text_to_image: `metrics.Metrics`. image_codes, text_codes: `codes.CodeDiagnostics` of the retrieval
+    set.
     """
 
     method: str
@@ -418,13 +463,24 @@ class Report:
         return rows
 
     def figure(self) -> Figure:
-        """Precision against recall, both ways, as a matplotlib figure: a curve by rank, and a mark for each Hamming radius."""
+        """Precision against recall, both ways, as a matplotlib figure: a curve by rank, and a mark for each Hamming
+        radius.
+        """
         import matplotlib.pyplot as plt
 
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
-        for ax, found, way in zip(axes, (self.image_to_text, self.text_to_image), ("image → text", "text → image"), strict=True):
+        for ax, found, way in zip(
+            axes, (self.image_to_text, self.text_to_image), ("image → text", "text → image"), strict=True
+        ):
             ax.plot(found.recall_by_rank, found.precision_by_rank, marker="", linestyle="-", label="by rank")
-            ax.plot(found.recall_by_radius, found.precision_by_radius, marker="o", linestyle="", markersize=4, label="by Hamming radius")
+            ax.plot(
+                found.recall_by_radius,
+                found.precision_by_radius,
+                marker="o",
+                linestyle="",
+                markersize=4,
+                label="by Hamming radius",
+            )
             ax.set(title=way, xlabel="recall", xlim=(0, 1), ylim=(0, 1))
         axes[0].set_ylabel("precision")
         axes[1].legend()
@@ -435,11 +491,17 @@ class Report:
     def __repr__(self) -> str:
         rows = [("", "image → text", "text → image"), *self.rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = ["  ".join((row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]))).rstrip() for row in rows]
+        lines = [
+            "  ".join((row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]))).rstrip()
+            for row in rows
+        ]
         return "\n".join([f"{self.method}, {self.bits} bits, on {self.data}", *lines])
 
     def _repr_html_(self) -> str:
         caption = html.escape(f"{self.method}, {self.bits} bits, on {self.data}")
         head = "".join(f'<th scope="col">{text}</th>' for text in ("", "image → text", "text → image"))
-        body = "".join(f'<tr><th scope="row" style="text-align:left">{a}</th><td>{b}</td><td>{c}</td></tr>' for a, b, c in self.rows())
+        body = "".join(
+            f'<tr><th scope="row" style="text-align:left">{a}</th><td>{b}</td><td>{c}</td></tr>'
+            for a, b, c in self.rows()
+        )
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

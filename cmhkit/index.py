@@ -31,10 +31,10 @@ class HammingIndex:
     """Packed codes that can be searched for the k nearest, exactly; equal distances stand by id, the lower first.
 
     database: packed, shape (m, K // 8). ids: m different whole numbers, or None for 0 to m - 1.
-    engine: "numpy", "faiss" (`IndexBinaryFlat`, Douze et al. 2024), or "auto": faiss where it is installed, for k up to 1,000, where it is the
-    faster. Both give the same answer.
-    faiss leaves open which of several equally far items it returns at the place where k cuts; those are asked for again with a range search.
-    Raises InputError for codes or ids of another kind, and for engine="faiss" without faiss.
+    engine: "numpy", "faiss" (`IndexBinaryFlat`, Douze et al. 2024), or "auto": faiss where it is installed, for k up to
+    1,000, where it is the faster. Both give the same answer.
+    faiss leaves open which of several equally far items it returns at the place where k cuts; those are asked for again
+    with a range search. Raises InputError for codes or ids of another kind, and for engine="faiss" without faiss.
     """
 
     def __init__(self, database: ArrayLike, ids: ArrayLike | None = None, engine: str = "auto") -> None:
@@ -42,7 +42,10 @@ class HammingIndex:
         check(len(database) > 0, "database: expected at least one code, got none")
         one_of("engine", engine, ENGINES)
         has_faiss = engine != "numpy" and find_spec("faiss") is not None
-        check(engine != "faiss" or has_faiss, "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'")
+        check(
+            engine != "faiss" or has_faiss,
+            "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'",
+        )
         self.engine = "faiss" if has_faiss else "numpy"
         self._ids_are_places = ids is None
         self.ids, order = _check_ids(ids, len(database))
@@ -97,7 +100,9 @@ class HammingIndex:
         return places, found.astype(np.uint16)
 
     def _repair(self, query: NDArray[np.uint8], rows: NDArray, radius: int, found: NDArray, places: NDArray) -> None:
-        """Fill the places at exactly `radius`, where k cuts a tie, with the lowest ids there (faiss's range search is: closer than)."""
+        """Fill the places at exactly `radius`, where k cuts a tie, with the lowest ids there (faiss's range search is:
+        closer than).
+        """
         limits, distance, item = self._faiss.range_search(query[rows], radius + 1)
         for row, start, stop in zip(rows, limits[:-1].astype(np.int64), limits[1:].astype(np.int64), strict=True):
             at_radius = np.sort(item[start:stop][distance[start:stop] == radius])
@@ -106,7 +111,9 @@ class HammingIndex:
 
 
 def _smallest(row: NDArray, k: int, bits: int) -> tuple[NDArray, NDArray]:
-    """The k smallest of a row of small whole numbers, ties by place: find the k-th value by counting, then read off its places."""
+    """The k smallest of a row of small whole numbers, ties by place: find the k-th value by counting, then read off its
+    places.
+    """
     if k * _SORT_SHARE > len(row):
         places = np.argsort(row, kind="stable")[:k]
         return places, row[places]
@@ -118,7 +125,9 @@ def _smallest(row: NDArray, k: int, bits: int) -> tuple[NDArray, NDArray]:
         else:
             low = middle + 1
     closer = np.flatnonzero(row < low)
-    places = np.concatenate([closer[np.argsort(row[closer], kind="stable")], np.flatnonzero(row == low)[: k - len(closer)]])
+    places = np.concatenate(
+        [closer[np.argsort(row[closer], kind="stable")], np.flatnonzero(row == low)[: k - len(closer)]]
+    )
     return places, row[places]
 
 
@@ -127,7 +136,9 @@ def _check_ids(ids: ArrayLike | None, items: int) -> tuple[NDArray[np.int64], ND
     if ids is None:
         return np.arange(items), None
     ids = np.asarray(ids)
-    check(ids.ndim == 1 and len(ids) == items, f"ids: expected one for each of the {items} codes, got shape {ids.shape}")
+    check(
+        ids.ndim == 1 and len(ids) == items, f"ids: expected one for each of the {items} codes, got shape {ids.shape}"
+    )
     check(ids.dtype.kind in "iu", f"ids: expected whole numbers, got {ids.dtype}")
     order = np.argsort(ids, kind="stable")
     ids = ids[order].astype(np.int64)

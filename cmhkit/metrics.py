@@ -1,11 +1,13 @@
 r"""Ranking metrics for Hamming search, from histograms of distance: no sort, and no luck with ties.
 
-A code of K bits has only K + 1 distances, so a ranking is a few groups of items that tie. For each query we count, at every distance, the items and
-the relevant items; every metric here follows from these counts, because the expectation over the orders of a tie group has a closed form
-(McSherry and Najork, "Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied Scores", ECIR 2008).
+A code of K bits has only K + 1 distances, so a ranking is a few groups of items that tie. For each query we count, at
+every distance, the items and the relevant items; every metric here follows from these counts, because the expectation
+over the orders of a tie group has a closed form (McSherry and Najork, "Computing Information Retrieval Performance
+Measures Efficiently in the Presence of Tied Scores", ECIR 2008).
 The histogram view is also that of He, Cakir, Bargal and Sclaroff, "Hashing as Tie-Aware Learning to Rank", CVPR 2018.
 
-A group of n items, r of them relevant, behind s items with R relevant ones, adds to the sum of precisions at hits, over its first t places,
+A group of n items, r of them relevant, behind s items with R relevant ones, adds to the sum of precisions at hits, over
+its first t places,
 
 $$\frac rn \Big[(R+1)\,\Delta + \frac{r-1}{n-1}\,\big(t - (s+1)\,\Delta\big)\Big], \qquad \Delta = H_{s+t} - H_s,$$
 
@@ -14,20 +16,24 @@ with $H$ the harmonic numbers: place s + i holds a relevant item with probabilit
 
 `ties` says how equal distances are ordered:
 - "expected": the mean over all orders (default). Does not depend on the order of the database.
-- "optimistic", "pessimistic": relevant items first, or last, in each group. They bound "expected" for whole rankings, precision@N, NDCG, recall, and
-  MAP@R with divisor "relevant". They do not bound MAP@R with divisor "hits": there a late hit can lower the score.
+- "optimistic", "pessimistic": relevant items first, or last, in each group. They bound "expected" for whole rankings,
+  precision@N, NDCG, recall, and MAP@R with divisor "relevant". They do not bound MAP@R with divisor "hits": there a
+  late hit can lower the score.
 - "stable": by place in the database, as a stable sort does. A database sorted by class then gets a wrong score.
 
 `divisor` says what the sum of precisions at hits within the first R is divided by:
-- "hits": the hits among the first R. Expected: the mean of the ratio, summed over the hits that the group cut by R may put within R (hypergeometric).
+- "hits": the hits among the first R. Expected: the mean of the ratio, summed over the hits that the group cut by R may
+  put within R (hypergeometric).
 - "relevant": min(R, relevant items in the database).
-- "hits_capped": no MAP@R at all, but found in published code: the mean precision at the first min(R, relevant) hits, wherever they stand; R caps
-  the hits counted, not the places looked at.
+- "hits_capped": no MAP@R at all, but found in published code: the mean precision at the first min(R, relevant) hits,
+  wherever they stand; R caps the hits counted, not the places looked at.
 
-`empty` says what becomes of a query without any relevant item: "skip" (left out of every mean), "zero" (0 in every mean), "nan" (every mean
-becomes NaN), "error". They are counted in `Metrics.empty_queries`. Relevant: shares at least one label, or as `relevant` says.
+`empty` says what becomes of a query without any relevant item: "skip" (left out of every mean), "zero" (0 in every
+mean), "nan" (every mean becomes NaN), "error". They are counted in `Metrics.empty_queries`. Relevant: shares at least
+one label, or as `relevant` says.
 
-Codes may be NumPy arrays, or torch tensors: then the counts are made on the tensors' device, and the result is the same (`nn.histograms`).
+Codes may be NumPy arrays, or torch tensors: then the counts are made on the tensors' device, and the result is the same
+(`nn.histograms`).
 """
 
 from __future__ import annotations
@@ -64,10 +70,11 @@ _TILE_ITEMS = 8192
 class Metrics:
     """What a ranking is worth; every number is a mean over the queries counted.
 
-    bits, queries, database: K, n, m. empty_queries: queries without any relevant item; `empty` says what became of them.
+    bits, queries, database: K, n, m. empty_queries: queries without any relevant item; `empty` says what became of
+    them.
     map: mean average precision over the whole ranking. map_at_r: MAP@R by `divisor`, None where `r` is.
-    precision_by_radius, recall_by_radius: shape (K + 1,), of the items within Hamming distance 0, 1, ..., K; precision 0 where there are none.
-    precision_by_rank, recall_by_rank: shape (m,), of the first 1, 2, ..., m items.
+    precision_by_radius, recall_by_radius: shape (K + 1,), of the items within Hamming distance 0, 1, ..., K; precision
+    0 where there are none. precision_by_rank, recall_by_rank: shape (m,), of the first 1, 2, ..., m items.
     precision_at: {N: precision of the first N}; places beyond the database's end count as misses.
     ndcg: over the whole ranking, by `grades`. ndcg_at_r: of the first R, None where `r` is.
     average_precision: shape (n,), of each query, over the whole ranking; NaN for an empty query.
@@ -95,7 +102,10 @@ class Metrics:
 
     def summary(self) -> str:
         """A few lines to read."""
-        lines = [f"{self.queries} queries against {self.database} items, {self.bits} bits, ties: {self.ties}", f"MAP {self.map:.4f}"]
+        lines = [
+            f"{self.queries} queries against {self.database} items, {self.bits} bits, ties: {self.ties}",
+            f"MAP {self.map:.4f}",
+        ]
         if self.r is not None:
             name = "mean precision at the first hits, at most" if self.divisor == "hits_capped" else "MAP@"
             lines.append(f"{name} {self.r} {self.map_at_r:.4f} (divisor: {self.divisor})".replace("@ ", "@"))
@@ -111,7 +121,9 @@ class Metrics:
         return f"Metrics(map={self.map:.4f}{cut}, ties={self.ties!r}, queries={self.queries}, empty_queries={self.empty_queries})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Numbers, text and lists only, ready for JSON. Left out: the two curves by rank, which are as long as the database."""
+        """Numbers, text and lists only, ready for JSON. Left out: the two curves by rank, which are as long as the
+        database.
+        """
         fields = {name: value for name, value in vars(self).items() if not name.endswith("_by_rank")}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
 
@@ -132,11 +144,14 @@ def evaluate(
 ) -> Metrics:
     r"""Rank the database for every query by Hamming distance, and score the rankings.
 
-    query: packed, shape (n, K // 8). database: packed, shape (m, K // 8). Both arrays, or both uint8 tensors of one device, which then does the work.
-    query_labels: 0/1, shape (n, c). database_labels: 0/1, shape (m, c). Or, in place of both, relevant: bool, shape (n, m).
-    ties, divisor, empty: see the module. r: the R of MAP@R and NDCG@R, or None for neither; beyond m it is the whole ranking.
-    precision_at: the N of precision@N. grades: the gain of NDCG, $2^g - 1$ with g = 1 for a relevant item ("binary") or the number
-    of labels shared ("shared"; Zhao et al., "Deep Semantic Ranking Based Hashing", CVPR 2015), discounted by log2(1 + place).
+    query: packed, shape (n, K // 8). database: packed, shape (m, K // 8). Both arrays, or both uint8 tensors of one
+    device, which then does the work. query_labels: 0/1, shape (n, c). database_labels: 0/1, shape (m, c). Or, in place
+    of both, relevant: bool, shape (n, m).
+    ties, divisor, empty: see the module. r: the R of MAP@R and NDCG@R, or None for neither; beyond m it is the whole
+    ranking. precision_at: the N of precision@N. grades: the gain of NDCG, $2^g - 1$ with g = 1 for a relevant item
+    ("binary") or the number
+    of labels shared ("shared"; Zhao et al., "Deep Semantic Ranking Based Hashing", CVPR 2015), discounted by log2(1 +
+    place).
     Works through tiles of queries and items: memory over the input is a few m · 8 bytes, whatever n is.
     Raises InputError for codes, labels, shapes or options of another kind, and for an empty query under empty="error".
     Source: McSherry and Najork, ECIR 2008; Järvelin and Kekäläinen, TOIS 2002, for NDCG.
@@ -147,7 +162,9 @@ def evaluate(
     one_of("grades", grades, GRADES)
     if r is not None:
         whole("r", r, 1)
-    check(isinstance(precision_at, Sequence), f"precision_at: expected a sequence of whole numbers, got {precision_at!r}")
+    check(
+        isinstance(precision_at, Sequence), f"precision_at: expected a sequence of whole numbers, got {precision_at!r}"
+    )
     for n in precision_at:
         whole("precision_at", n, 1)
     pairs = _pairs(query, database, query_labels, database_labels, relevant, grades)
@@ -160,12 +177,16 @@ def evaluate(
     return sums.metrics(ties, empty, precision_at, grades)
 
 
-def average_precision(distance: ArrayLike, relevant: ArrayLike, *, ties: str = "expected", r: int | None = None, divisor: str = "hits") -> float:
+def average_precision(
+    distance: ArrayLike, relevant: ArrayLike, *, ties: str = "expected", r: int | None = None, divisor: str = "hits"
+) -> float:
     """Average precision of one query, from its distances; AP@R where `r` is given.
 
-    distance: real numbers, shape (m,), smaller is nearer; equal ones tie. relevant: bool or 0/1, shape (m,). ties, divisor: see the module.
-    Returns a value in [0, 1]; NaN if nothing is relevant; 0 if no relevant item stands in the first R.
-    Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the ties.
+    distance: real numbers, shape (m,), smaller is nearer; equal ones tie. relevant: bool or 0/1, shape (m,). ties,
+    divisor: see the module. Returns a value in [0, 1]; NaN if nothing is relevant; 0 if no relevant item stands in the
+    first R.
+    Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the
+    ties.
     """
     one_of("ties", ties, TIES)
     one_of("divisor", divisor, DIVISORS)
@@ -174,7 +195,10 @@ def average_precision(distance: ArrayLike, relevant: ArrayLike, *, ties: str = "
     distance, relevant = np.asarray(distance), np.asarray(relevant)
     check(distance.ndim == 1 and len(distance) > 0, f"distance: expected shape (items,), got {distance.shape}")
     check(distance.dtype.kind in "iuf" and not np.isnan(distance).any(), "distance: expected real numbers without NaN")
-    check(relevant.shape == distance.shape, f"relevant: expected the shape of distance {distance.shape}, got {relevant.shape}")
+    check(
+        relevant.shape == distance.shape,
+        f"relevant: expected the shape of distance {distance.shape}, got {relevant.shape}",
+    )
     hit = check_labels(relevant[None], "relevant")[0].astype(np.int64)
     if ties == "stable":
         counts = _runs(hit[np.argsort(distance, kind="stable")], 2)
@@ -198,7 +222,9 @@ def mean_average_precision(
     empty: str = "skip",
 ) -> float:
     """MAP over the whole ranking, or MAP@R where `r` is given. Arguments, errors and source: see `evaluate`."""
-    scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, divisor=divisor, empty=empty)
+    scores = evaluate(
+        query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, divisor=divisor, empty=empty
+    )
     return scores.map if scores.map_at_r is None else scores.map_at_r
 
 
@@ -213,7 +239,8 @@ def precision_recall_by_radius(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision and recall of the items within Hamming distance 0, 1, ..., K: two arrays (K + 1,). No tie matters here.
 
-    Means over queries; a query with no item within a radius has precision 0 there, as in hash lookup. Arguments and errors: see `evaluate`.
+    Means over queries; a query with no item within a radius has precision 0 there, as in hash lookup. Arguments and
+    errors: see `evaluate`.
     """
     scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, empty=empty)
     return scores.precision_by_radius, scores.recall_by_radius
@@ -229,7 +256,9 @@ def precision_recall_by_rank(
     ties: str = "expected",
     empty: str = "skip",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall of the first 1, 2, ..., m items: two arrays (m,), means over queries. Arguments and errors: see `evaluate`."""
+    """Precision and recall of the first 1, 2, ..., m items: two arrays (m,), means over queries. Arguments and errors:
+    see `evaluate`.
+    """
     scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, ties=ties, empty=empty)
     return scores.precision_by_rank, scores.recall_by_rank
 
@@ -245,8 +274,12 @@ def precision_at(
     ties: str = "expected",
     empty: str = "skip",
 ) -> float:
-    """Precision of the first n items, a mean over queries; places beyond the database's end count as misses. The rest: see `evaluate`."""
-    scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, ties=ties, empty=empty, precision_at=(n,))
+    """Precision of the first n items, a mean over queries; places beyond the database's end count as misses. The rest:
+    see `evaluate`.
+    """
+    scores = evaluate(
+        query, database, query_labels, database_labels, relevant=relevant, ties=ties, empty=empty, precision_at=(n,)
+    )
     return scores.precision_at[n]
 
 
@@ -262,14 +295,20 @@ def ndcg(
     empty: str = "skip",
     grades: str = "binary",
 ) -> float:
-    """NDCG over the whole ranking, or of the first R where `r` is given, a mean over queries. Arguments, errors and source: see `evaluate`."""
-    scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, empty=empty, grades=grades)
+    """NDCG over the whole ranking, or of the first R where `r` is given, a mean over queries. Arguments, errors and
+    source: see `evaluate`.
+    """
+    scores = evaluate(
+        query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, empty=empty, grades=grades
+    )
     return scores.ndcg if scores.ndcg_at_r is None else scores.ndcg_at_r
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Queries and database as machine words; the grade of a pair is 0 for irrelevant, else 1 or the number of labels shared."""
+    """Queries and database as machine words; the grade of a pair is 0 for irrelevant, else 1 or the number of labels
+    shared.
+    """
 
     bits: int
     query_words: NDArray
@@ -308,7 +347,8 @@ class _Pairs:
     def histogram(self, rows: slice) -> NDArray[np.int64]:
         """Number of items by query, distance and grade: (rows, K + 1, grades)."""
         parts = [
-            self._histogram_tile(slice(rows.start + part.start, rows.start + part.stop)) for part in slices(rows.stop - rows.start, _TILE_QUERIES)
+            self._histogram_tile(slice(rows.start + part.start, rows.start + part.stop))
+            for part in slices(rows.stop - rows.start, _TILE_QUERIES)
         ]
         return np.concatenate(parts)
 
@@ -330,8 +370,12 @@ class _Pairs:
         return self.grade(only, every)[0][np.argsort(self.distance(only, every)[0], kind="stable")]
 
 
-def _pairs(query: Any, database: Any, query_labels: Any, database_labels: Any, relevant: Any, grades: str) -> _Pairs | TensorPairs:
-    """Check what `evaluate` was given. Codes and labels are checked in NumPy, a few bytes an item; what is (n, m) stays where it is."""
+def _pairs(
+    query: Any, database: Any, query_labels: Any, database_labels: Any, relevant: Any, grades: str
+) -> _Pairs | TensorPairs:
+    """Check what `evaluate` was given. Codes and labels are checked in NumPy, a few bytes an item; what is (n, m) stays
+    where it is.
+    """
     device = _device(query, database)
     query, database = check_packed(_array(query), "query"), check_packed(_array(database), "database")
     check_same_bits(query, database, "query", "database")
@@ -340,11 +384,17 @@ def _pairs(query: Any, database: Any, query_labels: Any, database_labels: Any, r
     if relevant is None:
         labels, number = _label_pair(query_labels, database_labels, shape, grades)
     else:
-        check(query_labels is None and database_labels is None, "relevant: expected either relevant or the two label matrices, got both")
+        check(
+            query_labels is None and database_labels is None,
+            "relevant: expected either relevant or the two label matrices, got both",
+        )
         check(grades == "binary", "grades: 'shared' needs query_labels and database_labels, got relevant")
         on_device = device is not None and _is_tensor(relevant) and relevant.dtype == sys.modules["torch"].bool
         relevant = relevant if on_device else check_labels(_array(relevant), "relevant")
-        check(tuple(relevant.shape) == shape, f"relevant: expected shape {shape} (queries, items), got {tuple(relevant.shape)}")
+        check(
+            tuple(relevant.shape) == shape,
+            f"relevant: expected shape {shape} (queries, items), got {tuple(relevant.shape)}",
+        )
         labels, number = None, 2
     if device is not None:
         from cmhkit.nn.histograms import tensor_pairs
@@ -354,7 +404,9 @@ def _pairs(query: Any, database: Any, query_labels: Any, database_labels: Any, r
     return _Pairs(8 * query.shape[1], to_words(query), to_words(database), *words, relevant, number)
 
 
-def _label_pair(query_labels: Any, database_labels: Any, shape: tuple[int, int], grades: str) -> tuple[tuple[NDArray, NDArray], int]:
+def _label_pair(
+    query_labels: Any, database_labels: Any, shape: tuple[int, int], grades: str
+) -> tuple[tuple[NDArray, NDArray], int]:
     """The two label matrices, bool, and the number of grades."""
     check(
         query_labels is not None and database_labels is not None,
@@ -363,7 +415,10 @@ def _label_pair(query_labels: Any, database_labels: Any, shape: tuple[int, int],
     a, b = check_labels(_array(query_labels), "query_labels"), check_labels(_array(database_labels), "database_labels")
     check(len(a) == shape[0], f"query_labels: expected one row for each of the {shape[0]} queries, got {len(a)}")
     check(len(b) == shape[1], f"database_labels: expected one row for each of the {shape[1]} items, got {len(b)}")
-    check(a.shape[1] == b.shape[1], f"query_labels, database_labels: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}")
+    check(
+        a.shape[1] == b.shape[1],
+        f"query_labels, database_labels: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}",
+    )
     most = min(int(a.sum(axis=1).max()), int(b.sum(axis=1).max())) if grades == "shared" else 1
     check(most <= 1000, f"grades: 'shared' works up to 1000 labels an item (its gain is 2^shared - 1), got {most}")
     return (a, b), max(most, 1) + 1
@@ -389,7 +444,9 @@ def _device(query: Any, database: Any) -> torch.device | None:
     return kinds[0]
 
 
-def _ranked_groups(pairs: _Pairs | TensorPairs, rows: slice, counts: NDArray, ties: str) -> Iterator[tuple[slice, _Groups]]:
+def _ranked_groups(
+    pairs: _Pairs | TensorPairs, rows: slice, counts: NDArray, ties: str
+) -> Iterator[tuple[slice, _Groups]]:
     if ties != "stable":
         yield rows, _Groups(_order_ties(counts, ties))
         return
@@ -398,7 +455,9 @@ def _ranked_groups(pairs: _Pairs | TensorPairs, rows: slice, counts: NDArray, ti
 
 
 def _runs(ranked: NDArray, grades: int) -> NDArray[np.int64]:
-    """A ranking without ties as counts (1, g, grades): each run of equal grades is a group, for its order does not matter."""
+    """A ranking without ties as counts (1, g, grades): each run of equal grades is a group, for its order does not
+    matter.
+    """
     start = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1])
     counts = np.zeros((1, len(start), grades), dtype=np.int64)
     counts[0, np.arange(len(start)), ranked[start].astype(np.int64)] = np.diff(start, append=len(ranked))
@@ -427,7 +486,8 @@ class _Tables:
 
 @dataclass(frozen=True)
 class _Groups:
-    """Tie groups of some queries, nearest first; counts: items by query, group and grade, (n, g, grades), grade 0 = irrelevant.
+    """Tie groups of some queries, nearest first; counts: items by query, group and grade, (n, g, grades), grade 0 =
+    irrelevant.
 
     In the formulas of the module: size n, hits r, before s, hits_before R. All (n, g); empty groups do no harm.
     """
@@ -460,7 +520,9 @@ class _Groups:
         """Chance that a place of the group holds a hit."""
         return self.hits / np.maximum(self.size, 1)
 
-    def average_precision(self, tables: _Tables, r: int | None = None, divisor: str = "relevant") -> NDArray[np.float64]:
+    def average_precision(
+        self, tables: _Tables, r: int | None = None, divisor: str = "relevant"
+    ) -> NDArray[np.float64]:
         """Expected AP, or AP@R, of each query, (n,); NaN where nothing is relevant."""
         if r is None:
             value = _ratio(self._precision_sum(self.size, tables).sum(axis=1), self.relevant)
@@ -488,7 +550,9 @@ class _Groups:
         return np.clip(r - self.before, 0, self.size)
 
     def _precision_sum(self, taken: NDArray, tables: _Tables) -> NDArray[np.float64]:
-        """Expected sum of the precisions at hits over the first `taken` places of each group: the formula of the module."""
+        """Expected sum of the precisions at hits over the first `taken` places of each group: the formula of the
+        module.
+        """
         span = tables.harmonic[self.before + taken] - tables.harmonic[self.before]
         pair = (self.hits - 1) / np.maximum(self.size - 1, 1)
         return self.share * ((self.hits_before + 1) * span + pair * (taken - (self.before + 1) * span))
@@ -520,10 +584,12 @@ def _ratio(above: NDArray, below: NDArray) -> NDArray[np.float64]:
 
 
 def _expected_ratio(whole: float, s: int, hits_before: int, n: int, hits: int, t: int, harmonic: NDArray) -> float:
-    """E[(sum of precisions at hits within R) / (hits within R)], where R takes t of the n items of a group with some hits.
+    """E[(sum of precisions at hits within R) / (hits within R)], where R takes t of the n items of a group with some
+    hits.
 
-    X, the hits among the t, is hypergeometric. Given X = x they are spread evenly over the t places, so the sum is `whole`, of the groups
-    before, plus the formula of the module for a group of t items with x hits; then the ratio is averaged over x (0 without a hit).
+    X, the hits among the t, is hypergeometric. Given X = x they are spread evenly over the t places, so the sum is
+    `whole`, of the groups before, plus the formula of the module for a group of t items with x hits; then the ratio is
+    averaged over x (0 without a hit).
     """
     x, chance = _hypergeometric(n, hits, t)
     span = harmonic[s + t] - harmonic[s]
@@ -555,8 +621,9 @@ def _normalised(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 def _first_hits_sum(s: int, hits_before: int, n: int, hits: int, first: int) -> float:
     """Expected sum of the precisions at the first `first` of the hits of a group of n items, first < hits.
 
-    Place s + i holds a hit with chance hits / n; Y of the other hits stand before it in the group, hypergeometric: i - 1 drawn from n - 1. It counts
-    if Y < first, and adds (hits_before + 1 + Y) / (s + i). E[Y; Y < first] = (i - 1)(hits - 1)/(n - 1) · P(one drawn less has Y < first - 1).
+    Place s + i holds a hit with chance hits / n; Y of the other hits stand before it in the group, hypergeometric: i -
+    1 drawn from n - 1. It counts if Y < first, and adds (hits_before + 1 + Y) / (s + i). E[Y; Y < first] = (i -
+    1)(hits - 1)/(n - 1) · P(one drawn less has Y < first - 1).
     """
     drawn = np.arange(n)
     counted = _at_most(n - 1, hits - 1, first - 1)
@@ -611,7 +678,10 @@ class _Sums:
     def metrics(self, ties: str, empty: str, precision_at: Sequence[int], grades: str) -> Metrics:
         pairs = self.pairs
         empties = int(np.isnan(self.average_precision).sum())
-        check(empty != "error" or not empties, f"query_labels: expected a relevant item for every query, got none for {empties} of {pairs.queries}")
+        check(
+            empty != "error" or not empties,
+            f"query_labels: expected a relevant item for every query, got none for {empties} of {pairs.queries}",
+        )
         counted = pairs.queries - empties if empty == "skip" else pairs.queries
         scale = float("nan") if not counted or (empty == "nan" and empties) else 1 / counted
         hits = np.cumsum(np.cumsum(self.hits_by_place)[:-1]) * scale

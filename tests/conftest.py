@@ -1,4 +1,6 @@
-"""What all tests share: one BLAS thread, set before anything loads NumPy. Two on a busy two-core machine can be ten times slower than one."""
+"""What all tests share: one BLAS thread, set before anything loads NumPy. Two on a busy two-core machine can be ten
+times slower than one.
+"""
 
 from __future__ import annotations
 

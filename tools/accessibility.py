@@ -1,10 +1,11 @@
 """What a page must keep to so that everybody can read it: checks of HTML, each a function of the parsed page.
 
-`problems(html)` gives all of them for a whole page, `fragment_problems(html)` those that fit a piece, such as a notebook's output. They
-follow WCAG 2.2, level AA, where no browser is needed to tell: 1.1.1 text for pictures, 1.3.1 headings and tables, 1.4.3 contrast, 2.4.1 to 2.4.6
-skip link, title, links and headings, 3.1.1 language, 4.1.2 names. Contrast is computed for colours that are written down: inline styles here, the
-report's themes in `theme_problems`. Whether meaning hangs on colour alone a program cannot see: the course's palette changes line style and marker
-with the colour (`cmhkit.course.lessons.notebook`), and each coloured box holds its word.
+`problems(html)` gives all of them for a whole page, `fragment_problems(html)` those that fit a piece, such as a
+notebook's output. They follow WCAG 2.2, level AA, where no browser is needed to tell: 1.1.1 text for pictures, 1.3.1
+headings and tables, 1.4.3 contrast, 2.4.1 to 2.4.6 skip link, title, links and headings, 3.1.1 language, 4.1.2 names.
+Contrast is computed for colours that are written down: inline styles here, the report's themes in `theme_problems`.
+Whether meaning hangs on colour alone a program cannot see: the course's palette changes line style and marker with the
+colour (`cmhkit.course.lessons.notebook`), and each coloured box holds its word.
 """
 
 from __future__ import annotations
@@ -79,7 +80,10 @@ def pictures(page: BeautifulSoup) -> Iterator[str]:
     for image in page.find_all("img"):
         alt = str(image.get("alt", "")).strip()
         decoration = image.get("role") == "presentation" and image.get("alt") == ""
-        if not decoration and (not alt or re.fullmatch(r"\S+\.(png|jpe?g|svg|gif)|image|figure|plot|no description.*", alt, flags=re.IGNORECASE)):
+        if not decoration and (
+            not alt
+            or re.fullmatch(r"\S+\.(png|jpe?g|svg|gif)|image|figure|plot|no description.*", alt, flags=re.IGNORECASE)
+        ):
             yield f"a picture without a text that says what is seen: {str(image)[:60]}"
     for drawing in page.find_all("svg"):
         hidden = drawing.get("aria-hidden") == "true"
@@ -130,11 +134,14 @@ def folds(page: BeautifulSoup) -> Iterator[str]:
             yield "a <details> without a <summary>"
 
 
-# ── Contrast ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Contrast
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def contrasts(page: BeautifulSoup) -> Iterator[str]:
-    """Text whose colour is written down differs from the nearest ground that is written down by 4.5 to 1 at least; signs by 3 to 1."""
+    """Text whose colour is written down differs from the nearest ground that is written down by 4.5 to 1 at least;
+    signs by 3 to 1.
+    """
     for tag in page.find_all(style=True):
         style = style_of(tag)
         ink, ground = colour(style.get("color", "")), _ground(tag)
@@ -187,7 +194,10 @@ def themes(css: str) -> dict[str, dict[str, str]]:
     """The colours of report.css: {"light": {"ink": "#…"}, "dark": {…}}, dark on top of light."""
     light, _, rest = css.partition("@media (prefers-color-scheme: dark)")
     dark = rest.split("\n}\n", 1)[0]
-    found = {name: dict(re.findall(r"--([a-z]+):\s*(#[0-9a-f]{6})", part)) for name, part in (("light", light), ("dark", dark))}
+    found = {
+        name: dict(re.findall(r"--([a-z]+):\s*(#[0-9a-f]{6})", part))
+        for name, part in (("light", light), ("dark", dark))
+    }
     return {"light": found["light"], "dark": {**found["light"], **found["dark"]}}
 
 

@@ -1,6 +1,8 @@
-"""What a lesson's notebook must keep to, beyond running: small guards, each a function of the notebook and of its source.
+"""What a lesson's notebook must keep to, beyond running: small guards, each a function of the notebook and of its
+source.
 
-`problems(notebook, source)` gives all of them. tests/notebooks/test_guards.py tries each on a notebook that is broken on purpose.
+`problems(notebook, source)` gives all of them. tests/notebooks/test_guards.py tries each on a notebook that is broken
+on purpose.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ LIVE_VIEW = "application/vnd.jupyter.widget-view+json"
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend. `cell` counts from 0 over all cells; None: the notebook as a whole. A warning does not fail the build."""
+    """One thing to mend. `cell` counts from 0 over all cells; None: the notebook as a whole. A warning does not fail
+    the build.
+    """
 
     guard: str
     cell: int | None
@@ -43,8 +47,13 @@ Found = Iterator[tuple[int | None, str]]
 
 def problems(notebook: NotebookNode, source: NotebookNode) -> list[Problem]:
     """All that is wrong with an executed notebook, given what its source reads as. Empty: it may be committed."""
-    found = [Problem(name, cell, message) for name, guard in GUARDS.items() for cell, message in guard(notebook, source)]
-    return found + [Problem("cell length", cell, message, warning=True) for cell, message in long_cells(notebook, LINES_TO_AIM_AT, LINES_AT_MOST)]
+    found = [
+        Problem(name, cell, message) for name, guard in GUARDS.items() for cell, message in guard(notebook, source)
+    ]
+    return found + [
+        Problem("cell length", cell, message, warning=True)
+        for cell, message in long_cells(notebook, LINES_TO_AIM_AT, LINES_AT_MOST)
+    ]
 
 
 def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
@@ -54,7 +63,11 @@ def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
 def tags_of(cell: NotebookNode) -> set[str]:
     """A cell's tags, with nbval's comment markers (`# NBVAL_SKIP`) read as tags."""
     comments = {line.strip().lstrip("#").strip() for line in cell.source.splitlines() if line.strip().startswith("#")}
-    markers = {comment.lower().replace("_", "-") for comment in comments if re.fullmatch(r"(NBVAL|PYTEST_VALIDATE)_[A-Z_]+", comment)}
+    markers = {
+        comment.lower().replace("_", "-")
+        for comment in comments
+        if re.fullmatch(r"(NBVAL|PYTEST_VALIDATE)_[A-Z_]+", comment)
+    }
     return set(cell.metadata.get("tags", [])) | markers
 
 
@@ -65,13 +78,17 @@ def tree_of(cell: NotebookNode) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-# ── Guards on the source ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Guards on the source
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def parity(notebook: NotebookNode, source: NotebookNode) -> Found:
     """The notebook's cells are those of its source."""
     if len(notebook.cells) != len(source.cells):
-        yield None, f"the notebook has {len(notebook.cells)} cells and its source {len(source.cells)}: run make notebooks"
+        yield (
+            None,
+            f"the notebook has {len(notebook.cells)} cells and its source {len(source.cells)}: run make notebooks",
+        )
     for i, (built, written) in enumerate(zip(notebook.cells, source.cells, strict=False)):
         same = built.cell_type == written.cell_type and built.source == written.source
         if not same or built.metadata.get("tags", []) != written.metadata.get("tags", []):
@@ -203,11 +220,14 @@ def folded_answers(notebook: NotebookNode, source: NotebookNode) -> Found:
             yield i, "each <details> needs a <summary>…</summary>, an empty line, its text and </details>"
 
 
-# ── Guards on what was executed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Guards on what was executed
+# ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def execution_counts(notebook: NotebookNode, source: NotebookNode) -> Found:
-    """Counts are 1..n: the notebook was run once, from top to bottom. nbval finds nothing to compare in one that was not."""
+    """Counts are 1..n: the notebook was run once, from top to bottom. nbval finds nothing to compare in one that was
+    not.
+    """
     cells = code_cells(notebook)
     if not cells:
         yield None, "the notebook has no code"
@@ -225,7 +245,9 @@ def kept_outputs(notebook: NotebookNode, source: NotebookNode) -> Found:
 
 
 def shows_something(cell: NotebookNode) -> bool:
-    """Whether a cell's own code prints or displays, whatever its values: an unconditional call, or a last expression other than a call."""
+    """Whether a cell's own code prints or displays, whatever its values: an unconditional call, or a last expression
+    other than a call.
+    """
     body = tree_of(cell).body
     if not body:
         return False
@@ -269,22 +291,33 @@ def alt_texts(notebook: NotebookNode, source: NotebookNode) -> Found:
 
 
 def without_alt(text: str) -> bool:
-    return any(not re.search(r"""\balt\s*=\s*("\s*[^"\s]|'\s*[^'\s])""", image) for image in re.findall(r"<img\b[^>]*>", text))
+    return any(
+        not re.search(r"""\balt\s*=\s*("\s*[^"\s]|'\s*[^'\s])""", image) for image in re.findall(r"<img\b[^>]*>", text)
+    )
 
 
 def prose_numbers(notebook: NotebookNode, source: NotebookNode) -> Found:
-    """A decimal in prose is a rounded number of some output of the notebook, or stands in its code: a figure that a new run contradicts is found.
+    """A decimal in prose is a rounded number of some output of the notebook, or stands in its code: a figure that a new
+    run contradicts is found.
 
-    Left out: code, formulas, block quotes (they quote papers), addresses, and `CONSTANTS`. Whole numbers and percentages are not looked at: they
-    count and define more often than they measure. A wrong figure can agree with another number by chance: measured on this course, one to twelve in
-    a hundred do with three decimals, half of them with two. So figures in prose are worth three decimals, or a printed line beside them.
+    Left out: code, formulas, block quotes (they quote papers), addresses, and `CONSTANTS`. Whole numbers and
+    percentages are not looked at: they count and define more often than they measure. A wrong figure can agree with
+    another number by chance: measured on this course, one to twelve in a hundred do with three decimals, half of them
+    with two. So figures in prose are worth three decimals, or a printed line beside them.
     """
     printed = [float(number) for number in re.findall(r"\d*\.\d+|\d+", shown_text(notebook))]
-    written = {float(number) for _, cell in code_cells(notebook) for number in re.findall(r"\d*\.\d+|\d+", cell.source)} | set(CONSTANTS)
+    written = {
+        float(number) for _, cell in code_cells(notebook) for number in re.findall(r"\d*\.\d+|\d+", cell.source)
+    } | set(CONSTANTS)
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type != "markdown":
             continue
-        prose = re.sub(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^ *>.*?$|\]\([^)]*\)|arXiv[ :]\S+", " ", cell.source, flags=re.DOTALL | re.MULTILINE)
+        prose = re.sub(
+            r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^ *>.*?$|\]\([^)]*\)|arXiv[ :]\S+",
+            " ",
+            cell.source,
+            flags=re.DOTALL | re.MULTILINE,
+        )
         for number in re.findall(r"(?<![\w.])\d*\.\d+(?![\w.]*\d)", prose):
             half = 0.5000001 * 10.0 ** -len(number.split(".")[1])
             if float(number) not in written and not any(abs(value - float(number)) <= half for value in printed):
@@ -302,7 +335,9 @@ def shown_text(notebook: NotebookNode) -> str:
                 if kind == "text/plain":
                     parts.append("".join(content))
                 elif kind == "text/html":
-                    bare = re.sub(r"<style.*?</style>|src=\"[^\"]*\"|style=\"[^\"]*\"", " ", "".join(content), flags=re.DOTALL)
+                    bare = re.sub(
+                        r"<style.*?</style>|src=\"[^\"]*\"|style=\"[^\"]*\"", " ", "".join(content), flags=re.DOTALL
+                    )
                     parts.append(re.sub(r"</?[a-z][^>\"]*>", " ", bare))
     return "\n".join(parts)
 
@@ -321,7 +356,9 @@ def static_twins(notebook: NotebookNode, source: NotebookNode) -> Found:
 
 
 def clean_metadata(notebook: NotebookNode, source: NotebookNode) -> Found:
-    """Nothing in the metadata that changes from run to run. GitHub refuses a notebook whose metadata.widgets lacks its state."""
+    """Nothing in the metadata that changes from run to run. GitHub refuses a notebook whose metadata.widgets lacks its
+    state.
+    """
     for name in sorted({"widgets", "papermill", "execution"} & set(notebook.metadata)):
         yield None, f"metadata.{name} is to be dropped: run make notebooks"
     for i, cell in enumerate(notebook.cells):

@@ -125,7 +125,9 @@ def _mutant(name: str, entry: Mapping[str, Any]) -> Mutant:
         and all(isinstance(entry[key], kind) and entry[key] != kind() for key, kind in KEYS.items() if key != "new")
     )
     if not good or not isinstance(entry["new"], str) or not all(isinstance(test, str) for test in entry["tests"]):
-        raise ListError(f"{name}: expected the keys {', '.join(KEYS)}; all texts, but tests a list of them; got {entry}")
+        raise ListError(
+            f"{name}: expected the keys {', '.join(KEYS)}; all texts, but tests a list of them; got {entry}"
+        )
     return Mutant(**{**entry, "name": name, "tests": tuple(entry["tests"])})
 
 

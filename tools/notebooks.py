@@ -43,7 +43,8 @@ class NotebookError(RuntimeError):
     """A notebook could not be built or run; the message is for whoever wrote it."""
 
 
-# ── Which notebooks there are ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Which notebooks there are
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def sources(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -65,7 +66,9 @@ def read_source(source: Path) -> NotebookNode:
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     about = notebook.metadata.get("cmhkit", {})
     notebook.metadata = NotebookNode(
-        cmhkit=about, kernelspec={"display_name": "Python 3", "language": "python", "name": KERNEL}, language_info={"name": "python"}
+        cmhkit=about,
+        kernelspec={"display_name": "Python 3", "language": "python", "name": KERNEL},
+        language_info={"name": "python"},
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for position, cell in enumerate(notebook.cells):
@@ -75,7 +78,8 @@ def read_source(source: Path) -> NotebookNode:
     return notebook
 
 
-# ── Running one ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Running one
+# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,24 @@ def environment(gpu: bool = False) -> dict[str, str]:
 
 
 def run_limited(
-    command: Sequence[str], limit: float, cwd: Path, env: Mapping[str, str], each_moment: Callable[[int], None] | None = None
+    command: Sequence[str],
+    limit: float,
+    cwd: Path,
+    env: Mapping[str, str],
+    each_moment: Callable[[int], None] | None = None,
 ) -> tuple[int, str]:
-    """Run a command, at most `limit` seconds, and end it with all its children. Returns the exit status (124: too long) and its output."""
+    """Run a command, at most `limit` seconds, and end it with all its children. Returns the exit status (124: too long)
+    and its output.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
-            command, cwd=cwd, env=dict(env), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         deadline = time.monotonic() + limit
         try:
@@ -138,12 +154,20 @@ def _end_session(process: subprocess.Popen) -> None:
 
 
 def execute(
-    notebook: NotebookNode, folder: Path = NOTEBOOKS, parameters: Mapping[str, Any] | None = None, limit: float = OUTER_LIMIT, gpu: bool = False
+    notebook: NotebookNode,
+    folder: Path = NOTEBOOKS,
+    parameters: Mapping[str, Any] | None = None,
+    limit: float = OUTER_LIMIT,
+    gpu: bool = False,
 ) -> tuple[NotebookNode, Cost]:
-    """Run a notebook with papermill in `folder`. Raises NotebookError on an unknown parameter, a failing cell, or after `limit` seconds."""
+    """Run a notebook with papermill in `folder`. Raises NotebookError on an unknown parameter, a failing cell, or after
+    `limit` seconds.
+    """
     parameters = dict(parameters or {})
     if unknown := set(parameters) - guards.parameter_names(notebook):
-        raise NotebookError(f"unknown parameters {sorted(unknown)}; this notebook has {sorted(guards.parameter_names(notebook))}")
+        raise NotebookError(
+            f"unknown parameters {sorted(unknown)}; this notebook has {sorted(guards.parameter_names(notebook))}"
+        )
     import psutil
 
     peak = 0
@@ -152,14 +176,20 @@ def execute(
         nonlocal peak
         total = 0
         try:
-            for member in psutil.Process(worker).children(recursive=True):  # the kernel and its children, not papermill itself
+            for member in psutil.Process(worker).children(
+                recursive=True
+            ):  # the kernel and its children, not papermill itself
                 total += member.memory_info().rss
         except psutil.NoSuchProcess:
             pass
         peak = max(peak, total)
 
     with tempfile.TemporaryDirectory() as scratch:
-        before, after, values = Path(scratch) / "before.ipynb", Path(scratch) / "after.ipynb", Path(scratch) / "parameters.json"
+        before, after, values = (
+            Path(scratch) / "before.ipynb",
+            Path(scratch) / "after.ipynb",
+            Path(scratch) / "parameters.json",
+        )
         nbformat.write(notebook, before)
         values.write_text(json.dumps(parameters))
         command = [sys.executable, str(Path(__file__).resolve()), "_run", str(before), str(after), str(values)]
@@ -178,18 +208,27 @@ def _run(before: str, after: str, values: str) -> None:
     import papermill
 
     parameters = json.loads(Path(values).read_text())
-    options = {"kernel_name": KERNEL, "execution_timeout": CELL_LIMIT, "progress_bar": False, "log_output": False, "cwd": os.getcwd()}
+    options = {
+        "kernel_name": KERNEL,
+        "execution_timeout": CELL_LIMIT,
+        "progress_bar": False,
+        "log_output": False,
+        "cwd": os.getcwd(),
+    }
     try:
         papermill.execute_notebook(before, after, parameters, **options)
     except papermill.PapermillExecutionError as error:
         sys.exit(f"cell {error.cell_index} failed with {error.ename}: {error.evalue}\n" + "\n".join(error.traceback))
 
 
-# ── build ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── build
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def clean(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
-    """The source with the outputs and counts of an executed copy, and nothing else of it: no timings, widget state or live views."""
+    """The source with the outputs and counts of an executed copy, and nothing else of it: no timings, widget state or
+    live views.
+    """
     result = nbformat.from_dict(source)
     for cell, ran in zip(result.cells, executed.cells, strict=True):
         if cell.cell_type != "code":
@@ -217,7 +256,9 @@ def joined(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def build(source: Path) -> tuple[Path, list[guards.Problem]]:
-    """Build and execute one notebook; returns its path and what the guards say. The file changes only after a run without errors."""
+    """Build and execute one notebook; returns its path and what the guards say. The file changes only after a run
+    without errors.
+    """
     written = read_source(source)
     executed, _ = execute(written, built_path(source).parent)
     notebook = clean(executed, written)
@@ -244,7 +285,8 @@ def guard(source: Path) -> list[guards.Problem]:
     return guards.problems(nbformat.read(target, as_version=4), read_source(source))
 
 
-# ── measure ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── measure
+# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(costs: Mapping[Path, Cost]) -> str:
@@ -256,24 +298,40 @@ def table(costs: Mapping[Path, Cost]) -> str:
     for source, cost in costs.items():
         about = read_source(source).metadata.cmhkit
         link = f"[{source.stem}](notebooks/{source.stem}.ipynb)"
-        cells = [link, about["walks_through"], about["widget"], about["minutes"], f"{cost.seconds:.0f}", f"{cost.megabytes:.0f}"]
+        cells = [
+            link,
+            about["walks_through"],
+            about["widget"],
+            about["minutes"],
+            f"{cost.seconds:.0f}",
+            f"{cost.megabytes:.0f}",
+        ]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
 
 def put_table(text: str, new: str, keep: bool = False) -> str:
-    """README's text with `new` between the markers; with `keep`, rows of notebooks that were not measured this time stay as they were."""
+    """README's text with `new` between the markers; with `keep`, rows of notebooks that were not measured this time
+    stay as they were.
+    """
     if START not in text or END not in text:
         raise NotebookError(f"README.md lacks the markers {START} and {END}")
     before, rest = text.split(START, 1)
     old, after = rest.split(END, 1)
     rows = {
-        line.split("|")[1].strip(): line for line in [*(old.strip().splitlines()[2:] if keep else []), *new.splitlines()[2:]] if line.startswith("|")
+        line.split("|")[1].strip(): line
+        for line in [*(old.strip().splitlines()[2:] if keep else []), *new.splitlines()[2:]]
+        if line.startswith("|")
     }
-    return f"{before}{START}\n" + "\n".join([*new.splitlines()[:2], *(rows[key] for key in sorted(rows))]) + f"\n{END}{after}"
+    return (
+        f"{before}{START}\n"
+        + "\n".join([*new.splitlines()[:2], *(rows[key] for key in sorted(rows))])
+        + f"\n{END}{after}"
+    )
 
 
-# ── Command line ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Command line
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -289,7 +347,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = sources(options.names)
         if options.command == "check":
             chosen_only = ["-k", " or ".join(path.stem for path in chosen)] if options.names else []
-            return subprocess.call([sys.executable, "-m", "pytest", "tests/notebooks", *chosen_only], cwd=ROOT, env=environment(gpu=True))
+            return subprocess.call(
+                [sys.executable, "-m", "pytest", "tests/notebooks", *chosen_only], cwd=ROOT, env=environment(gpu=True)
+            )
         if options.command == "measure":
             return _measure(chosen, keep=bool(options.names))
         return _build_or_guard(chosen, options.command == "build")
@@ -304,7 +364,10 @@ def _build_or_guard(chosen: Sequence[Path], building: bool) -> int:
         try:
             started = time.perf_counter()
             found = build(source)[1] if building else guard(source)
-            print(f"{source.stem}: {f'built in {time.perf_counter() - started:.0f} s' if building else 'read'}", flush=True)
+            print(
+                f"{source.stem}: {f'built in {time.perf_counter() - started:.0f} s' if building else 'read'}",
+                flush=True,
+            )
         except NotebookError as error:
             found = []
             failed += 1

@@ -1,6 +1,7 @@
 """The tables of options in docs/CHOICES.md, from the declarations: `python -m tools.options` writes them anew.
 
-Each stands between two comments, `<!-- options: ugach -->` and `<!-- end of options -->`. What is written there by hand is lost.
+Each stands between two comments, `<!-- options: ugach -->` and `<!-- end of options -->`. What is written there by hand
+is lost.
 """
 
 from __future__ import annotations

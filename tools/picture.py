@@ -36,7 +36,13 @@ def main() -> None:
         text.text(0.02, 0.72, f"“{words}”", fontsize=15, color=INK, va="center")
         bits = ck.codes.unpack(codes[row : row + 1])[0]
         strip = text.inset_axes((0.02, 0.2, 0.94, 0.22))
-        strip.imshow(np.where(bits > 0, 1, 0)[None], cmap=matplotlib.colors.ListedColormap([ORANGE, BLUE]), aspect="auto", vmin=0, vmax=1)
+        strip.imshow(
+            np.where(bits > 0, 1, 0)[None],
+            cmap=matplotlib.colors.ListedColormap([ORANGE, BLUE]),
+            aspect="auto",
+            vmin=0,
+            vmax=1,
+        )
         strip.set_xticks(np.arange(-0.5, len(bits)), minor=True)
         strip.grid(which="minor", color=PAPER, linewidth=1)
         strip.tick_params(which="both", length=0, labelleft=False, labelbottom=False)
@@ -46,7 +52,13 @@ def main() -> None:
             axes.imshow(data.retrieval.images[i])
             axes.set_title(f"{distance} bits", fontsize=10, color=INK, pad=3)
             axes.axis("off")
-    figure.suptitle("Typed words, their 32-bit code, and the nearest pictures by Hamming distance", fontsize=13, color=INK, x=0.01, ha="left")
+    figure.suptitle(
+        "Typed words, their 32-bit code, and the nearest pictures by Hamming distance",
+        fontsize=13,
+        color=INK,
+        x=0.01,
+        ha="left",
+    )
     figure.savefig(OUT, metadata={"Software": None})
     print(OUT)
 

@@ -159,7 +159,10 @@ def prepared(machine: Machine, venv: Path) -> list[str]:
     if machine.name == "newest":
         print(f"newest: bringing {venv} up to date (the first time takes minutes)", flush=True)
         install_newest(venv)
-        print(f"newest: {', '.join(other_versions(machine.python)) or 'no version differs from constraints.txt'}", flush=True)
+        print(
+            f"newest: {', '.join(other_versions(machine.python)) or 'no version differs from constraints.txt'}",
+            flush=True,
+        )
     features = numpy_features(machine.python)
     if machine.name == "avx2" and not any(map(is_avx512, features)):
         print("avx2: this processor has no AVX-512 anyway; these runs use its own kernels", flush=True)

@@ -2,9 +2,10 @@
 
 python tools/report.py [FOLDER]            # out/report unless named: index.html and a page a notebook
 
-The built notebooks go through nbconvert, with the template in tools/report_template. Pictures are inside the pages, formulas become MathML, and
-there is no script: a page needs no network and no server. The folder is built beside its place and moved there when it is whole. Every page is
-then checked (tools/accessibility.py, links, size); what is wrong is told, and the exit code is 1.
+The built notebooks go through nbconvert, with the template in tools/report_template. Pictures are inside the pages,
+formulas become MathML, and there is no script: a page needs no network and no server. The folder is built beside its
+place and moved there when it is whole. Every page is then checked (tools/accessibility.py, links, size); what is wrong
+is told, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Page:
         return f"{self.stem}.html"
 
 
-# ── From a notebook to a page ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── From a notebook to a page
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def formula(tex: str, display: str) -> str:
@@ -73,7 +75,9 @@ def formula(tex: str, display: str) -> str:
     if unknown := re.findall(r"\\[A-Za-z]+", made.get_text()):
         raise ReportError(f"the formula {tex!r} holds {unknown[0]}, which latex2mathml does not know")
     for bar in made.find_all("mo", string="‖", attrs={"stretchy": False}):
-        bar["stretchy"] = "false"  # else the closing bar of a norm, which carries the exponent, is shorter than the opening one
+        bar["stretchy"] = (
+            "false"  # else the closing bar of a norm, which carries the exponent, is shorter than the opening one
+        )
     made["alttext"] = " ".join(tex.split())
     return str(made)
 
@@ -96,7 +100,9 @@ def markdown(source: str) -> str:
 
 
 def body_of(notebook: NotebookNode) -> tuple[str, str, list[dict[str, str]]]:
-    """A notebook's cells as HTML; the styles that its outputs brought, each once; the page's parts, {"id", "title"}, one a heading of level 2."""
+    """A notebook's cells as HTML; the styles that its outputs brought, each once; the page's parts, {"id", "title"},
+    one a heading of level 2.
+    """
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
@@ -105,25 +111,37 @@ def body_of(notebook: NotebookNode) -> tuple[str, str, list[dict[str, str]]]:
         extra_template_basedirs=[str(TEMPLATE.parent)],
         filters={"markdown2html": markdown},
         default_preprocessors=[],
-        config=Config({"NbConvertBase": {"display_data_priority": ["text/html", "text/markdown", "image/png", "text/plain"]}}),
+        config=Config(
+            {"NbConvertBase": {"display_data_priority": ["text/html", "text/markdown", "image/png", "text/plain"]}}
+        ),
     )
     page = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
     styles = dict.fromkeys(str(tag.extract().string).strip() for tag in page.find_all("style"))
     _settle_headings(page)
     for table in page.select("section.text table"):
-        table.wrap(page.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "table"}))
+        table.wrap(
+            page.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "table"})
+        )
     for head in page.select("thead th:not([scope])"):
         head["scope"] = "col"
     for block in page.find_all("pre", class_="printed"):  # code is wrapped, what was printed stands in columns
         if max(map(len, block.get_text().splitlines()), default=0) > WIDE:
             block.attrs |= {"tabindex": "0", "role": "region", "aria-label": "printed"}
     for link in page.find_all("a", href=True):
-        link["href"] = re.sub(r"\.ipynb(?=#|$)", ".html", link["href"]) if not urlsplit(link["href"]).scheme else link["href"]
-    return str(page), "\n".join(styles), [{"id": part["id"], "title": part.get_text(" ", strip=True)} for part in page.select("section.text h2")]
+        link["href"] = (
+            re.sub(r"\.ipynb(?=#|$)", ".html", link["href"]) if not urlsplit(link["href"]).scheme else link["href"]
+        )
+    return (
+        str(page),
+        "\n".join(styles),
+        [{"id": part["id"], "title": part.get_text(" ", strip=True)} for part in page.select("section.text h2")],
+    )
 
 
 def _settle_headings(page: BeautifulSoup) -> None:
-    """Ids for the text's headings; headings in outputs go one level below the text around them, so that no level is skipped."""
+    """Ids for the text's headings; headings in outputs go one level below the text around them, so that no level is
+    skipped.
+    """
     level, seen = 1, {"content"}
     for heading in page.find_all(re.compile("^h[1-6]$")):
         if heading.find_parent("section", class_="text") is None:
@@ -138,7 +156,8 @@ def _settle_headings(page: BeautifulSoup) -> None:
         heading["id"] = slug
 
 
-# ── The bundle ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The bundle
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_pages(folder: Path = notebooks.NOTEBOOKS) -> tuple[list[Page], list[str]]:
@@ -156,7 +175,16 @@ def read_pages(folder: Path = notebooks.NOTEBOOKS) -> tuple[list[Page], list[str
         title = re.search(r"^# +(.+)$", notebook.cells[0].source, flags=re.MULTILINE)
         if title is None:
             raise ReportError(f"{target.name} has no title: its first cell is to start with # …")
-        pages.append(Page(target.stem, title.group(1).strip(), str(about.walks_through), str(about.widget), int(about.minutes), notebook))
+        pages.append(
+            Page(
+                target.stem,
+                title.group(1).strip(),
+                str(about.walks_through),
+                str(about.widget),
+                int(about.minutes),
+                notebook,
+            )
+        )
     if not pages:
         raise ReportError("no notebook is built: run make notebooks")
     return pages, warnings
@@ -166,26 +194,36 @@ def render(pages: Sequence[Page]) -> dict[str, str]:
     """The bundle's files: name → HTML."""
     from cmhkit import __version__
 
-    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, undefined=jinja2.StrictUndefined)
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
     frame, contents = templates.get_template("page.html.j2"), templates.get_template("contents.html.j2")
     from markupsafe import Markup
 
     css = Markup((TEMPLATE / "report.css").read_text(encoding="utf-8"))
     common = {"version": __version__, "css": css}
     listing = contents.render(pages=pages, minutes=sum(page.minutes for page in pages))
-    files = {"index.html": frame.render(common, index=True, title="cmhkit, the course", body=Markup(listing), styles="", parts=[])}
+    files = {
+        "index.html": frame.render(
+            common, index=True, title="cmhkit, the course", body=Markup(listing), styles="", parts=[]
+        )
+    }
     for i, page in enumerate(pages):
         try:
             body, styles, parts = body_of(page.notebook)
         except ReportError as error:
             raise ReportError(f"{page.stem}: {error}") from error
         around = {"before": pages[i - 1] if i else None, "after": pages[i + 1] if i + 1 < len(pages) else None}
-        files[page.page] = frame.render(common, index=False, title=page.title, body=Markup(body), styles=Markup(styles), parts=parts, **around)
+        files[page.page] = frame.render(
+            common, index=False, title=page.title, body=Markup(body), styles=Markup(styles), parts=parts, **around
+        )
     return files
 
 
 def write(files: dict[str, str], folder: Path) -> None:
-    """Write the bundle's files into `folder`, whole or not at all. A folder that this script did not make is not touched."""
+    """Write the bundle's files into `folder`, whole or not at all. A folder that this script did not make is not
+    touched.
+    """
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ReportError(f"{folder} exists and is no report: name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -207,18 +245,24 @@ def write(files: dict[str, str], folder: Path) -> None:
 
 
 def problems(files: dict[str, str]) -> list[str]:
-    """What is wrong with a bundle: `accessibility.problems`, links that lead nowhere, what a page would fetch, TeX that is left, size."""
+    """What is wrong with a bundle: `accessibility.problems`, links that lead nowhere, what a page would fetch, TeX that
+    is left, size.
+    """
     found = []
     parsed = {name: accessibility.parse(text) for name, text in files.items()}
     targets = {name: {str(tag["id"]) for tag in page.find_all(id=True)} for name, page in parsed.items()}
     for name, page in parsed.items():
         found += [f"{name}: {problem}" for problem in accessibility.problems(files[name])]
         found += [f"{name}: {problem}" for problem in _links(name, page, targets)]
-        found += [f"{name}: a script or a frame" for _ in page.find_all(["script", "iframe", "object", "embed", "link"])]
+        found += [
+            f"{name}: a script or a frame" for _ in page.find_all(["script", "iframe", "object", "embed", "link"])
+        ]
         outside = [tag for tag in page.find_all(src=True) if not str(tag["src"]).startswith("data:")]
         found += [f"{name}: {tag.name} fetches {str(tag['src'])[:60]}" for tag in outside]
         found += [
-            f"{name}: a style fetches something" for style in page.find_all("style") if re.search(r"@import|url\((?!['\"]?data:)", style.get_text())
+            f"{name}: a style fetches something"
+            for style in page.find_all("style")
+            if re.search(r"@import|url\((?!['\"]?data:)", style.get_text())
         ]
         text = " ".join(str(piece) for piece in page.find_all(string=True) if not _verbatim(piece.parent))
         found += [f"{name}: TeX is left: {tex}" for tex in re.findall(r"\$[^$\n]{0,40}\\[A-Za-z]+", text)]
@@ -255,7 +299,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"report: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        print(f"report: the package {error.name} is missing: run make report, or install the extra cmhkit[test]", file=sys.stderr)
+        print(
+            f"report: the package {error.name} is missing: run make report, or install the extra cmhkit[test]",
+            file=sys.stderr,
+        )
         return 1
     found = problems(files)
     for line in [*(f"warning: {warning}" for warning in warnings), *found]:

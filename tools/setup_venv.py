@@ -2,12 +2,15 @@
 
     python3 tools/setup_venv.py lab test faiss        # the extras of pyproject.toml that are wanted
 
-- The environment is trusted only when its stamp says so. The stamp is written last and holds a fingerprint of pyproject.toml,
-  constraints.txt, this file, the interpreter and the folder: a second run that finds it ends at once.
-- An install that was killed leaves the mark `.installing` behind. The next run removes that environment and starts again.
-- PyTorch: on Linux without an NVIDIA driver the CPU build is chosen, since PyPI's own build brings several gigabytes of CUDA along.
-  A CPU wheel that pip finds by its own settings (`find-links`) comes first; then PyTorch's index of CPU wheels, if it answers within five
-  seconds; else pip decides. `TORCH_INDEX=<address>` names another index, `TORCH_INDEX=none` switches this off.
+- The environment is trusted only when its stamp says so. The stamp is written last and holds a fingerprint of
+  pyproject.toml, constraints.txt, this file, the interpreter and the folder: a second run that finds it ends at once.
+- An install that was killed leaves the mark `.installing` behind. The next run removes that environment and starts
+  again.
+- PyTorch: on Linux without an NVIDIA driver the CPU build is chosen, since PyPI's own build brings several gigabytes of
+  CUDA along.
+  A CPU wheel that pip finds by its own settings (`find-links`) comes first; then PyTorch's index of CPU wheels, if it
+  answers within five seconds; else pip decides. `TORCH_INDEX=<address>` names another index, `TORCH_INDEX=none`
+  switches this off.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 NEEDED_GB = 3.0
-PYTHON = getattr(sys, "_base_executable", sys.executable)  # not an activated environment's, which may be the one to be replaced
+PYTHON = getattr(
+    sys, "_base_executable", sys.executable
+)  # not an activated environment's, which may be the one to be replaced
 
 
 class SetupError(Exception):
@@ -78,10 +83,14 @@ def check_machine(root: Path) -> None:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        raise SetupError(f"{PYTHON} has no venv module. On Debian and Ubuntu: sudo apt-get install python3-venv. Then run make again.") from None
+        raise SetupError(
+            f"{PYTHON} has no venv module. On Debian and Ubuntu: sudo apt-get install python3-venv. Then run make again."
+        ) from None
     free = shutil.disk_usage(root).free / 1e9
     if free < NEEDED_GB:
-        raise SetupError(f"{root} has {free:.1f} GB free, but the environment needs {NEEDED_GB:.0f} GB. Free some space and run make again.")
+        raise SetupError(
+            f"{root} has {free:.1f} GB free, but the environment needs {NEEDED_GB:.0f} GB. Free some space and run make again."
+        )
 
 
 def torch_arguments(pip: list[str], requirement: str) -> list[str]:
@@ -91,14 +100,26 @@ def torch_arguments(pip: list[str], requirement: str) -> list[str]:
         return []
     if wish:
         return ["--extra-index-url", wish]
-    local = [*pip, "install", "--quiet", "--no-index", "--no-deps", "--dry-run", "--ignore-installed", f"{requirement}+cpu"]
+    local = [
+        *pip,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--dry-run",
+        "--ignore-installed",
+        f"{requirement}+cpu",
+    ]
     if subprocess.run(local, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
         return []  # pip finds the CPU wheel by its own settings, and ranks it above PyPI's
     try:
         with urllib.request.urlopen(f"{TORCH_INDEX}/torch/", timeout=5):
             return ["--extra-index-url", TORCH_INDEX]
     except OSError:
-        print(f"set-up: {TORCH_INDEX} does not answer, so pip takes PyTorch from its own sources (PyPI's build for Linux is several GB).", flush=True)
+        print(
+            f"set-up: {TORCH_INDEX} does not answer, so pip takes PyTorch from its own sources (PyPI's build for Linux is several GB).",
+            flush=True,
+        )
         return []
 
 
@@ -151,12 +172,27 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
         )
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     arguments = torch_arguments(pip, torch_requirement(root))
-    print(f"set-up: installing cmhkit[{','.join(wanted)}] into {venv.name}; the first time takes a few minutes", flush=True)
+    print(
+        f"set-up: installing cmhkit[{','.join(wanted)}] into {venv.name}; the first time takes a few minutes",
+        flush=True,
+    )
     target = f"{root}[{','.join(wanted)}]"
     words = [] if sys.stdout.isatty() else ["-qq"]  # progress bars for a person; in a log, errors only
-    # --no-compile halves the seconds: Python compiles what is used when it is first imported, a small part of what is installed.
+    # --no-compile halves the seconds: Python compiles what is used when it is first imported, a small part of what is
+    # installed.
     run(
-        [*pip, "install", *words, "--no-compile", "--no-warn-script-location", *arguments, "-c", str(root / "constraints.txt"), "-e", target],
+        [
+            *pip,
+            "install",
+            *words,
+            "--no-compile",
+            "--no-warn-script-location",
+            *arguments,
+            "-c",
+            str(root / "constraints.txt"),
+            "-e",
+            target,
+        ],
         "pip could not install the kit; its own message stands above. Check the network and run make again: what was fetched is kept.",
     )
     run([*pip, "check"], "the installed packages do not fit together; pip's message stands above", quiet=True)
@@ -169,7 +205,9 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
 
 def run(command: list[str], failure: str, quiet: bool = False) -> None:
     """Run a step; where it fails, show its words and raise SetupError with ours."""
-    result = subprocess.run(command, text=True, stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT if quiet else None)
+    result = subprocess.run(
+        command, text=True, stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT if quiet else None
+    )
     if result.returncode != 0:
         if quiet:
             print(result.stdout)

@@ -72,7 +72,9 @@ def read(report: str, output: str) -> Verdict:
     suite = ElementTree.fromstring(report).find("testsuite")
     total, bad, skipped = (int(suite.get(name)) for name in ("tests", "failures", "skipped"))
     bad += int(suite.get("errors"))
-    differences = [_difference(case, problem) for case in suite for problem in case if problem.tag in ("failure", "error")]
+    differences = [
+        _difference(case, problem) for case in suite for problem in case if problem.tag in ("failure", "error")
+    ]
     return Verdict(total - bad - skipped, bad + skipped, output, tuple(differences))
 
 
@@ -81,7 +83,9 @@ def _difference(case: ElementTree.Element, problem: ElementTree.Element) -> Diff
     number = re.search(r"\d+$", case.get("name", ""))
     text = re.sub(r"(?:\x1b|#x1B)\[\d*m", "", problem.text or "")
     marked = re.findall(r"^  ([-+]) (.*)$", text, flags=re.MULTILINE)
-    lines = [f"{'kept' if sign == '+' else 'here'}  {line}" for sign, line in marked] or text.strip().splitlines()[-SHOWN:]
+    lines = [f"{'kept' if sign == '+' else 'here'}  {line}" for sign, line in marked] or text.strip().splitlines()[
+        -SHOWN:
+    ]
     if len(lines) > SHOWN:
         lines = [*lines[:SHOWN], f"… and {len(lines) - SHOWN} lines more"]
     return Difference(int(number[0]) + 1 if number else 0, tuple(lines))

@@ -59,7 +59,9 @@ def stage(net: SceneNet, name: str, most: int, batch: int, steps: int, rate: flo
     """
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.15)
-    stream = torch.utils.data.DataLoader(Pictures(TRAINING_SEED, batch, most, steps), batch_size=None, num_workers=1, prefetch_factor=4)
+    stream = torch.utils.data.DataLoader(
+        Pictures(TRAINING_SEED, batch, most, steps), batch_size=None, num_workers=1, prefetch_factor=4
+    )
     net.train()
     started, total = time.perf_counter(), 0.0
     for number, (pictures, present) in enumerate(stream, 1):
@@ -70,7 +72,9 @@ def stage(net: SceneNet, name: str, most: int, batch: int, steps: int, rate: flo
         schedule.step()
         total += loss.item()
         if number % 50 == 0:
-            print(f"{name} step {number}/{steps} loss {total / 50:.3f} {time.perf_counter() - started:.0f} s", flush=True)
+            print(
+                f"{name} step {number}/{steps} loss {total / 50:.3f} {time.perf_counter() - started:.0f} s", flush=True
+            )
             total = 0.0
         if number % 500 == 0:
             write_atomically(snapshot, lambda path: save_weights(net, path))
@@ -108,7 +112,9 @@ def linear_probes(net: SceneNet) -> dict[str, float]:
 
     net.eval()
     data = load_scenes("lab", drawings_per_concept="all", seed=CHECK_SEED)
-    maps = torch.cat([net.feature_map(torch.from_numpy(np.array(data.images[i : i + 200]))) for i in range(0, len(data), 200)])
+    maps = torch.cat(
+        [net.feature_map(torch.from_numpy(np.array(data.images[i : i + 200]))) for i in range(0, len(data), 200)]
+    )
     scores = net.scores(maps)
     kinds = {
         "pooled maximum and mean": torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], 1),
@@ -121,7 +127,9 @@ def linear_probes(net: SceneNet) -> dict[str, float]:
         x = features.numpy()
         if name != "square root of their softmax":
             x = StandardScaler().fit(x[train]).transform(x)
-        probe = OneVsRestClassifier(LogisticRegression(C=1.0 if x.max() <= 1 else 0.01, max_iter=300)).fit(x[train], data.labels[train])
+        probe = OneVsRestClassifier(LogisticRegression(C=1.0 if x.max() <= 1 else 0.01, max_iter=300)).fit(
+            x[train], data.labels[train]
+        )
         found = probe.decision_function(x[query])
         probes[name] = round(float(average_precision_score(data.labels[query], found, average="macro")), 3)
     return probes
@@ -154,7 +162,12 @@ def write(net: SceneNet, count: int, seconds: int, options: argparse.Namespace) 
         "task": "names the drawings in 64x64 pictures of one to three OpenMoji drawings",
         "drawings": count,
         "parameters": sum(p.numel() for p in net.parameters()),
-        "data": {"packages": drawings.package_versions(), "credit": drawings.CREDIT, "training seed": TRAINING_SEED, "check seed": CHECK_SEED},
+        "data": {
+            "packages": drawings.package_versions(),
+            "credit": drawings.CREDIT,
+            "training seed": TRAINING_SEED,
+            "check seed": CHECK_SEED,
+        },
         "licence": "MIT for the script; the weights were learned from OpenMoji drawings, CC BY-SA 4.0: credit OpenMoji",
         "steps": {"single": options.single_steps, "scenes": options.scene_steps},
         "naming accuracy": {f"up to {most} drawings": round(naming_accuracy(net, most), 3) for most in (1, 3)},
@@ -166,7 +179,10 @@ def write(net: SceneNet, count: int, seconds: int, options: argparse.Namespace) 
         "command": f"python -m tools.train_scenenet --single-steps {options.single_steps} --scene-steps {options.scene_steps}",
         "sha256": sha256(options.out),
     }
-    write_atomically(options.out.with_suffix(".json"), lambda path: path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8"))
+    write_atomically(
+        options.out.with_suffix(".json"),
+        lambda path: path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8"),
+    )
     print(json.dumps(described, indent=1))
 
 

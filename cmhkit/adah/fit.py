@@ -1,4 +1,6 @@
-"""ADAH's schedule: batches on which E and D descend on all six terms, and after some of them G ascends on the two adversarial ones."""
+"""ADAH's schedule: batches on which E and D descend on all six terms, and after some of them G ascends on the two
+adversarial ones.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ _CHUNK = 128
 
 
 class ADAH(CrossModalHasher):
-    """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from attended features only.
+    """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from
+    attended features only.
 
     Options: `cmhkit.adah.ADAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`.
     """
@@ -52,8 +55,8 @@ class ADAH(CrossModalHasher):
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
         """The attention masks of pictures or of texts, with their probabilities.
 
-        images, texts: as `encode` reads them; give one of both. Returns `Mask`, on the CPU: for pictures of shape (n, H·W), row by row.
-        Errors: `InputError` for a hasher without attention.
+        images, texts: as `encode` reads them; give one of both. Returns `Mask`, on the CPU: for pictures of shape (n,
+        H·W), row by row. Errors: `InputError` for a hasher without attention.
         """
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         self._check_encodes()
@@ -67,7 +70,10 @@ class ADAH(CrossModalHasher):
         if self.config.backbone == "scenenet":
             return super()._image_input(images, show_progress)
         images = checked_images(images)
-        check(images.ndim == 4, f"images: expected pictures (n, H, W, 3), since VGG-19 reads them, got shape {images.shape}")
+        check(
+            images.ndim == 4,
+            f"images: expected pictures (n, H, W, 3), since VGG-19 reads them, got shape {images.shape}",
+        )
         return images
 
     def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
@@ -90,7 +96,10 @@ class ADAH(CrossModalHasher):
         image_features: nn.Module
         image_head: nn.Module
         if c.backbone == "scenenet":
-            image_features, image_head = SceneFeatures(), SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
+            image_features, image_head = (
+                SceneFeatures(),
+                SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random),
+            )
         else:
             vgg = VGG19(side=c.side, generator=random)
             if weights is not None or warn:
@@ -133,12 +142,15 @@ class ADAH(CrossModalHasher):
 class Alternation(Schedule):
     """The two steps over one training set.
 
-    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes from it.
+    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes
+    from it.
     """
 
     method = "ADAH"
 
-    def __init__(self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
+    def __init__(
+        self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator
+    ) -> None:
         super().__init__(hasher, len(texts), random)
         self.network = hasher.network_
         self.images = torch.from_numpy(np.ascontiguousarray(images))  # maps of 16 bits until a batch is drawn
@@ -151,7 +163,10 @@ class Alternation(Schedule):
         self._attention = set(self.network.attention_parameters())
         self.optimisers = {"d": self._optimiser(self._other_groups())}
         if self.adversarial:
-            pairs = ((self.network.image_attention, self.config.lr_g), (self.network.text_attention, self.config.lr_g_text))
+            pairs = (
+                (self.network.image_attention, self.config.lr_g),
+                (self.network.text_attention, self.config.lr_g_text),
+            )
             self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate} for g, rate in pairs])
             self._spread()
         self.players = self._players()
@@ -193,7 +208,10 @@ class Alternation(Schedule):
         self._step("d", loss)
         row = {"retrieval_loss": exact(losses.total(retrieval)), "active": _active_share(retrieval)}
         if adversarial:
-            row |= {"adversarial_loss": exact(losses.total(adversarial)), "adversarial_active": _active_share(adversarial)}
+            row |= {
+                "adversarial_loss": exact(losses.total(adversarial)),
+                "adversarial_active": _active_share(adversarial),
+            }
             for name in ("image", "text"):
                 mask = getattr(codes, f"{name}_mask")
                 row[f"{name}_mask_area"] = exact(mask.mask.mean())
@@ -212,13 +230,17 @@ class Alternation(Schedule):
         return {"game_loss": exact(loss)}
 
     def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
-        """The codes of a batch for a step of "d" (E and D) or "g". With several processes this one computes its part, and gathers the rest."""
+        """The codes of a batch for a step of "d" (E and D) or "g". With several processes this one computes its part,
+        and gathers the rest.
+        """
         with distributed.part_of(len(similar)):
             found = self.players[player](images, texts)
         return distributed.gathered(found, len(similar))
 
     def _adversarial(self, codes: Codes, similar: Tensor) -> list[Any]:
-        return losses.adversarial_terms(codes.image, codes.text, codes.image_unattended, codes.text_unattended, similar, self.margin, **self.options)
+        return losses.adversarial_terms(
+            codes.image, codes.text, codes.image_unattended, codes.text_unattended, similar, self.margin, **self.options
+        )
 
     def _players(self) -> dict[str, nn.Module]:
         """The network as each player's steps call it."""
@@ -241,7 +263,9 @@ class Alternation(Schedule):
         return labels @ labels.T > 0
 
     def _taken(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch on the device: images and texts, this process's part of them, and which items of the whole batch share a label, bool."""
+        """A batch on the device: images and texts, this process's part of them, and which items of the whole batch
+        share a label, bool.
+        """
         device, part = self.hasher._device, distributed.mine(items)
         images = sent(self.images[part], device)
         images = images.float() if images.is_floating_point() else images

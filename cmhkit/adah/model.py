@@ -1,6 +1,7 @@
 """ADAH's networks: features E, attention G and hashing D, one of each for pictures and for texts.
 
-Source: Zhang, Lai, Feng, "Attention-aware Deep Adversarial Hashing for Cross-Modal Retrieval", ECCV 2018; the note, section "Model".
+Source: Zhang, Lai, Feng, "Attention-aware Deep Adversarial Hashing for Cross-Modal Retrieval", ECCV 2018; the note,
+section "Model".
 No code was published: what the note leaves open is an option of `cmhkit.adah.ADAHConfig`.
 """
 
@@ -27,8 +28,8 @@ _TINY = 1e-30
 class Mask:
     """What the attention module says of a batch.
 
-    probability: P, shape (n, places), each row sums to 1. mask: Z, the same shape, 0 or 1. Places are H·W (row by row), or the entries of a
-    text feature.
+    probability: P, shape (n, places), each row sums to 1. mask: Z, the same shape, 0 or 1. Places are H·W (row by row),
+    or the entries of a text feature.
     """
 
     probability: Tensor
@@ -39,8 +40,9 @@ class Mask:
 class Codes:
     r"""The codes of a batch, from -1 to 1.
 
-    image, text: $H^I$, $H^T$, of attended features. image_unattended, text_unattended: $\hat H^I$, $\hat H^T$, or None without attention.
-    image_mask, text_mask: what they come from, or None without attention. Codes have the shape (n, bits).
+    image, text: $H^I$, $H^T$, of attended features. image_unattended, text_unattended: $\hat H^I$, $\hat H^T$, or None
+    without attention. image_mask, text_mask: what they come from, or None without attention. Codes have the shape (n,
+    bits).
     """
 
     image: Tensor
@@ -60,7 +62,9 @@ class ImageAttention(nn.Module):
     The convolution has no bias: the softmax would not see it.
     """
 
-    def __init__(self, channels: int, alpha: float | None, generator: torch.Generator, spread: float | None = None) -> None:
+    def __init__(
+        self, channels: int, alpha: float | None, generator: torch.Generator, spread: float | None = None
+    ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, 1, 1, bias=False)
         nn.init.normal_(self.convolution.weight, std=channels**-0.5, generator=generator)
@@ -88,7 +92,9 @@ class TextAttention(nn.Module):
     width: d. alpha: $\alpha$, or None for $1 / d$. generator: draws the weights.
     """
 
-    def __init__(self, width: int, alpha: float | None, generator: torch.Generator, spread: float | None = None) -> None:
+    def __init__(
+        self, width: int, alpha: float | None, generator: torch.Generator, spread: float | None = None
+    ) -> None:
         super().__init__()
         self.layer = linear(width, width, generator)
         self.alpha, self.spread = alpha, spread
@@ -104,19 +110,26 @@ class TextAttention(nn.Module):
 
 @torch.no_grad()
 def spread_masks(attention: ImageAttention | TextAttention, features: Tensor, spread: float) -> None:
-    """Scale an attention layer's weights, so that the scores M of an item deviate by `spread` over its places, in the mean over the items.
+    """Scale an attention layer's weights, so that the scores M of an item deviate by `spread` over its places, in the
+    mean over the items.
 
-    Near-uniform probabilities all sit on the threshold, where rounding decides between masks that are all on and all off; this keeps off it.
-    At a spread of 1 about a third of the places are on. features: some items, as the layer reads them.
+    Near-uniform probabilities all sit on the threshold, where rounding decides between masks that are all on and all
+    off; this keeps off it. At a spread of 1 about a third of the places are on. features: some items, as the layer
+    reads them.
     """
     layer = attention.convolution if isinstance(attention, ImageAttention) else attention.layer
     now = attention.scores(features).std(dim=1).mean()
-    check(bool(torch.isfinite(now)) and now.item() > 0, "features: expected features that differ over their places, got constant ones")
+    check(
+        bool(torch.isfinite(now)) and now.item() > 0,
+        "features: expected features that differ over their places, got constant ones",
+    )
     layer.weight.mul_(spread / now)
 
 
 class SceneFeatures(nn.Module):
-    """$E^I$ of the preset `lab`: SceneNet's map as it comes from the cache. The backbone is frozen, so there is nothing to train."""
+    """$E^I$ of the preset `lab`: SceneNet's map as it comes from the cache. The backbone is frozen, so there is nothing
+    to train.
+    """
 
     channels, places = CHANNELS, PLACES * PLACES
 
@@ -126,14 +139,17 @@ class SceneFeatures(nn.Module):
 
 
 class SceneHead(nn.Module):
-    r"""$D^I$ of the preset `lab`: SceneNet's scoring layer at the places that a mask leaves on, pooled, then the tanh layer.
+    r"""$D^I$ of the preset `lab`: SceneNet's scoring layer at the places that a mask leaves on, pooled, then the tanh
+    layer.
 
     $$s_d(Z) = \log \sum_p Z_p\, e^{s_{dp}}$$
 
-    with $s_{dp}$ the score of drawing d at place p. This is the backbone's own pooling over the places of the mask, and it has a derivative
-    with respect to $Z_p$ whether p is on or off. The scoring layer is the backbone's last one, and frozen with it.
-    bits: code length. readout: the tanh layer reads the "scores" $s(Z)$, or the "posterior", the square root of their softmax, times
-    `scale`. hidden: units of a ReLU layer before the tanh layer, 0 for none. dropout: share of the readout left out in training.
+    with $s_{dp}$ the score of drawing d at place p. This is the backbone's own pooling over the places of the mask, and
+    it has a derivative with respect to $Z_p$ whether p is on or off. The scoring layer is the backbone's last one, and
+    frozen with it.
+    bits: code length. readout: the tanh layer reads the "scores" $s(Z)$, or the "posterior", the square root of their
+    softmax, times `scale`. hidden: units of a ReLU layer before the tanh layer, 0 for none. dropout: share of the
+    readout left out in training.
     """
 
     def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: torch.Generator) -> None:
@@ -161,19 +177,28 @@ class SceneHead(nn.Module):
         """$e^{s - t}$, shape (n, drawings, places), and the greatest score t of each picture, shape (n, 1)."""
         if self._kept is not None and self._kept[0] is feature_map:
             return self._kept[1]
-        scores = torch.baddbmm(self.bias[None, :, None], self.weight.expand(len(feature_map), -1, -1), feature_map.flatten(2))
+        scores = torch.baddbmm(
+            self.bias[None, :, None], self.weight.expand(len(feature_map), -1, -1), feature_map.flatten(2)
+        )
         top = scores.amax((1, 2), keepdim=True)
         return scores.sub_(top).exp_(), top[:, :, 0]
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
-        """The codes before tanh under each of some masks, shape (n, bits). feature_map: (n, 128, 8, 8). masks: shape (n, 64)."""
+        """The codes before tanh under each of some masks, shape (n, bits). feature_map: (n, 128, 8, 8). masks: shape
+        (n, 64).
+        """
         evidence, top = self.evidence(feature_map)
         pooled = torch.log(evidence @ torch.stack(masks, dim=2) + _TINY)
         return [self._hashed(pooled[:, :, i] + top) for i in range(len(masks))]
 
     def _hashed(self, scores: Tensor) -> Tensor:
-        # A posterior has length 1; times the root of its width, its entries are of the order of 1, as the layer's weights expect.
-        x = torch.exp(0.5 * scores.log_softmax(1)) * scores.shape[1] ** 0.5 if self.readout == "posterior" else scores / 10
+        # A posterior has length 1; times the root of its width, its entries are of the order of 1, as the layer's
+        # weights expect.
+        x = (
+            torch.exp(0.5 * scores.log_softmax(1)) * scores.shape[1] ** 0.5
+            if self.readout == "posterior"
+            else scores / 10
+        )
         x = self.dropout(x)
         return self.hashing(x if self.hidden is None else torch.relu(self.hidden(x)))
 
@@ -199,7 +224,9 @@ class VGGFeatures(nn.Module):
 
 
 class VGGHead(nn.Module):
-    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer. vgg: see `VGGFeatures`. bits: code length."""
+    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer. vgg: see
+    `VGGFeatures`. bits: code length.
+    """
 
     def __init__(self, vgg: VGG19, bits: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -213,7 +240,9 @@ class VGGHead(nn.Module):
         self._vgg = (vgg,)
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
-        """The codes before tanh under each of some masks, shape (n, bits). feature_map: f, (n, C, H, W). masks: shape (n, H·W)."""
+        """The codes before tanh under each of some masks, shape (n, bits). feature_map: f, (n, C, H, W). masks: shape
+        (n, H·W).
+        """
         shape = (len(feature_map), 1, *feature_map.shape[2:])
         with wide_layers(feature_map.device):
             found = [self._vgg[0].fully_connected(feature_map * mask.view(shape)) for mask in masks]
@@ -223,7 +252,8 @@ class VGGHead(nn.Module):
 class TextFeatures(nn.Module):
     """$E^T$: a two-layer network, ReLU after each layer.
 
-    inputs: width of the text vectors. hidden: units of the first layer. width: d, of the second. dropout: share of the inputs left out in training.
+    inputs: width of the text vectors. hidden: units of the first layer. width: d, of the second. dropout: share of the
+    inputs left out in training.
     """
 
     def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: torch.Generator) -> None:
@@ -245,14 +275,17 @@ class TextHead(nn.Module):
         self.hashing = linear(width, bits, generator)
 
     def logits(self, feature: Tensor, masks: list[Tensor]) -> list[Tensor]:
-        """The codes before tanh under each of some masks, shape (n, bits). feature: f, shape (n, d). masks: the same shape."""
+        """The codes before tanh under each of some masks, shape (n, bits). feature: f, shape (n, d). masks: the same
+        shape.
+        """
         return [self.hashing(feature * mask) for mask in masks]
 
 
 class AttentionNetwork(nn.Module):
     """All of ADAH: E, G and D of both modalities.
 
-    image_features, text_features: E. image_attention, text_attention: G, or None for no attention: then all is attended.
+    image_features, text_features: E. image_attention, text_attention: G, or None for no attention: then all is
+    attended.
     image_head, text_head: D.
     """
 
@@ -271,7 +304,9 @@ class AttentionNetwork(nn.Module):
         self.image_head, self.text_head = image_head, text_head
 
     def once(self, images: Tensor) -> AbstractContextManager[None]:
-        """A block of several steps on one batch: what a frozen layer makes of it is computed once. images: on the device, as the steps get them."""
+        """A block of several steps on one batch: what a frozen layer makes of it is computed once. images: on the
+        device, as the steps get them.
+        """
         return self.image_head.once(images) if isinstance(self.image_head, SceneHead) else nullcontext()
 
     def attention_parameters(self) -> list[nn.Parameter]:
@@ -296,7 +331,9 @@ class AttentionNetwork(nn.Module):
         return Codes(**found)
 
     def values(self, name: str, x: Tensor) -> Tensor:
-        """The codes of attended features before tanh, shape (n, bits): their signs are the bits. name: "image" or "text"."""
+        """The codes of attended features before tanh, shape (n, bits): their signs are the bits. name: "image" or
+        "text".
+        """
         return self._logits(name, x, attended_only=True)[0][0]
 
     def mask(self, name: str, x: Tensor) -> Mask | None:

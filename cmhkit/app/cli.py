@@ -1,7 +1,8 @@
-"""The command line: train, options, evaluate, encode, search, grade, data, doctor. Heavy imports stay inside the commands, so that `--help` is quick.
+"""The command line: train, options, evaluate, encode, search, grade, data, doctor. Heavy imports stay inside the
+commands, so that `--help` is quick.
 
-Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 something failed; 2 bad input or usage, told in one line;
-130 and 143 stopped by Ctrl-C and by a termination signal.
+Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 something failed; 2 bad input or
+usage, told in one line; 130 and 143 stopped by Ctrl-C and by a termination signal.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ class Size(StrEnum):
 
 
 class Method(StrEnum):
-    """Every method, as it is typed. A test compares it with `cmhkit.hasher.METHODS`, which would cost the help its speed."""
+    """Every method, as it is typed. A test compares it with `cmhkit.hasher.METHODS`, which would cost the help its
+    speed.
+    """
 
     randomhash = "randomhash"
     cca = "cca"
@@ -129,16 +132,22 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
 ) -> None:
     """cmhkit: deep cross-modal hashing, taught by building it."""
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", show_default=False)]
 DataOptions = Annotated[
-    list[str] | None, typer.Option("--data-option", metavar="NAME=VALUE", help="An option of the data set's loader; may be given again.")
+    list[str] | None,
+    typer.Option("--data-option", metavar="NAME=VALUE", help="An option of the data set's loader; may be given again."),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; as many as there are cores, unless OMP_NUM_THREADS says otherwise.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processor threads; as many as there are cores, unless OMP_NUM_THREADS says otherwise."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SET_HELP = "Another value for an option of the preset; cmhkit options METHOD lists them."
 DATA_HELP = "scenes, or a reader and a path, such as mirflickr:PATH, folder:PATH or mat:PATH."
@@ -147,25 +156,33 @@ DATA_HELP = "scenes, or a reader and a path, such as mirflickr:PATH, folder:PATH
 @app.command(no_args_is_help=True)
 def train(
     method: Annotated[Method, typer.Argument(case_sensitive=False, help="What to train.", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder: a new one, or one to go on with.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="RUN", help="The run's folder: a new one, or one to go on with.", show_default=False)
+    ],
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "scenes",
     data_option: DataOptions = None,
     bits: Annotated[int, typer.Option(help="Code length, a multiple of 8.")] = 32,
-    preset: Annotated[str, typer.Option(help="lab (seconds or a minute on a CPU), paper, or official where there is one.")] = "lab",
+    preset: Annotated[
+        str, typer.Option(help="lab (seconds or a minute on a CPU), paper, or official where there is one.")
+    ] = "lab",
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    device: Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), or a torch device such as cpu or cuda:0.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto (CUDA, then MPS, then CPU), or a torch device such as cpu or cuda:0.")
+    ] = "auto",
     threads: Threads = None,
-    fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Start anew, or go on with what is in the folder.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Start anew, or go on with what is in the folder.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no line an epoch.")] = False,
 ) -> None:
     """Train a method, and keep its codes and a report in a run folder.
 
-    A run that was stopped, or killed, goes on after its last epoch when the same command is given again. Several processes train one model with
-    torchrun --nproc-per-node N -m cmhkit train ...
+    A run that was stopped, or killed, goes on after its last epoch when the same command is given again. Several
+    processes train one model with torchrun --nproc-per-node N -m cmhkit train ...
     """
     from cmhkit.support.progress import silenced
 
@@ -223,7 +240,9 @@ def list_options(
 
 @contextlib.contextmanager
 def _processes(device: str) -> Iterator[bool]:
-    """Join the processes that torchrun has started, if it has. Yields whether this is the first one, which speaks for all."""
+    """Join the processes that torchrun has started, if it has. Yields whether this is the first one, which speaks for
+    all.
+    """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         yield True
         return
@@ -246,7 +265,11 @@ def _tell_how_to_go_on(out: Path) -> None:
         _say("cmhkit: stopped before training began; nothing is kept")
         return
     done = runs.epochs_kept(folder)
-    state = f"the state after epoch {done[-1]['epoch']} is kept in {out}" if done else f"no epoch was finished; {out} keeps the settings"
+    state = (
+        f"the state after epoch {done[-1]['epoch']} is kept in {out}"
+        if done
+        else f"no epoch was finished; {out} keeps the settings"
+    )
     if folder.finished:
         state = f"the run in {out} is finished"
     _say(f"cmhkit: stopped; {state}\nto go on: {folder.command()}")
@@ -264,12 +287,16 @@ def _set_threads(threads: int | None) -> None:
 @app.command(no_args_is_help=True)
 def evaluate(
     run: Run,
-    data: Annotated[str | None, typer.Option(help="Other data than the run's own: " + DATA_HELP, show_default=False)] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Other data than the run's own: " + DATA_HELP, show_default=False)
+    ] = None,
     data_option: DataOptions = None,
     ties: Annotated[Ties, typer.Option(help="The order of equal distances.")] = Ties.expected,
     r: Annotated[int | None, typer.Option(min=1, help="Also MAP@R.", show_default=False)] = None,
     divisor: Annotated[Divisor, typer.Option(help="What MAP@R is divided by.")] = Divisor.hits,
-    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also write report.json and report.html.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write report.json and report.html.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
     threads: Threads = None,
 ) -> None:
@@ -277,13 +304,18 @@ def evaluate(
     from cmhkit.app import runs
 
     _set_threads(threads)
-    content = runs.evaluate(run, data=data, data_options=data_option or [], out=out, ties=ties.value, r=r, divisor=divisor.value)
+    content = runs.evaluate(
+        run, data=data, data_options=data_option or [], out=out, ties=ties.value, r=r, divisor=divisor.value
+    )
     if as_json:
         typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
         return
     typer.echo(content["summary"])
     if r is not None:
-        typer.echo(f"MAP@{r} ({divisor.value}): " + ", ".join(f"{way.replace('_', ' ')} {content[way]['map_at_r']:.3f}" for way in runs.WAYS))
+        typer.echo(
+            f"MAP@{r} ({divisor.value}): "
+            + ", ".join(f"{way.replace('_', ' ')} {content[way]['map_at_r']:.3f}" for way in runs.WAYS)
+        )
     if out is not None:
         typer.echo(f"report: {out / runs.PAGE}")
 
@@ -291,10 +323,15 @@ def evaluate(
 @app.command(no_args_is_help=True)
 def encode(
     run: Run,
-    out: Annotated[Path, typer.Option(metavar="FILE", help=".npz (codes and names), or .npy (codes alone).", show_default=False)],
-    images: Annotated[Path | None, typer.Option(help="A folder of pictures, a picture, or a .npy file.", show_default=False)] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help=".npz (codes and names), or .npy (codes alone).", show_default=False)
+    ],
+    images: Annotated[
+        Path | None, typer.Option(help="A folder of pictures, a picture, or a .npy file.", show_default=False)
+    ] = None,
     texts: Annotated[
-        str | None, typer.Option(metavar="FILE", help="One text a line, - for standard input; or a .npy file.", show_default=False)
+        str | None,
+        typer.Option(metavar="FILE", help="One text a line, - for standard input; or a .npy file.", show_default=False),
     ] = None,
     data: Annotated[str | None, typer.Option(help="All pairs of a data set: " + DATA_HELP, show_default=False)] = None,
     data_option: DataOptions = None,
@@ -325,9 +362,14 @@ def encode(
 def search(
     run: Run,
     words: Annotated[list[str] | None, typer.Argument(help="What to look for.", show_default=False)] = None,
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture to look for, in place of words.", show_default=False)] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A picture to look for, in place of words.", show_default=False)
+    ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many items.")] = 10,
-    among: Annotated[Among | None, typer.Option(help="Whose codes: images for words, texts for a picture, unless given.", show_default=False)] = None,
+    among: Annotated[
+        Among | None,
+        typer.Option(help="Whose codes: images for words, texts for a picture, unless given.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The nearest items of a run's retrieval set: by words, or by a picture."""
@@ -344,7 +386,13 @@ def search(
 def _table(rows: list[dict[str, Any]]) -> str:
     """Rows as columns of text, cut to the width of a terminal if there is one."""
     columns = list(rows[0])
-    shown = [{name: ", ".join(value) if isinstance(value, list) else " ".join(str(value).split()) for name, value in row.items()} for row in rows]
+    shown = [
+        {
+            name: ", ".join(value) if isinstance(value, list) else " ".join(str(value).split())
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
     widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in columns}
     right = {"rank", "id", "distance"}
     lines = []
@@ -359,20 +407,31 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 @app.command(no_args_is_help=True)
 def grade(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Submitted notebooks, in folders or not.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The CSV file; FOLDER/grades.csv unless given.", show_default=False)] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Submitted notebooks, in folders or not.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The CSV file; FOLDER/grades.csv unless given.", show_default=False),
+    ] = None,
     seconds: Annotated[int, typer.Option(min=1, help="Time limit of a notebook.")] = 900,
     megabytes: Annotated[int, typer.Option(min=1, help="Memory limit of a notebook.")] = 2500,
-    size: Annotated[Size | None, typer.Option(help="Run them with data of another size: tiny is quicker.", show_default=False)] = None,
+    size: Annotated[
+        Size | None, typer.Option(help="Run them with data of another size: tiny is quicker.", show_default=False)
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older CSV file.")] = False,
 ) -> None:
-    """Run submitted notebooks and collect what their questions came to. Their code runs as you: see docs/INSTRUCTORS.md."""
+    """Run submitted notebooks and collect what their questions came to. Their code runs as you: see
+    docs/INSTRUCTORS.md.
+    """
     from cmhkit.course import grade as grading
 
     limits = grading.Limits(seconds, megabytes)
     rows = grading.grade(folder, out, limits=limits, size=size.value if size else "", overwrite=overwrite, say=_say)
     remarked = len({row["submission"] for row in rows if row["remarks"]})
-    typer.echo(f"{len({row['submission'] for row in rows})} notebooks, {remarked} with remarks: {out or folder / 'grades.csv'}")
+    typer.echo(
+        f"{len({row['submission'] for row in rows})} notebooks, {remarked} with remarks: {out or folder / 'grades.csv'}"
+    )
 
 
 @app.command()
@@ -388,7 +447,9 @@ def doctor() -> None:
 
 @data.command("build")
 def build(
-    size: Annotated[Size, typer.Option(help="tiny: 600 pairs, for tests. lab: 4,000, for the lessons. paper: 20,015.")] = Size.lab,
+    size: Annotated[
+        Size, typer.Option(help="tiny: 600 pairs, for tests. lab: 4,000, for the lessons. paper: 20,015.")
+    ] = Size.lab,
 ) -> None:
     """Build the scenes now and keep them in the cache folder, so that the first notebook starts at once."""
     import cmhkit as ck
@@ -400,12 +461,20 @@ def build(
 
 @data.command("check")
 def check_data(
-    path: Annotated[Path, typer.Argument(help="A benchmark's folder as its makers publish it, or a file in circulation.")],
+    path: Annotated[
+        Path, typer.Argument(help="A benchmark's folder as its makers publish it, or a file in circulation.")
+    ],
     name: Annotated[
-        str | None, typer.Option("--as", help="The benchmark: mirflickr, nuswide-tc10, nuswide-tc21, coco, iapr or wikipedia. Else it is found out.")
+        str | None,
+        typer.Option(
+            "--as",
+            help="The benchmark: mirflickr, nuswide-tc10, nuswide-tc21, coco, iapr or wikipedia. Else it is found out.",
+        ),
     ] = None,
 ) -> None:
-    """Say what is there, what is missing, and where its makers publish it. Nothing is downloaded. Exit code 1 when something is missing."""
+    """Say what is there, what is missing, and where its makers publish it. Nothing is downloaded. Exit code 1 when
+    something is missing.
+    """
     from cmhkit.data.field import check_path
 
     report = check_path(path, name)

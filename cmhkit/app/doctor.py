@@ -1,7 +1,7 @@
 """Is this machine ready for the course? `cmhkit doctor` in a terminal, `ck.doctor.run()` in a notebook.
 
-Every row says what was looked at, what was found and, unless all is well, what to do. FAIL: the course will not run. WARN: it runs, but
-slower, or with numbers that differ from the printed ones.
+Every row says what was looked at, what was found and, unless all is well, what to do. FAIL: the course will not run.
+WARN: it runs, but slower, or with numbers that differ from the printed ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ NEEDED_DISK = 1.0  # GB; the data of the lessons and of the measurements
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the report. status: "OK", "WARN" or "FAIL". what: the thing looked at. found: what it is. advice: what to do, or ""."""
+    """One line of the report. status: "OK", "WARN" or "FAIL". what: the thing looked at. found: what it is. advice:
+    what to do, or "".
+    """
 
     status: str
     what: str
@@ -81,8 +83,8 @@ class Report:
 
 
 def run() -> Report:
-    """Look at Python, packages, PyTorch, memory, cores, disk, the data cache and JupyterLab. Reads only, apart from one file that it
-    writes into the cache folder and removes. Never raises: a check that breaks is a FAIL row."""
+    """Look at Python, packages, PyTorch, memory, cores, disk, the data cache and JupyterLab. Reads only, apart from one
+    file that it writes into the cache folder and removes. Never raises: a check that breaks is a FAIL row."""
     rows: list[Row] = []
     for name, look in (
         ("Python", look_at_python),
@@ -96,7 +98,14 @@ def run() -> Report:
         try:
             rows.extend(look())
         except Exception as error:
-            rows.append(Row(FAIL, name, f"the check itself broke: {type(error).__name__}: {error}", "please report this with the whole table"))
+            rows.append(
+                Row(
+                    FAIL,
+                    name,
+                    f"the check itself broke: {type(error).__name__}: {error}",
+                    "please report this with the whole table",
+                )
+            )
     return Report(tuple(rows))
 
 
@@ -107,19 +116,28 @@ def look_at_python() -> list[Row]:
     found = f"{platform.python_version()} ({short(sys.executable)})"
     rows = [Row(OK, "cmhkit", f"{__version__} ({short(Path(__file__).resolve().parent)})")]
     if sys.version_info < OLDEST_PYTHON:
-        return [*rows, Row(FAIL, "Python", found, "cmhkit needs Python 3.11 or newer: make clean, then make lab PYTHON=python3.12")]
+        return [
+            *rows,
+            Row(
+                FAIL, "Python", found, "cmhkit needs Python 3.11 or newer: make clean, then make lab PYTHON=python3.12"
+            ),
+        ]
     return [*rows, Row(OK, "Python", found)]
 
 
 def look_at_packages(constraints: Path | None = None) -> list[Row]:
-    """Every package that the kit needs is there, in the version of constraints.txt. constraints: another file than the checkout's."""
+    """Every package that the kit needs is there, in the version of constraints.txt. constraints: another file than the
+    checkout's.
+    """
     needed = required_packages()
     path = constraints or Path(__file__).resolve().parent.parent / "constraints.txt"
     pins = read_pins(path) if path.is_file() else {}
     rows = []
     for name in needed:
         if installed_version(name) is None:
-            rows.append(Row(FAIL, name, "not installed", "run make lab again, or: pip install -c constraints.txt -e '.[lab]'"))
+            rows.append(
+                Row(FAIL, name, "not installed", "run make lab again, or: pip install -c constraints.txt -e '.[lab]'")
+            )
     others = []
     for name, wanted in pins.items():
         version = installed_version(name)
@@ -129,7 +147,11 @@ def look_at_packages(constraints: Path | None = None) -> list[Row]:
         advice = "printed numbers may differ from yours; for the tested versions: make clean, then make lab"
         rows.append(Row(WARN, "versions", "; ".join(others), advice))
     if not rows:
-        against = "in the versions of constraints.txt" if pins else "versions not compared: there is no constraints.txt beside the kit"
+        against = (
+            "in the versions of constraints.txt"
+            if pins
+            else "versions not compared: there is no constraints.txt beside the kit"
+        )
         rows.append(Row(OK, "packages", f"all {len(needed)} are installed, {against}"))
     return rows
 
@@ -197,12 +219,25 @@ def look_at_cache() -> list[Row]:
             fine = large or cache.damage(part) is None
             (kept if fine else damaged).append(part.name.rpartition("-")[0] or part.name)
     if damaged:
-        rows.append(Row(WARN, "data", f"damaged: {', '.join(sorted(set(damaged)))}", "nothing to do: it is built again when it is used"))
+        rows.append(
+            Row(
+                WARN,
+                "data",
+                f"damaged: {', '.join(sorted(set(damaged)))}",
+                "nothing to do: it is built again when it is used",
+            )
+        )
     built = f"built: {', '.join(sorted(set(kept)))}" if kept else ""
     if "scenes-lab" in kept:
         rows.append(Row(OK, "data", built))
     else:
-        rows.append(Row(OK, "data", f"{built}{'; ' if built else ''}the lessons' scenes are built at first use (or now: cmhkit data build)"))
+        rows.append(
+            Row(
+                OK,
+                "data",
+                f"{built}{'; ' if built else ''}the lessons' scenes are built at first use (or now: cmhkit data build)",
+            )
+        )
     return rows
 
 
@@ -210,14 +245,21 @@ def look_at_jupyter() -> list[Row]:
     """JupyterLab is installed, and the kernel `python3` is this Python."""
     version = installed_version("jupyterlab")
     if version is None:
-        return [Row(FAIL, "JupyterLab", "not installed", "run make lab, or: pip install -c constraints.txt -e '.[lab]'")]
+        return [
+            Row(FAIL, "JupyterLab", "not installed", "run make lab, or: pip install -c constraints.txt -e '.[lab]'")
+        ]
     rows = [Row(OK, "JupyterLab", version)]
     try:
         from jupyter_client.kernelspec import KernelSpecManager
 
         program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except Exception as error:
-        return [*rows, Row(FAIL, "kernel", f"python3 is not there: {error}", "pip install ipykernel, in the environment of the kit")]
+        return [
+            *rows,
+            Row(
+                FAIL, "kernel", f"python3 is not there: {error}", "pip install ipykernel, in the environment of the kit"
+            ),
+        ]
     same = not os.path.isabs(program) or Path(program).absolute() == Path(sys.executable).absolute()
     if not same:
         advice = f"the notebooks would run in another Python: {sys.executable} -m ipykernel install --sys-prefix"
@@ -232,7 +274,9 @@ def required_packages() -> list[str]:
 
 
 def short(path: str | Path) -> str:
-    """A path as a reader knows it: from the folder of the checkout or from the home folder, where it lies in one of them."""
+    """A path as a reader knows it: from the folder of the checkout or from the home folder, where it lies in one of
+    them.
+    """
     path = Path(path)
     checkout = Path(__file__).resolve().parent.parent
     for base, name in ((checkout, "."), (Path.home(), "~")):
@@ -275,7 +319,9 @@ def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
 
 
 def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Memory in GB (10^9 bytes) that this process may use: the machine's, and a container's limit; None where the system does not tell."""
+    """Memory in GB (10^9 bytes) that this process may use: the machine's, and a container's limit; None where the
+    system does not tell.
+    """
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -46,7 +46,9 @@ pre { background: var(--band); padding: .75rem; overflow-x: auto; white-space: p
 """
 
 
-def report_page(content: dict[str, Any], config: dict[str, Any], history: Sequence[dict[str, Any]], command: str) -> str:
+def report_page(
+    content: dict[str, Any], config: dict[str, Any], history: Sequence[dict[str, Any]], command: str
+) -> str:
     """The page as HTML.
 
     content: of report.json. config: of config.json. history: one row an epoch. command: what repeats the run.
@@ -55,13 +57,19 @@ def report_page(content: dict[str, Any], config: dict[str, Any], history: Sequen
     sizes = content["parts"]
     lead = f"{sizes['query']:,} queries against {sizes['retrieval']:,} pairs; {sizes['train']:,} of these trained the method."
     body = [f"<h1>{_text(title)}</h1>", f'<p class="soft">{_text(lead)}</p>']
-    body += _results(content) if content["measured"] else ["<p>Not measured: the data have no labels, which would say what is relevant.</p>"]
+    body += (
+        _results(content)
+        if content["measured"]
+        else ["<p>Not measured: the data have no labels, which would say what is relevant.</p>"]
+    )
     body += _history(history)
     body += _settings(config)
     body += _again(content, config, command)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n" + "\n".join(body) + "\n</main>\n</body>\n</html>\n"
+        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(body)
+        + "\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -70,12 +78,19 @@ def _results(content: dict[str, Any]) -> list[str]:
     told = f"Rules: ties {rules['ties']}; queries without a relevant item: {rules['empty']}."
     if rules["r"] is not None:
         told += (
-            f" MAP@{rules['r']}, divisor {rules['divisor']}: " + ", ".join(f"{WAYS[way]} {_value(content[way]['map_at_r'])}" for way in WAYS) + "."
+            f" MAP@{rules['r']}, divisor {rules['divisor']}: "
+            + ", ".join(f"{WAYS[way]} {_value(content[way]['map_at_r'])}" for way in WAYS)
+            + "."
         )
-    parts = ["<h2>Results</h2>", _table(("", *WAYS.values()), content["table"], "Two items are relevant to each other if they share a label.")]
+    parts = [
+        "<h2>Results</h2>",
+        _table(("", *WAYS.values()), content["table"], "Two items are relevant to each other if they share a label."),
+    ]
     parts.append(f'<p class="soft">{_text(told)}</p>')
     for name, found in content["codes"].items():
-        parts += [f'<p class="warning"><strong>Codes of {name}:</strong> {_text(reason)}.</p>' for reason in found["reasons"]]
+        parts += [
+            f'<p class="warning"><strong>Codes of {name}:</strong> {_text(reason)}.</p>' for reason in found["reasons"]
+        ]
     if any(content[way]["map"] is None for way in WAYS):
         return [*parts, "<p>No query has a relevant item, so that there is no curve.</p>"]
     figures = []
@@ -86,20 +101,35 @@ def _results(content: dict[str, Any]) -> list[str]:
             f"{_precision_at_recall(rank, 0.5):.2f} at half of the recall, {rank['precision'][-1]:.2f} at the end. MAP {content[way]['map']:.3f}."
         )
         marks = [(r, p) for r, p in zip(radius["recall"], radius["precision"], strict=True) if r > 0]
-        svg = _chart(label, list(zip(rank["recall"], rank["precision"], strict=True)), marks, ("recall", "precision"), ((0, 1), (0, 1)))
-        figures.append(f"<figure>{svg}<figcaption>{_text(name)}: the curve is by rank, each dot is a Hamming radius.</figcaption></figure>")
+        svg = _chart(
+            label,
+            list(zip(rank["recall"], rank["precision"], strict=True)),
+            marks,
+            ("recall", "precision"),
+            ((0, 1), (0, 1)),
+        )
+        figures.append(
+            f"<figure>{svg}<figcaption>{_text(name)}: the curve is by rank, each dot is a Hamming radius.</figcaption></figure>"
+        )
     parts += ["<h2>Precision and recall</h2>", f'<div class="figures">{"".join(figures)}</div>']
     rows = [
-        (str(radius), *(f"{content[way]['by_radius'][what][radius]:.3f}" for way in WAYS for what in ("precision", "recall")))
+        (
+            str(radius),
+            *(f"{content[way]['by_radius'][what][radius]:.3f}" for way in WAYS for what in ("precision", "recall")),
+        )
         for radius in range(content["bits"] + 1)
     ]
     head = ("radius", *(f"{what}, {name}" for name in WAYS.values() for what in ("precision", "recall")))
-    parts.append(f"<details><summary>The same as a table, by Hamming radius</summary>{_table(head, rows, 'Means over the queries.')}</details>")
+    parts.append(
+        f"<details><summary>The same as a table, by Hamming radius</summary>{_table(head, rows, 'Means over the queries.')}</details>"
+    )
     return parts
 
 
 def _precision_at_recall(curve: dict[str, list[float]], recall: float) -> float:
-    return next((p for r, p in zip(curve["recall"], curve["precision"], strict=True) if r >= recall), curve["precision"][-1])
+    return next(
+        (p for r, p in zip(curve["recall"], curve["precision"], strict=True) if r >= recall), curve["precision"][-1]
+    )
 
 
 def _history(history: Sequence[dict[str, Any]]) -> list[str]:
@@ -141,10 +171,17 @@ def _settings(config: dict[str, Any]) -> list[str]:
         "versions": ", ".join(f"{name} {version}" for name, version in config["versions"].items()),
     }
     changed = set(config["options"])
-    options = [(name + (" (set)" if name in changed else ""), _value(value)) for name, value in config["config"].items()]
-    parts = ["<h2>Settings</h2>", _table(("what", "value"), [(name, _value(value)) for name, value in run.items()], "The run.", words=True)]
+    options = [
+        (name + (" (set)" if name in changed else ""), _value(value)) for name, value in config["config"].items()
+    ]
+    parts = [
+        "<h2>Settings</h2>",
+        _table(("what", "value"), [(name, _value(value)) for name, value in run.items()], "The run.", words=True),
+    ]
     if options:
-        table = _table(("option", "value"), options, f"Preset {config['preset']}; what was given besides is marked.", words=True)
+        table = _table(
+            ("option", "value"), options, f"Preset {config['preset']}; what was given besides is marked.", words=True
+        )
         parts.append(f"<details><summary>All options of {_text(config['method'])}</summary>{table}</details>")
     return parts
 
@@ -177,15 +214,18 @@ def _value(value: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, *, words: bool = False) -> str:
-    """A table with headers. The first column heads the rows. words: the cells hold words, which stand left, and not numbers."""
+    """A table with headers. The first column heads the rows. words: the cells hold words, which stand left, and not
+    numbers.
+    """
     kind = ' class="text"' if words else ""
     first, *others = head
     columns = "".join(f'<th scope="col"{kind and " style=text-align:left"}>{_text(name)}</th>' for name in others)
     corner = f'<th scope="col" style="text-align:left">{_text(first)}</th>' if first else "<td></td>"
-    body = "".join(f'<tr><th scope="row">{_text(row[0])}</th>{"".join(f"<td{kind}>{_text(cell)}</td>" for cell in row[1:])}</tr>' for row in rows)
-    return (
-        f'<div class="scroll"><table><caption>{_text(caption)}</caption><thead><tr>{corner}{columns}</tr></thead><tbody>{body}</tbody></table></div>'
+    body = "".join(
+        f'<tr><th scope="row">{_text(row[0])}</th>{"".join(f"<td{kind}>{_text(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in rows
     )
+    return f'<div class="scroll"><table><caption>{_text(caption)}</caption><thead><tr>{corner}{columns}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _range(values: Any) -> tuple[float, float]:
@@ -209,7 +249,9 @@ def _chart(
     axes: tuple[str, str],
     limits: tuple[tuple[float, float], tuple[float, float]],
 ) -> str:
-    """A figure as SVG: a curve, dots, and a grid. label: what a reader who cannot see it is told. limits: of the values; the grid may go beyond."""
+    """A figure as SVG: a curve, dots, and a grid. label: what a reader who cannot see it is told. limits: of the
+    values; the grid may go beyond.
+    """
     ticks_x, ticks_y = (_ticks(*limit) for limit in limits)
     (x0, x1), (y0, y1) = (ticks_x[0], ticks_x[-1]), (ticks_y[0], ticks_y[-1])
     names_y = [f"{y:.12g}" for y in ticks_y]  # in full: a loss may move in its sixth digit
@@ -231,7 +273,9 @@ def _chart(
         parts.append(f'<text x="{left - 6:.1f}" y="{down + 4:.1f}" text-anchor="end">{name}</text>')
     middle_x, middle_y = (edge + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(f'<text x="{middle_x:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{_text(axes[0])}</text>')
-    parts.append(f'<text x="12" y="{middle_y:.1f}" text-anchor="middle" transform="rotate(-90 12 {middle_y:.1f})">{_text(axes[1])}</text>')
+    parts.append(
+        f'<text x="12" y="{middle_y:.1f}" text-anchor="middle" transform="rotate(-90 12 {middle_y:.1f})">{_text(axes[1])}</text>'
+    )
     points = " ".join(f"{across:.1f},{down:.1f}" for across, down in (place(x, y) for x, y in curve))
     parts.append(f'<polyline class="curve" points="{points}"/>')
     for x, y in marks:

@@ -6,7 +6,8 @@
     RUN/hasher.safetensors     the fitted hasher, as `cmhkit.load` reads it
     RUN/codes/                 packed codes of queries and retrieval set, their ids, and what the retrieved items are
     RUN/report.json, .html     how well it retrieves, both ways
-    RUN/finished.json          written last: the SHA-256 of every file. Without it nothing but config.json and checkpoint/ is trusted.
+    RUN/finished.json          written last: the SHA-256 of every file. Without it nothing but config.json and
+    checkpoint/ is trusted.
 
 Every file is written under a temporary name and moved to its place in one step.
 """
@@ -52,8 +53,15 @@ if TYPE_CHECKING:
 FORMAT = 1
 WAYS = ("image_to_text", "text_to_image")
 CONFIG, HISTORY, HASHER, FINISHED = "config.json", "history.json", "hasher.safetensors", "finished.json"
-REPORT, PAGE, CHECKPOINT, CODES, ITEMS = "report.json", "report.html", "checkpoint", "codes", "codes/retrieval_items.json"
-#: What `--fresh` may remove, in this order: at every moment, what is left is either a whole run or one that starts anew.
+REPORT, PAGE, CHECKPOINT, CODES, ITEMS = (
+    "report.json",
+    "report.html",
+    "checkpoint",
+    "codes",
+    "codes/retrieval_items.json",
+)
+#: What `--fresh` may remove, in this order: at every moment, what is left is either a whole run or one that starts
+#: anew.
 OWN = (CHECKPOINT, FINISHED, HASHER, CODES, REPORT, PAGE, HISTORY, CONFIG)
 # Longest text of an item that is kept for showing search results.
 _SHOWN_TEXT = 300
@@ -61,7 +69,16 @@ _FINGERPRINT_PICTURES = 64
 _CURVE_PLACES = 200
 # Pictures that are read before they are encoded.
 _PICTURES = 256
-_HEALTH = ("items", "distinct", "commonest", "balance", "constant_bits", "mean_correlation", "effective_bits", "reasons")
+_HEALTH = (
+    "items",
+    "distinct",
+    "commonest",
+    "balance",
+    "constant_bits",
+    "mean_correlation",
+    "effective_bits",
+    "reasons",
+)
 
 Say = Callable[[str], None]
 
@@ -72,8 +89,9 @@ Say = Callable[[str], None]
 def parsed(name: str, text: str, hint: Any) -> Any:
     """The value of an option that was given as text.
 
-    name: of the option, for errors. text: as written. hint: the option's type: bool, int, float, str, None, a path, a tuple of one of these, or
-    several of them, of which the first that fits counts, in this order. "none" is None where None is allowed. Errors: `InputError`.
+    name: of the option, for errors. text: as written. hint: the option's type: bool, int, float, str, None, a path, a
+    tuple of one of these, or several of them, of which the first that fits counts, in this order. "none" is None where
+    None is allowed. Errors: `InputError`.
     """
     allowed = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     plain = text.strip()
@@ -124,7 +142,9 @@ def presets_of(method: str) -> dict[str, Any]:
 
 
 def options_of(kind: type[CrossModalHasher], given: list[str]) -> dict[str, Any]:
-    """The options of a method, typed as the fields of its preset. given: "name=value" each. An unknown name is left to the method to refuse."""
+    """The options of a method, typed as the fields of its preset. given: "name=value" each. An unknown name is left to
+    the method to refuse.
+    """
     hints = typing.get_type_hints(type(next(iter(kind.presets.values()))))
     found = {name: parsed(name, text, hints.get(name, str)) for name, text in pairs_of(given, "--set").items()}
     if isinstance(found.get("weights"), str):
@@ -133,7 +153,9 @@ def options_of(kind: type[CrossModalHasher], given: list[str]) -> dict[str, Any]
 
 
 def data_spec(name: str, given: list[str]) -> tuple[str, dict[str, Any]]:
-    """A data set's name with its path made absolute, and its options, typed as the loader's arguments. given: "name=value" each."""
+    """A data set's name with its path made absolute, and its options, typed as the loader's arguments. given:
+    "name=value" each.
+    """
     reader, colon, path = name.partition(":")
     place = READERS.get(reader) if colon else BUILT_IN.get(name)
     texts = pairs_of(given, "--data-option")
@@ -143,7 +165,10 @@ def data_spec(name: str, given: list[str]) -> tuple[str, dict[str, Any]]:
     loader = getattr(importlib.import_module(module), function)
     known = inspect.signature(loader).parameters
     hints = typing.get_type_hints(loader)
-    found = {option: parsed(option, text, hints.get(option, str)) if option in known else text for option, text in texts.items()}
+    found = {
+        option: parsed(option, text, hints.get(option, str)) if option in known else text
+        for option, text in texts.items()
+    }
     for option, value in found.items():
         if value is not None and option in known and _takes_a_path(hints.get(option)):
             found[option] = str(Path(value).expanduser().absolute())
@@ -161,7 +186,8 @@ def _takes_a_path(hint: Any) -> bool:
 class Settings:
     """What decides a run.
 
-    method: the class's name. options: what was given besides the preset. config: every option of the method, as it is used.
+    method: the class's name. options: what was given besides the preset. config: every option of the method, as it is
+    used.
     data: as for `cmhkit.data.load`, with an absolute path. data_options: those of the loader.
     """
 
@@ -178,7 +204,16 @@ class Settings:
     def of(cls, hasher: CrossModalHasher, options: dict[str, Any], data: str, data_options: dict[str, Any]) -> Settings:
         """The settings of a hasher that is about to be fitted."""
         config = _plain(as_dict(hasher.config))
-        return cls(type(hasher).__name__, hasher.bits, hasher.preset, hasher.seed, _plain(options), config, data, _plain(data_options))
+        return cls(
+            type(hasher).__name__,
+            hasher.bits,
+            hasher.preset,
+            hasher.seed,
+            _plain(options),
+            config,
+            data,
+            _plain(data_options),
+        )
 
     def command(self, out: str | Path, *extra: str) -> str:
         """The command that starts this run, or goes on with it."""
@@ -242,16 +277,35 @@ class RunFolder:
         found = self._json(CONFIG)
         good = (
             isinstance(found, dict)
-            and {"format", "method", "bits", "preset", "seed", "options", "config", "data", "data_options", "items", "device"} <= found.keys()
+            and {
+                "format",
+                "method",
+                "bits",
+                "preset",
+                "seed",
+                "options",
+                "config",
+                "data",
+                "data_options",
+                "items",
+                "device",
+            }
+            <= found.keys()
         )
         check(good, f"{file}: expected the configuration of a run, got something else")
-        check(found["format"] == FORMAT, f"{file}: expected format {FORMAT}, got {found['format']!r}; it is of another version of cmhkit")
+        check(
+            found["format"] == FORMAT,
+            f"{file}: expected format {FORMAT}, got {found['format']!r}; it is of another version of cmhkit",
+        )
         return found
 
     def settings(self) -> Settings:
         """The settings that the run was started with."""
         found = self.config()
-        check(found is not None, f"{self.path}: expected a run folder, which cmhkit train writes, got {self._what_is_there()}")
+        check(
+            found is not None,
+            f"{self.path}: expected a run folder, which cmhkit train writes, got {self._what_is_there()}",
+        )
         return Settings(**{field.name: found[field.name] for field in dataclasses.fields(Settings)})
 
     def command(self, *extra: str) -> str:
@@ -265,14 +319,22 @@ class RunFolder:
         return (self.path / FINISHED).is_file()
 
     def checked(self, *files: str) -> RunFolder:
-        """This folder, once it is finished and these files of it match their checksums. Errors: `InputError` that says what to do."""
+        """This folder, once it is finished and these files of it match their checksums. Errors: `InputError` that says
+        what to do.
+        """
         self.settings()
-        check(self.finished, f"{self.path}: expected a finished run, got one that was stopped; go on with: {self.command()}")
+        check(
+            self.finished,
+            f"{self.path}: expected a finished run, got one that was stopped; go on with: {self.command()}",
+        )
         known = self._json(FINISHED).get("files", {})
         for name in files:
             file = self.path / name
             good = name in known and file.is_file() and sha256(file) == known[name]
-            check(good, f"{file}: expected the file that the run wrote, got another; train again: {self.command('--fresh')}")
+            check(
+                good,
+                f"{file}: expected the file that the run wrote, got another; train again: {self.command('--fresh')}",
+            )
         return self
 
     def hasher(self) -> CrossModalHasher:
@@ -324,7 +386,13 @@ class RunFolder:
 
     def finish(self) -> None:
         """Write what says that the run is whole, then drop the checkpoint."""
-        files = [HISTORY, HASHER, REPORT, PAGE, *sorted(f"{CODES}/{p.name}" for p in (self.path / CODES).iterdir() if not p.name.startswith("."))]
+        files = [
+            HISTORY,
+            HASHER,
+            REPORT,
+            PAGE,
+            *sorted(f"{CODES}/{p.name}" for p in (self.path / CODES).iterdir() if not p.name.startswith(".")),
+        ]
         write_json(self.path / FINISHED, {"files": {name: sha256(self.path / name) for name in files}, "time": _now()})
         self.drop_checkpoint()
 
@@ -334,7 +402,9 @@ class RunFolder:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the folder, so that two processes do not train in it at once. The system lets go of it when a process dies."""
+        """Hold the folder, so that two processes do not train in it at once. The system lets go of it when a process
+        dies.
+        """
         try:
             import fcntl
         except ImportError:  # no such lock on this system
@@ -345,7 +415,9 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise InputError(f"{self.path}: another process is training in this folder now; wait, or name another folder") from error
+                raise InputError(
+                    f"{self.path}: another process is training in this folder now; wait, or name another folder"
+                ) from error
             except OSError:  # a file system without locks
                 pass
             try:
@@ -359,7 +431,9 @@ class RunFolder:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.path / name}: expected a file that cmhkit wrote, got one that cannot be read ({error})") from error
+            raise InputError(
+                f"{self.path / name}: expected a file that cmhkit wrote, got one that cannot be read ({error})"
+            ) from error
 
     def _what_is_there(self) -> str:
         if not self.path.exists():
@@ -367,10 +441,16 @@ class RunFolder:
         return f"a folder without {CONFIG}"
 
     def strange(self) -> list[str]:
-        """Names in a folder without a configuration: not a run's. What a killed process left under a temporary name is not counted."""
+        """Names in a folder without a configuration: not a run's. What a killed process left under a temporary name is
+        not counted.
+        """
         if not self.path.exists():
             return []
-        return sorted(p.name for p in self.path.iterdir() if p.name != ".lock" and not (p.name.startswith(".") and p.name.endswith(".tmp")))
+        return sorted(
+            p.name
+            for p in self.path.iterdir()
+            if p.name != ".lock" and not (p.name.startswith(".") and p.name.endswith(".tmp"))
+        )
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -408,8 +488,9 @@ def train(
 ) -> RunFolder:
     """Train in a run folder, go on with a run that was stopped there, or say that it is finished.
 
-    method, bits, preset, seed, device: as for the hashers. options, data_options: "name=value" each. data: as for `cmhkit.data.load`.
-    fresh: start anew, whatever run is in the folder. say: takes a line at each stage and at the end of every epoch.
+    method, bits, preset, seed, device: as for the hashers. options, data_options: "name=value" each. data: as for
+    `cmhkit.data.load`. fresh: start anew, whatever run is in the folder. say: takes a line at each stage and at the end
+    of every epoch.
     Inside `cmhkit.train.distributed.started` every process calls this; the first one alone reads and writes the folder.
     Returns the folder. Errors: `InputError` for bad input, for a folder that holds something else
     or another run, and for data that have changed since the run was started.
@@ -431,10 +512,16 @@ def train(
     kept = folder.config()
     if kept is None:
         strange = folder.strange()
-        check(not strange, f"out: expected a new folder, or one of a run, got {folder.path}, which holds {', '.join(strange[:3])}")
+        check(
+            not strange,
+            f"out: expected a new folder, or one of a run, got {folder.path}, which holds {', '.join(strange[:3])}",
+        )
     elif not fresh:
         differs = settings.difference(kept)
-        check(differs is None, f"out: {folder.path} holds another run ({differs}); name another folder, or pass --fresh to replace it")
+        check(
+            differs is None,
+            f"out: {folder.path} holds another run ({differs}); name another folder, or pass --fresh to replace it",
+        )
         if folder.finished:
             folder.checked(HASHER)
             folder.drop_checkpoint()
@@ -464,7 +551,9 @@ def train(
 
 
 def _together() -> types.ModuleType | None:
-    """`cmhkit.train.distributed` in one of several processes that train together, which wait for the first one's word; else None."""
+    """`cmhkit.train.distributed` in one of several processes that train together, which wait for the first one's word;
+    else None.
+    """
     parallel = sys.modules.get("cmhkit.train.distributed")
     return parallel if parallel is not None and parallel.size() > 1 else None
 
@@ -484,7 +573,9 @@ class _Lines(io.TextIOBase):
 
 
 def fit(hasher: CrossModalHasher, data: PairedData, folder: RunFolder, say: Say) -> None:
-    """Fit with a checkpoint after every epoch. What the history file says is for reading; a run goes on from its checkpoint."""
+    """Fit with a checkpoint after every epoch. What the history file says is for reading; a run goes on from its
+    checkpoint.
+    """
     done = epochs_kept(folder)
     if done:
         say(f"goes on after epoch {done[-1]['epoch']}")
@@ -537,11 +628,19 @@ def finish(hasher: CrossModalHasher, data: PairedData, folder: RunFolder, say: S
 
 
 def fingerprint(data: PairedData) -> str:
-    """What tells one data set from another: ids, split, labels, texts, and some of the pictures, as a short hexadecimal number."""
+    """What tells one data set from another: ids, split, labels, texts, and some of the pictures, as a short hexadecimal
+    number.
+    """
     digest = hashlib.blake2b(digest_size=16)
     places = np.unique(np.linspace(0, len(data) - 1, _FINGERPRINT_PICTURES).astype(np.int64))
     pictures = [np.asarray(data.images[int(place)]) for place in places]
-    for array in (data.ids, *(data.parts[name] for name in ("query", "retrieval", "train")), data.labels, data.text_vectors, *pictures):
+    for array in (
+        data.ids,
+        *(data.parts[name] for name in ("query", "retrieval", "train")),
+        data.labels,
+        data.text_vectors,
+        *pictures,
+    ):
         if array is not None:
             array = np.ascontiguousarray(array)
             digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -562,7 +661,14 @@ def _described(settings: Settings, data: PairedData, device: str) -> dict[str, A
         "credit": data.details.get("credit"),
         "fingerprint": fingerprint(data),
     }
-    return {"format": FORMAT, **dataclasses.asdict(settings), "items": items, "device": device, "started": _now(), **environment()}
+    return {
+        "format": FORMAT,
+        **dataclasses.asdict(settings),
+        "items": items,
+        "device": device,
+        "started": _now(),
+        **environment(),
+    }
 
 
 def environment() -> dict[str, Any]:
@@ -571,14 +677,19 @@ def environment() -> dict[str, Any]:
 
     versions = {"cmhkit": __version__, "python": platform.python_version()}
     versions |= {name: installed_version(name) for name in ("numpy", "scipy", "scikit-learn", "torch", "safetensors")}
-    return {"versions": versions, "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": available_cores()}}
+    return {
+        "versions": versions,
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": available_cores()},
+    }
 
 
 def _note_versions(folder: RunFolder, say: Say) -> None:
     then, now = folder.config().get("versions", {}), environment()["versions"]
     other = [f"{name} {then[name]} then, {now[name]} now" for name in now if then.get(name) not in (None, now[name])]
     if other:
-        say(f"note: versions have changed since the run was started ({'; '.join(other)}); results can differ a little from those of one run")
+        say(
+            f"note: versions have changed since the run was started ({'; '.join(other)}); results can differ a little from those of one run"
+        )
 
 
 def _now() -> str:
@@ -601,13 +712,24 @@ def encoded(hasher: CrossModalHasher, data: PairedData) -> dict[str, np.ndarray]
 
 
 def described_items(data: PairedData) -> dict[str, Any]:
-    """What the items of the retrieval set are, so that a search can show them without the data set: ids, texts, labels by name, files."""
+    """What the items of the retrieval set are, so that a search can show them without the data set: ids, texts, labels
+    by name, files.
+    """
     part: Split = data.retrieval
     names = data.label_names or tuple(f"label {i}" for i in range(0 if data.labels is None else data.labels.shape[1]))
-    texts = None if part.texts is None else [text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…" for text in part.texts]
+    texts = (
+        None
+        if part.texts is None
+        else [text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…" for text in part.texts]
+    )
     labels = None if part.labels is None else [[names[i] for i in np.flatnonzero(row)] for row in part.labels]
     files = data.details.get("files")
-    return {"ids": part.ids, "texts": texts, "labels": labels, "files": None if files is None else [files[i] for i in part.index]}
+    return {
+        "ids": part.ids,
+        "texts": texts,
+        "labels": labels,
+        "files": None if files is None else [files[i] for i in part.index],
+    }
 
 
 # The report.
@@ -640,9 +762,16 @@ def report_content(report: Report | None, hasher: CrossModalHasher, data: Paired
 def _metrics_content(found: metrics.Metrics) -> dict[str, Any]:
     places = _curve_places(found.recall_by_rank)
     return {
-        **{name: getattr(found, name) for name in ("map", "map_at_r", "ndcg", "ndcg_at_r", "precision_at", "queries", "empty_queries", "database")},
+        **{
+            name: getattr(found, name)
+            for name in ("map", "map_at_r", "ndcg", "ndcg_at_r", "precision_at", "queries", "empty_queries", "database")
+        },
         "by_radius": {"precision": found.precision_by_radius, "recall": found.recall_by_radius},
-        "by_rank": {"rank": places + 1, "precision": found.precision_by_rank[places], "recall": found.recall_by_rank[places]},
+        "by_rank": {
+            "rank": places + 1,
+            "precision": found.precision_by_rank[places],
+            "recall": found.recall_by_rank[places],
+        },
     }
 
 
@@ -667,20 +796,31 @@ def write_report(out: Path, content: dict[str, Any], folder: RunFolder) -> None:
 
 
 def evaluate(
-    path: str | Path, *, data: str | None = None, data_options: list[str] | tuple[str, ...] = (), out: str | Path | None = None, **options: Any
+    path: str | Path,
+    *,
+    data: str | None = None,
+    data_options: list[str] | tuple[str, ...] = (),
+    out: str | Path | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Measure a finished run, on its own data (from the codes that it keeps) or on other data.
 
-    data, data_options: as for `train`; None is the run's own. out: a folder for report.json and report.html. options: those of `metrics.evaluate`.
-    Returns the content of report.json. Errors: `InputError`, also for data without labels.
+    data, data_options: as for `train`; None is the run's own. out: a folder for report.json and report.html. options:
+    those of `metrics.evaluate`. Returns the content of report.json. Errors: `InputError`, also for data without labels.
     """
     folder = RunFolder(path)
     hasher = folder.hasher()
     if data is None:
-        check(not data_options, "--data-option: expected --data too, since the run's own data have their options already")
+        check(
+            not data_options, "--data-option: expected --data too, since the run's own data have their options already"
+        )
         items = folder.data()
         check_labels(items)
-        found = {f"{part}_{kind}": folder.codes(f"{part}_{kind}") for part in ("query", "retrieval") for kind in ("images", "texts")}
+        found = {
+            f"{part}_{kind}": folder.codes(f"{part}_{kind}")
+            for part in ("query", "retrieval")
+            for kind in ("images", "texts")
+        }
     else:
         name, loader_options = data_spec(data, list(data_options))
         items = load_data(name, **loader_options)
@@ -688,7 +828,10 @@ def evaluate(
         found = encoded(hasher, items)
     content = report_content(hasher.measured(items, found, **options), hasher, items)
     if out is not None:
-        check(Path(out).resolve() != folder.path.resolve(), "--out: expected another folder than the run's, whose own report stays as it is")
+        check(
+            Path(out).resolve() != folder.path.resolve(),
+            "--out: expected another folder than the run's, whose own report stays as it is",
+        )
         write_report(Path(out), content, folder)
     return _plain(content)
 
@@ -701,12 +844,16 @@ def check_labels(data: PairedData) -> None:
 def encode_pictures(path: str | Path, given: str | Path, say: Say) -> dict[str, np.ndarray]:
     """Codes of pictures, by the hasher of a finished run.
 
-    given: a folder of pictures, one picture file, or a .npy file of what the method was fitted on (pictures or features). say: takes a line for
-    each picture that cannot be read, which is left out. Returns "codes", packed, and "names": of the files, or the row numbers.
+    given: a folder of pictures, one picture file, or a .npy file of what the method was fitted on (pictures or
+    features). say: takes a line for each picture that cannot be read, which is left out. Returns "codes", packed, and
+    "names": of the files, or the row numbers.
     """
     folder, given = RunFolder(path), Path(given)
     hasher = folder.hasher()
-    check(given.exists(), f"--images: expected a folder of pictures, a picture or a .npy file, got {given}, which is not there")
+    check(
+        given.exists(),
+        f"--images: expected a folder of pictures, a picture or a .npy file, got {given}, which is not there",
+    )
     if given.suffix == ".npy":
         array = _array(given, "--images")
         return {"codes": hasher.encode(images=array), "names": np.arange(len(array))}
@@ -735,13 +882,17 @@ def picture_files(given: Path) -> list[Path]:
     from PIL import Image
 
     known = Image.registered_extensions()
-    found = sorted(p for p in given.rglob("*") if p.suffix.lower() in known and p.is_file() and not p.name.startswith("."))
+    found = sorted(
+        p for p in given.rglob("*") if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")
+    )
     check(found, f"--images: expected pictures in {given}, got a folder without any")
     return found
 
 
 def read_picture(folder: RunFolder, file: Path) -> np.ndarray:
-    """One picture as the run's own pictures were read, uint8, shape (R, R, 3). Errors: `InputError` that names the file."""
+    """One picture as the run's own pictures were read, uint8, shape (R, R, 3). Errors: `InputError` that names the
+    file.
+    """
     from cmhkit.data.folder import read_photo
 
     items = folder.config()["items"]
@@ -759,8 +910,8 @@ def read_picture(folder: RunFolder, file: Path) -> np.ndarray:
 def encode_texts(path: str | Path, given: str | Path, say: Say) -> dict[str, np.ndarray]:
     """Codes of texts, by the hasher of a finished run.
 
-    given: a file with one text a line in UTF-8, "-" for standard input, or a .npy file of text vectors. Returns "codes", packed, and "names": the
-    texts, or the row numbers.
+    given: a file with one text a line in UTF-8, "-" for standard input, or a .npy file of text vectors. Returns
+    "codes", packed, and "names": the texts, or the row numbers.
     """
     hasher = RunFolder(path).hasher()
     if str(given).endswith(".npy"):
@@ -772,18 +923,24 @@ def encode_texts(path: str | Path, given: str | Path, say: Say) -> dict[str, np.
     except FileNotFoundError as error:
         raise InputError(f"--texts: expected a file of texts, one a line, got {given}, which is not there") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"--texts: expected text in UTF-8, got other bytes in {given}, at byte {error.start}") from error
+        raise InputError(
+            f"--texts: expected text in UTF-8, got other bytes in {given}, at byte {error.start}"
+        ) from error
     check(lines, f"--texts: expected at least one line, got none in {given}")
     check_words(hasher)
     empty = [number for number, line in enumerate(lines, 1) if not hasher.vocabulary_.bag_of_words([line]).any()]
     if empty:
         shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
-        say(f"note: {len(empty)} of {len(lines)} lines have no word that the run knows, and all get the same code (lines {shown})")
+        say(
+            f"note: {len(empty)} of {len(lines)} lines have no word that the run knows, and all get the same code (lines {shown})"
+        )
     return {"codes": hasher.encode(texts=lines), "names": np.array(lines)}
 
 
 def encode_data(path: str | Path, data: str, data_options: list[str] | tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Codes of all pairs of a data set: "image_codes", "text_codes", "ids", and "part", the name of each pair's part, or an empty text."""
+    """Codes of all pairs of a data set: "image_codes", "text_codes", "ids", and "part", the name of each pair's part,
+    or an empty text.
+    """
     hasher = RunFolder(path).hasher()
     name, loader_options = data_spec(data, list(data_options))
     items = load_data(name, **loader_options)
@@ -791,14 +948,24 @@ def encode_data(path: str | Path, data: str, data_options: list[str] | tuple[str
     for kind in ("retrieval", "train", "query"):
         part[items.parts[kind]] = kind
     whole = items.take(np.arange(len(items)))
-    return {"image_codes": hasher.encode(images=whole), "text_codes": hasher.encode(texts=whole), "ids": items.ids, "part": part}
+    return {
+        "image_codes": hasher.encode(images=whole),
+        "text_codes": hasher.encode(texts=whole),
+        "ids": items.ids,
+        "part": part,
+    }
 
 
 def check_codes_file(path: str | Path, *, both: bool) -> None:
-    """Errors: `InputError` for a name that `write_codes` has no form for. both: codes of pictures and of texts are to be written."""
+    """Errors: `InputError` for a name that `write_codes` has no form for. both: codes of pictures and of texts are to
+    be written.
+    """
     name = Path(path).name
     check(name.endswith((".npz", ".npy")), f"--out: expected a name that ends in .npz or .npy, got {name}")
-    check(name.endswith(".npz") or not both, f"--out: expected a .npz file, since there are codes of pictures and of texts, got {name}")
+    check(
+        name.endswith(".npz") or not both,
+        f"--out: expected a .npz file, since there are codes of pictures and of texts, got {name}",
+    )
 
 
 def write_codes(path: str | Path, found: dict[str, np.ndarray]) -> None:
@@ -826,18 +993,27 @@ def _array(file: Path, argument: str) -> np.ndarray:
 def check_words(hasher: CrossModalHasher) -> None:
     """Errors: `InputError` for a hasher that was fitted on text vectors alone."""
     name = type(hasher).__name__
-    check(hasher.vocabulary_ is not None, f"texts: expected text vectors, since this {name} was fitted on data without a vocabulary, got words")
+    check(
+        hasher.vocabulary_ is not None,
+        f"texts: expected text vectors, since this {name} was fitted on data without a vocabulary, got words",
+    )
 
 
 def search(
-    path: str | Path, words: str | None = None, *, image: str | Path | None = None, k: int = 10, among: str | None = None, say: Say = print
+    path: str | Path,
+    words: str | None = None,
+    *,
+    image: str | Path | None = None,
+    k: int = 10,
+    among: str | None = None,
+    say: Say = print,
 ) -> list[dict[str, Any]]:
     """The nearest items of a finished run's retrieval set, by words or by a picture.
 
-    words: typed ones. image: a picture file. Give one of both. among: "images" or "texts", whose codes are searched; None takes the other kind.
-    say: takes a line about words that the run does not know.
-    Returns a dictionary for each item: "rank" from 1, "id", "distance" in bits, and "labels", "file", "text" where they are known.
-    Errors: `InputError`, also where the run knows none of the words.
+    words: typed ones. image: a picture file. Give one of both. among: "images" or "texts", whose codes are searched;
+    None takes the other kind. say: takes a line about words that the run does not know.
+    Returns a dictionary for each item: "rank" from 1, "id", "distance" in bits, and "labels", "file", "text" where they
+    are known. Errors: `InputError`, also where the run knows none of the words.
     """
     check((words is None) != (image is None), "search: expected words or --image, one of both")
     among = among or ("images" if image is None else "texts")
@@ -870,7 +1046,8 @@ def _say_unknown(hasher: CrossModalHasher, words: str, say: Say) -> None:
     unknown = vocabulary.unknown(words)
     told = vocabulary.told(unknown)
     check(
-        vocabulary.bag_of_words([words]).any(), f"search: expected a word that the training texts had, got none; unknown: {told or 'no word at all'}"
+        vocabulary.bag_of_words([words]).any(),
+        f"search: expected a word that the training texts had, got none; unknown: {told or 'no word at all'}",
     )
     if unknown:
         say(f"note: not among the {len(vocabulary):,} words that the run knows: {told}")

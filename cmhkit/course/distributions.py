@@ -1,7 +1,7 @@
 """How far two sets of features follow one distribution: what the adversarial term is for.
 
-Two measures that share nothing with the discriminators of the training: the energy distance with a permutation test, and a classifier that starts
-afresh and is asked about items that it did not learn from.
+Two measures that share nothing with the discriminators of the training: the energy distance with a permutation test,
+and a classifier that starts afresh and is asked about items that it did not learn from.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from cmhkit.support.checks import check, one_of, whole
 class TwoSample:
     r"""The energy distance of two samples.
 
-    energy: $\mathcal{E}$, at least 0, and 0 if and only if both samples are the same set of points. share: $\mathcal{E} / (2\,E\lVert x - y \rVert)$,
-    from 0 to 1, which does not depend on the features' scale. p_value: the share of random divisions with an energy distance at least as large; small
-    means that the distributions differ. expected: the mean share of these divisions, what equal distributions give with so many items.
+    energy: $\mathcal{E}$, at least 0, and 0 if and only if both samples are the same set of points. share:
+    $\mathcal{E} / (2\,E\lVert x - y \rVert)$, from 0 to 1, which does not depend on the features' scale. p_value: the
+    share of random divisions with an energy distance at least as large; small means that the distributions differ.
+    expected: the mean share of these divisions, what equal distributions give with so many items.
     """
 
     energy: float
@@ -45,8 +46,9 @@ def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
 def two_sample(a: np.ndarray, b: np.ndarray, *, permutations: int = 500, seed: int = 0) -> TwoSample:
     """The energy distance of two samples, and a permutation test of whether one distribution gave both.
 
-    a: shape (n, d). b: shape (m, d). The samples are independent: no item is in both. permutations: random divisions of all n + m into n and m.
-    The memory is 8 (n + m)² bytes. The p-value is at least 1 / (permutations + 1). Errors: `InputError` for another shape.
+    a: shape (n, d). b: shape (m, d). The samples are independent: no item is in both. permutations: random divisions of
+    all n + m into n and m. The memory is 8 (n + m)² bytes. The p-value is at least 1 / (permutations + 1). Errors:
+    `InputError` for another shape.
     """
     a, b = _samples(a, b)
     whole("permutations", permutations, 1)
@@ -61,10 +63,12 @@ def two_sample(a: np.ndarray, b: np.ndarray, *, permutations: int = 500, seed: i
 
 
 def classifier_accuracy(a: np.ndarray, b: np.ndarray, *, kind: str = "linear", seed: int = 0) -> float:
-    """How often a classifier that starts afresh tells a from b, on rows that it did not learn from; 0.5 is chance, 1 is always.
+    """How often a classifier that starts afresh tells a from b, on rows that it did not learn from; 0.5 is chance, 1 is
+    always.
 
-    a: shape (n, d). b: shape (n, d), of the same n items in the same order: half of the items, drawn by seed, are for learning, the other half for
-    asking. kind: "linear" (logistic regression on standardised features) or "forest" (100 random trees). Errors: `InputError` for another shape.
+    a: shape (n, d). b: shape (n, d), of the same n items in the same order: half of the items, drawn by seed, are for
+    learning, the other half for asking. kind: "linear" (logistic regression on standardised features) or "forest" (100
+    random trees). Errors: `InputError` for another shape.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -90,18 +94,22 @@ def classifier_accuracy(a: np.ndarray, b: np.ndarray, *, kind: str = "linear", s
 class Match:
     r"""How well one modality's features follow LabNet's.
 
-    test: `TwoSample` of $F^l$ of one half of the items against $F^*$ of the other half. accuracy: `classifier_accuracy` of $F^l$ against $F^*$.
+    test: `TwoSample` of $F^l$ of one half of the items against $F^*$ of the other half. accuracy: `classifier_accuracy`
+    of $F^l$ against $F^*$.
     """
 
     test: TwoSample
     accuracy: float
 
 
-def matches(hasher: Any, split: Split, *, items: int = 1000, permutations: int = 500, kind: str = "linear", seed: int = 0) -> dict[str, Match]:
+def matches(
+    hasher: Any, split: Split, *, items: int = 1000, permutations: int = 500, kind: str = "linear", seed: int = 0
+) -> dict[str, Match]:
     r"""$F^l$ against $F^v$ ("image") and against $F^t$ ("text"), on items of a split.
 
-    hasher: a fitted `SSAH`. split: with labels. items: at most so many are drawn by seed. The rest: as `two_sample` and `classifier_accuracy`.
-    Seconds for 1,000 items. Errors: `InputError` if the hasher has no LabNet, or the split no labels.
+    hasher: a fitted `SSAH`. split: with labels. items: at most so many are drawn by seed. The rest: as `two_sample` and
+    `classifier_accuracy`. Seconds for 1,000 items. Errors: `InputError` if the hasher has no LabNet, or the split no
+    labels.
     """
     check(isinstance(split, Split), f"split: expected a Split, got {type(split).__name__}")
     whole("items", items, 4)
@@ -118,7 +126,10 @@ def matches(hasher: Any, split: Split, *, items: int = 1000, permutations: int =
 
 def _samples(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, b = checked_vectors(a, "a"), checked_vectors(b, "b")
-    check(len(a) > 0 and len(b) > 0 and a.shape[1] == b.shape[1], f"a, b: expected shapes (n, d) and (m, d), got {a.shape} and {b.shape}")
+    check(
+        len(a) > 0 and len(b) > 0 and a.shape[1] == b.shape[1],
+        f"a, b: expected shapes (n, d) and (m, d), got {a.shape} and {b.shape}",
+    )
     return a.astype(np.float64), b.astype(np.float64)
 
 

@@ -1,9 +1,10 @@
 """Run submitted notebooks and collect what their questions came to: `cmhkit grade FOLDER`.
 
-Nothing that a submission says of itself is read: its outputs, counts and tags are dropped, and its cells are run anew, in a temporary folder, in
-processes of their own, with a limit of time and of memory. `Question.check` appends each outcome to a file that the environment variable
-`CMHKIT_OUTCOMES` names. This shows honest work reliably. It is no defence against an attacker: a submission's code runs in the process that
-checks it. docs/INSTRUCTORS.md says what can be faked, and what the column `remarks` makes visible.
+Nothing that a submission says of itself is read: its outputs, counts and tags are dropped, and its cells are run anew,
+in a temporary folder, in processes of their own, with a limit of time and of memory. `Question.check` appends each
+outcome to a file that the environment variable `CMHKIT_OUTCOMES` names. This shows honest work reliably. It is no
+defence against an attacker: a submission's code runs in the process that checks it. docs/INSTRUCTORS.md says what can
+be faked, and what the column `remarks` makes visible.
 """
 
 from __future__ import annotations
@@ -28,17 +29,41 @@ from typing import Any
 from cmhkit.support.checks import InputError, check, whole
 
 OUTCOMES = "CMHKIT_OUTCOMES"
-COLUMNS = ("submission", "lesson", "question", "status", "attempts", "hints", "solution_seen", "run", "seconds", "megabytes", "remarks")
+COLUMNS = (
+    "submission",
+    "lesson",
+    "question",
+    "status",
+    "attempts",
+    "hints",
+    "solution_seen",
+    "run",
+    "seconds",
+    "megabytes",
+    "remarks",
+)
 NO_CHECK = "no check ran"
 BEST_FIRST = ("correct", "incorrect", "not attempted")
 LARGEST_FILE = 50_000_000  # bytes of a submission, outputs included
 LARGEST_RECORD = 5_000_000  # bytes of the outcomes that are read
-# The only settings of the grader's that a submission's code gets to see: what Python and a kernel need, and nothing secret.
+# The only settings of the grader's that a submission's code gets to see: what Python and a kernel need, and nothing
+# secret.
 PASSED_ON = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|VIRTUAL_ENV|LD_LIBRARY_PATH|PYTHONPATH|XDG_CACHE_HOME|CMHKIT_.*"
 )
 # Names that an exercise never needs: who uses them has looked behind the question, or writes the record by hand.
-BEHIND = {OUTCOMES, "_solution", "_checker", "_judge", "_record", "_tell", "_log", "reset_outcomes", "wrong_answers", "framework"}
+BEHIND = {
+    OUTCOMES,
+    "_solution",
+    "_checker",
+    "_judge",
+    "_record",
+    "_tell",
+    "_log",
+    "reset_outcomes",
+    "wrong_answers",
+    "framework",
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +80,9 @@ class Limits:
 
 @dataclass
 class Run:
-    """How a submission ran. `ended`: "finished", "finished with errors", "out of time", "out of memory", "crashed" or "not a notebook"."""
+    """How a submission ran. `ended`: "finished", "finished with errors", "out of time", "out of memory", "crashed" or
+    "not a notebook".
+    """
 
     ended: str
     seconds: float = 0.0
@@ -76,15 +103,19 @@ def grade(
 ) -> list[dict[str, Any]]:
     """Run every notebook in a folder, and write one row a question to a CSV file.
 
-    folder: searched with its folders; every file NAME.ipynb is a submission. out: the CSV file, `folder`/grades.csv unless given; it is
-    written after each submission. limits: see `Limits`. size: another value for the notebooks' parameter `size` ("tiny" is quicker); empty:
-    as they were handed in. overwrite: replace an older `out`. say: is told each submission's line.
-    Returns the rows, each a dict with the keys `COLUMNS`. What goes wrong in a submission becomes its rows and never stops the others.
-    Raises InputError where `folder` is no folder or holds no notebook, where `out` exists, or where papermill is missing.
+    folder: searched with its folders; every file NAME.ipynb is a submission. out: the CSV file, `folder`/grades.csv
+    unless given; it is written after each submission. limits: see `Limits`. size: another value for the notebooks'
+    parameter `size` ("tiny" is quicker); empty: as they were handed in. overwrite: replace an older `out`. say: is told
+    each submission's line.
+    Returns the rows, each a dict with the keys `COLUMNS`. What goes wrong in a submission becomes its rows and never
+    stops the others. Raises InputError where `folder` is no folder or holds no notebook, where `out` exists, or where
+    papermill is missing.
     """
     folder = Path(folder)
     check(folder.is_dir(), f"folder: expected a folder of notebooks, got {str(folder)!r}")
-    submissions = sorted(path for path in folder.rglob("*.ipynb") if path.is_file() and not _hidden(path.relative_to(folder)))
+    submissions = sorted(
+        path for path in folder.rglob("*.ipynb") if path.is_file() and not _hidden(path.relative_to(folder))
+    )
     check(submissions, f"folder: expected at least one file NAME.ipynb, found none in {str(folder)!r}")
     target = Path(out) if out is not None else folder / "grades.csv"
     check(target.parent.is_dir(), f"out: expected a file in an existing folder, got {str(target)!r}")
@@ -92,7 +123,10 @@ def grade(
     check(overwrite or not target.exists(), f"out: {str(target)!r} exists; name another file, or ask to overwrite it")
     check(size in ("", "tiny", "lab", "paper"), f"size: expected tiny, lab or paper, got {size!r}")
     missing = [name for name in ("papermill", "psutil", "ipykernel") if importlib.util.find_spec(name) is None]
-    check(not missing, f"grading needs {', '.join(missing)}: set up with make test, or install the extras cmhkit[lab,test]")
+    check(
+        not missing,
+        f"grading needs {', '.join(missing)}: set up with make test, or install the extras cmhkit[lab,test]",
+    )
     limits = limits or Limits()
 
     rows: list[dict[str, Any]] = []
@@ -112,7 +146,8 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
-# ── One submission ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── One submission
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_submission(path: Path, limits: Limits, size: str = "") -> Run:
@@ -139,7 +174,8 @@ def run_submission(path: Path, limits: Limits, size: str = "") -> Run:
 
 
 def read_submission(path: Path) -> Any:
-    """A submission's cells without outputs, counts, ids or tags (but `parameters`), as a notebook that is safe to hand to papermill.
+    """A submission's cells without outputs, counts, ids or tags (but `parameters`), as a notebook that is safe to hand
+    to papermill.
 
     Raises InputError where the file is too large, or no notebook.
     """
@@ -166,7 +202,10 @@ def read_submission(path: Path) -> Any:
         raise InputError(f"the file is no notebook: {type(error).__name__}: {error}"[:300]) from None
     if not any(cell.cell_type == "code" for cell in cells):
         raise InputError("the notebook has no code")
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
+    kernel = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
     return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
 
 
@@ -176,15 +215,29 @@ def _run_in(scratch: Path, notebook: Any, limits: Limits, size: str) -> Run:
 
     place = scratch / "work"
     place.mkdir()
-    before, outcomes, told, parameters = (scratch / name for name in ("before.ipynb", "outcomes.jsonl", "told.json", "parameters.json"))
+    before, outcomes, told, parameters = (
+        scratch / name for name in ("before.ipynb", "outcomes.jsonl", "told.json", "parameters.json")
+    )
     nbformat.write(notebook, before)
     parameters.write_text(json.dumps({"size": size} if size and "size" in _parameters(notebook) else {}))
     environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    own = {"JUPYTER_RUNTIME_DIR": str(scratch / "runtime"), "IPYTHONDIR": str(scratch / "ipython"), "MPLCONFIGDIR": str(scratch / "matplotlib")}
+    own = {
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "MPLCONFIGDIR": str(scratch / "matplotlib"),
+    }
     quiet = {"CUDA_VISIBLE_DEVICES": "", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     environment |= threads | own | quiet | {OUTCOMES: str(outcomes)}
-    command = [sys.executable, "-m", "cmhkit.course.grade", str(before), str(scratch / "after.ipynb"), str(parameters), str(told)]
+    command = [
+        sys.executable,
+        "-m",
+        "cmhkit.course.grade",
+        str(before),
+        str(scratch / "after.ipynb"),
+        str(parameters),
+        str(told),
+    ]
     process = subprocess.Popen(
         command,
         cwd=place,
@@ -207,7 +260,9 @@ def _run_in(scratch: Path, notebook: Any, limits: Limits, size: str) -> Run:
 
 
 def _watch(process: subprocess.Popen, limits: Limits) -> tuple[str | None, int]:
-    """Wait for the worker; say which limit it met, if any, and its largest resident memory in bytes, with that of all it started."""
+    """Wait for the worker; say which limit it met, if any, and its largest resident memory in bytes, with that of all
+    it started.
+    """
     deadline, peak = time.monotonic() + limits.seconds, 0
     while process.poll() is None:
         peak = max(peak, used := sum(_memory(member) for member in _family(process.pid)))
@@ -239,7 +294,9 @@ def _family(pid: int) -> list[Any]:
 
 
 def _end(process: subprocess.Popen, mark: str) -> None:
-    """End the worker and what it started: its family, and whoever left the family but still carries this run's mark in its environment."""
+    """End the worker and what it started: its family, and whoever left the family but still carries this run's mark in
+    its environment.
+    """
     import psutil
 
     for _ in range(3):  # a second look finds what was started during the first
@@ -271,10 +328,19 @@ def _worker(before: str, after: str, parameters: str, told: str) -> None:
     report = {"ended": "finished"}
     try:
         papermill.execute_notebook(
-            before, after, json.loads(Path(parameters).read_text()), kernel_name="python3", progress_bar=False, allow_errors=True, cwd=os.getcwd()
+            before,
+            after,
+            json.loads(Path(parameters).read_text()),
+            kernel_name="python3",
+            progress_bar=False,
+            allow_errors=True,
+            cwd=os.getcwd(),
         )
     except papermill.PapermillExecutionError as error:
-        report = {"ended": "finished with errors", "remark": f"the last cell that failed: {error.ename}: {error.evalue}"}
+        report = {
+            "ended": "finished with errors",
+            "remark": f"the last cell that failed: {error.ename}: {error.evalue}",
+        }
     except Exception as error:  # a kernel that died, among others
         report = {"ended": "crashed", "remark": f"{type(error).__name__}: {error}"}
     Path(told).write_text(json.dumps(report))
@@ -302,7 +368,9 @@ def read_outcomes(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
             record = json.loads(line)
             name, status = record["question"], record["status"]
             counts = {key: record[key] for key in ("attempts", "hints")}
-            good = isinstance(name, str) and status in BEST_FIRST and all(type(value) is int for value in counts.values())
+            good = (
+                isinstance(name, str) and status in BEST_FIRST and all(type(value) is int for value in counts.values())
+            )
             good = good and isinstance(record["solution_seen"], bool)
         except (ValueError, KeyError, TypeError, RecursionError):
             good = False
@@ -314,10 +382,13 @@ def read_outcomes(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
             status = before["status"]
         found[name] = {**record, "status": status}
     complaints = [f"{strange} lines of the record were not written by check()"] if strange else []
-    return found, complaints + (["the record is too long; its end was not read"] if len(content) > LARGEST_RECORD else [])
+    return found, complaints + (
+        ["the record is too long; its end was not read"] if len(content) > LARGEST_RECORD else []
+    )
 
 
-# ── What the source says ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What the source says
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _code(notebook: Any) -> list[str]:
@@ -336,12 +407,19 @@ def _parameters(notebook: Any) -> set[str]:
     """The names set in the cell tagged `parameters`."""
     cells = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     return {
-        name.id for source in cells for node in _tree(source).body if isinstance(node, ast.Assign) for name in node.targets if hasattr(name, "id")
+        name.id
+        for source in cells
+        for node in _tree(source).body
+        if isinstance(node, ast.Assign)
+        for name in node.targets
+        if hasattr(name, "id")
     }
 
 
 def lesson_of(notebook: Any, file_name: str) -> str:
-    """The lesson module whose questions a notebook asks: the one that it imports, else the one that its file name starts with; "" if neither."""
+    """The lesson module whose questions a notebook asks: the one that it imports, else the one that its file name
+    starts with; "" if neither.
+    """
     from cmhkit.course import lessons
 
     known = lessons.names()
@@ -361,13 +439,20 @@ def questions(lesson: str) -> list[str]:
         return []
     from cmhkit.course.lessons.framework import Question
 
-    return [value.name for value in vars(importlib.import_module(f"cmhkit.course.lessons.{lesson}")).values() if isinstance(value, Question)]
+    return [
+        value.name
+        for value in vars(importlib.import_module(f"cmhkit.course.lessons.{lesson}")).values()
+        if isinstance(value, Question)
+    ]
 
 
 def _checks(source: str, question: str) -> bool:
     short = question.rsplit(".", 1)[-1]
     calls = (node.func for node in ast.walk(_tree(source)) if isinstance(node, ast.Call))
-    return any(isinstance(call, ast.Attribute) and call.attr == "check" and getattr(call.value, "attr", None) == short for call in calls)
+    return any(
+        isinstance(call, ast.Attribute) and call.attr == "check" and getattr(call.value, "attr", None) == short
+        for call in calls
+    )
 
 
 def look_behind(notebook: Any) -> Iterator[str]:
@@ -378,13 +463,20 @@ def look_behind(notebook: Any) -> Iterator[str]:
         for node in ast.walk(_tree(source)):
             if isinstance(node, ast.Attribute):
                 found |= {node.attr} & BEHIND
-                if checks and isinstance(node.value, ast.Name) and node.value.id == "q" and not re.fullmatch(r"q\d+|quiz\d+|[A-Z_]+", node.attr):
+                if (
+                    checks
+                    and isinstance(node.value, ast.Name)
+                    and node.value.id == "q"
+                    and not re.fullmatch(r"q\d+|quiz\d+|[A-Z_]+", node.attr)
+                ):
                     found.add(f"q.{node.attr}")
             elif isinstance(node, ast.Name):
                 found |= {node.id} & BEHIND
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= {name for name in BEHIND if name == node.value}
-            elif isinstance(node, ast.ImportFrom) and re.search(r"lessons\.(lesson_\d\d|framework)$", node.module or ""):
+            elif isinstance(node, ast.ImportFrom) and re.search(
+                r"lessons\.(lesson_\d\d|framework)$", node.module or ""
+            ):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module == "cmhkit.course.lessons":
                 found |= {alias.name for alias in node.names} & BEHIND
@@ -392,12 +484,21 @@ def look_behind(notebook: Any) -> Iterator[str]:
             yield f"code cell {number} uses {', '.join(sorted(found))}: read it"
 
 
-# ── The table ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The table
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rows_of(submission: str, run: Run) -> Iterator[dict[str, Any]]:
-    """A submission's rows: one a question of its lesson; a single one with an empty `question` where there is no lesson to speak of."""
-    common = {"submission": submission, "lesson": run.lesson, "run": run.ended, "seconds": round(run.seconds, 1), "megabytes": round(run.megabytes)}
+    """A submission's rows: one a question of its lesson; a single one with an empty `question` where there is no lesson
+    to speak of.
+    """
+    common = {
+        "submission": submission,
+        "lesson": run.lesson,
+        "run": run.ended,
+        "seconds": round(run.seconds, 1),
+        "megabytes": round(run.megabytes),
+    }
     remarks = "; ".join(run.remarks)
     names: Sequence[str] = questions(run.lesson) or [""]
     for name in names:
@@ -414,7 +515,9 @@ def rows_of(submission: str, run: Run) -> Iterator[dict[str, Any]]:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the CSV file whole or not at all. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """Write the CSV file whole or not at all. Text that a spreadsheet would run as a formula gets an apostrophe in
+    front.
+    """
     from cmhkit.support.files import write_atomically
 
     text = io.StringIO(newline="")

@@ -36,13 +36,18 @@ def truth_places(owner: np.ndarray, places: int = 8) -> np.ndarray:
 def mask_quality(masks: np.ndarray, truth: np.ndarray) -> MaskQuality:
     """How well masks fit the truth. masks, truth: bool, shape (n, places, places). An empty mask or truth counts as 0."""
     masks, truth = np.asarray(masks, dtype=bool), np.asarray(truth, dtype=bool)
-    check(masks.shape == truth.shape and masks.ndim == 3, f"masks: expected the shape of truth, {truth.shape}, got {masks.shape}")
+    check(
+        masks.shape == truth.shape and masks.ndim == 3,
+        f"masks: expected the shape of truth, {truth.shape}, got {masks.shape}",
+    )
     both = (masks & truth).sum(axis=(1, 2))
     sizes = ((masks | truth).sum(axis=(1, 2)), masks.sum(axis=(1, 2)), truth.sum(axis=(1, 2)))
     return MaskQuality(*(float((both / np.maximum(size, 1)).mean()) for size in sizes))
 
 
 def random_masks(masks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Masks of the same area at random places: what `mask_quality` gives without looking. masks: bool, shape (n, places, places)."""
+    """Masks of the same area at random places: what `mask_quality` gives without looking. masks: bool, shape (n,
+    places, places).
+    """
     flat = np.asarray(masks, dtype=bool).reshape(len(masks), -1)
     return rng.permuted(flat, axis=1).reshape(np.shape(masks))

@@ -34,9 +34,10 @@ def load(name: str, **options: Any) -> PairedData:
 
     name: "scenes", real drawings composed into pictures with tags (options: `cmhkit.data.scenes.load_scenes`), or
     "drawings", the same material uncomposed (options: `cmhkit.data.scenes.load_drawings`).
-    Or a reader and a path with a colon between, such as "mirflickr:PATH". The readers of a benchmark (mirflickr, nuswide-tc10, nuswide-tc21,
-    coco, iapr, wikipedia) take its makers' folder or a file in circulation; "mat:PATH" finds out by itself which file in circulation it has;
-    "folder:PATH" reads your own pictures (options: `cmhkit.data.folder.load_folder`).
+    Or a reader and a path with a colon between, such as "mirflickr:PATH". The readers of a benchmark (mirflickr,
+    nuswide-tc10, nuswide-tc21, coco, iapr, wikipedia) take its makers' folder or a file in circulation; "mat:PATH"
+    finds out by itself which file in circulation it has; "folder:PATH" reads your own pictures (options:
+    `cmhkit.data.folder.load_folder`).
     Options: those of the functions that `READERS` names.
     """
     reader, colon, path = name.partition(":") if isinstance(name, str) else ("", "", "")

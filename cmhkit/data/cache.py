@@ -1,7 +1,7 @@
 """Cache folders that are never half written and never trusted unchecked.
 
-A folder is built beside its place under a temporary name and moved there in one step. Its `manifest.json` holds the key it was built
-from and the SHA-256 of every file. A folder whose files do not match is built again.
+A folder is built beside its place under a temporary name and moved there in one step. Its `manifest.json` holds the key
+it was built from and the SHA-256 of every file. A folder whose files do not match is built again.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def _usable(path: Path) -> bool:
 
 
 def damage(path: Path) -> str | None:
-    """Why a cache folder cannot be trusted, or None if it holds the files of its manifest and every one matches its checksum."""
+    """Why a cache folder cannot be trusted, or None if it holds the files of its manifest and every one matches its
+    checksum.
+    """
     try:
         files = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
         found = {p.name for p in path.iterdir() if not p.name.startswith(".")} - {MANIFEST}
@@ -100,7 +102,9 @@ def _write_manifest(folder: Path, key: dict[str, Any]) -> None:
     for name in names:
         flush(folder / name)
     manifest = {"key": key, "files": {name: sha256(folder / name) for name in names}}
-    write_atomically(folder / MANIFEST, lambda p: p.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8"))
+    write_atomically(
+        folder / MANIFEST, lambda p: p.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+    )
 
 
 def _publish(temporary: Path, path: Path) -> None:

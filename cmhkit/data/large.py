@@ -1,7 +1,8 @@
 """Pictures that are too many for memory: they stay in their file and are read when they are asked for.
 
-`LargePictures` stands where an array of pictures stands in `PairedData`. What is cut out of it (`images[5]`, `images[10:20]`, `images[rows]`)
-is a plain NumPy array; `part` cuts without reading. `resized_pictures` turns picture files into such a set, one picture at a time.
+`LargePictures` stands where an array of pictures stands in `PairedData`. What is cut out of it (`images[5]`,
+`images[10:20]`, `images[rows]`) is a plain NumPy array; `part` cuts without reading. `resized_pictures` turns picture
+files into such a set, one picture at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _GB = 1e9
 
 
 class Pictures(Protocol):
-    """Where pictures come from. shape: (n, H, W, 3). `read` gives the pictures from start to before stop, uint8, shape (stop - start, H, W, 3)."""
+    """Where pictures come from. shape: (n, H, W, 3). `read` gives the pictures from start to before stop, uint8, shape
+    (stop - start, H, W, 3).
+    """
 
     shape: tuple[int, int, int, int]
 
@@ -41,8 +44,8 @@ class Pictures(Protocol):
 class HDF5Pictures:
     """Pictures in a data set of an HDF5 file.
 
-    axes: as in `numpy.transpose`, what makes (n, H, W, 3) of the data set; axes[0] is its axis of items. The file is opened at the first read.
-    Numbers of another type than uint8 are taken if they are whole and from 0 to 255.
+    axes: as in `numpy.transpose`, what makes (n, H, W, 3) of the data set; axes[0] is its axis of items. The file is
+    opened at the first read. Numbers of another type than uint8 are taken if they are whole and from 0 to 255.
     """
 
     def __init__(self, path: str | Path, key: str, axes: Sequence[int]) -> None:
@@ -59,7 +62,9 @@ class HDF5Pictures:
         return self._file[self.key]
 
     def per_block(self, size: int) -> int:
-        """How many pictures `size` bytes of the file hold, whole chunks if more than one fits, so that none is read twice."""
+        """How many pictures `size` bytes of the file hold, whole chunks if more than one fits, so that none is read
+        twice.
+        """
         dataset = self._dataset()
         each = max(1, size // (int(np.prod(self.shape[1:])) * dataset.dtype.itemsize))
         chunk = dataset.chunks[self.axes[0]] if dataset.chunks else 1
@@ -75,12 +80,16 @@ class HDF5Pictures:
         try:
             block = dataset[tuple(place)]
         except OSError as error:
-            raise InputError(f"path: expected a whole HDF5 file, got {self.path}, where {self.key} cannot be read ({error})") from error
+            raise InputError(
+                f"path: expected a whole HDF5 file, got {self.path}, where {self.key} cannot be read ({error})"
+            ) from error
         return as_bytes(block.transpose(self.axes), f"{self.key} in {self.path}")
 
 
 class NpyPictures:
-    """Pictures in a `.npy` file, uint8, shape (n, H, W, 3). Read, not mapped: a mapped file counts as memory of the process."""
+    """Pictures in a `.npy` file, uint8, shape (n, H, W, 3). Read, not mapped: a mapped file counts as memory of the
+    process.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -115,8 +124,8 @@ class JoinedPictures:
 class LargePictures:
     """Pictures in a file, uint8, shape (n, H, W, 3).
 
-    `images[i]`, `images[a:b]` and `images[rows]` (positions or a bool mask) read what they name; `part(rows)` chooses without reading.
-    `numpy.asarray(images)` reads everything.
+    `images[i]`, `images[a:b]` and `images[rows]` (positions or a bool mask) read what they name; `part(rows)` chooses
+    without reading. `numpy.asarray(images)` reads everything.
     """
 
     ndim = 4
@@ -199,21 +208,31 @@ def rows_of(images: np.ndarray | LargePictures, rows: np.ndarray) -> np.ndarray 
 
 
 def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
-    """Pictures as uint8. Errors: `InputError` for numbers that are not whole or not from 0 to 255. where: what the message says."""
+    """Pictures as uint8. Errors: `InputError` for numbers that are not whole or not from 0 to 255. where: what the
+    message says.
+    """
     if pictures.dtype == np.uint8:
         return pictures
     good = pictures.dtype.kind in "biuf" and np.isfinite(pictures).all() and (pictures == np.floor(pictures)).all()
     if not good or (pictures.size and (pictures.min() < 0 or pictures.max() > 255)):
-        found = f"{pictures.dtype} from {pictures.min()} to {pictures.max()}" if pictures.dtype.kind in "biuf" else str(pictures.dtype)
+        found = (
+            f"{pictures.dtype} from {pictures.min()} to {pictures.max()}"
+            if pictures.dtype.kind in "biuf"
+            else str(pictures.dtype)
+        )
         raise InputError(f"path: expected pictures as whole numbers from 0 to 255, got {found} for {where}")
     return pictures.astype(np.uint8)
 
 
 @contextmanager
 def picture_file(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write pictures of a known number into a `.npy` file, block after block. Yields the function that takes the next block."""
+    """Write pictures of a known number into a `.npy` file, block after block. Yields the function that takes the next
+    block.
+    """
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)}
+        )
 
         def write(block: np.ndarray) -> None:
             file.write(np.ascontiguousarray(block).data)
@@ -222,35 +241,49 @@ def picture_file(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Calla
 
 
 def rearranged(path: Path, key: str, axes: Sequence[int], show_progress: bool = True) -> LargePictures:
-    """Pictures of an HDF5 data set whose items do not come first, written once into the cache folder with the items first.
+    """Pictures of an HDF5 data set whose items do not come first, written once into the cache folder with the items
+    first.
 
-    path, key, axes: as for `HDF5Pictures`. A picture alone would be scattered over the whole file. Memory: about 0.3 GB.
+    path, key, axes: as for `HDF5Pictures`. A picture alone would be scattered over the whole file. Memory: about 0.3
+    GB.
     """
     path = path.resolve()
     state = path.stat()
-    made_from = {"what": "pictures", "format": _FORMAT, "file": str(path), "bytes": state.st_size, "changed": state.st_mtime_ns}
+    made_from = {
+        "what": "pictures",
+        "format": _FORMAT,
+        "file": str(path),
+        "bytes": state.st_size,
+        "changed": state.st_mtime_ns,
+    }
 
     def build(folder: Path) -> None:
         source = HDF5Pictures(path, key, axes)
         n, size = source.shape[0], int(np.prod(source.shape[1:]))
         room(n * size)
         each = source.per_block(4 * BLOCK)
-        with progress(n, "Rearranging pictures", show_progress) as step, picture_file(folder / "images.npy", source.shape) as write:
+        with (
+            progress(n, "Rearranging pictures", show_progress) as step,
+            picture_file(folder / "images.npy", source.shape) as write,
+        ):
             for start in range(0, n, each):
                 stop = min(start + each, n)
                 write(source.read(start, stop))
                 step(stop - start)
 
-    folder = cache.checked_folder(f"pictures-{file_name(path.stem)}", {**made_from, "key": key, "axes": list(axes)}, build)
+    folder = cache.checked_folder(
+        f"pictures-{file_name(path.stem)}", {**made_from, "key": key, "axes": list(axes)}, build
+    )
     return LargePictures(NpyPictures(folder / "images.npy"))
 
 
 def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_progress: bool = True) -> LargePictures:
     """Picture files as pictures of one size, written once into the cache folder, one picture at a time.
 
-    name: a readable beginning of the folder's name. files: anything that Pillow reads, in the order of the pairs. resolution: the side R in pixels.
-    A picture is turned as its EXIF data say, made RGB (what is transparent becomes white) and squashed to R×R, as the field's files have them.
-    Errors: `InputError` for a resolution outside 16 to 1,024, a disk that is too full, and the first file that cannot be read.
+    name: a readable beginning of the folder's name. files: anything that Pillow reads, in the order of the pairs.
+    resolution: the side R in pixels. A picture is turned as its EXIF data say, made RGB (what is transparent becomes
+    white) and squashed to R×R, as the field's files have them. Errors: `InputError` for a resolution outside 16 to
+    1,024, a disk that is too full, and the first file that cannot be read.
     """
     import PIL
 
@@ -268,7 +301,10 @@ def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_pro
     def build(folder: Path) -> None:
         room(room_for)
         shape = (len(files), resolution, resolution, 3)
-        with progress(len(files), "Resizing pictures", show_progress) as step, picture_file(folder / "images.npy", shape) as write:
+        with (
+            progress(len(files), "Resizing pictures", show_progress) as step,
+            picture_file(folder / "images.npy", shape) as write,
+        ):
             for file in files:
                 write(read_picture(file, resolution))
                 step()
@@ -290,7 +326,9 @@ def read_picture(file: Path, resolution: int) -> np.ndarray:
                 image = Image.alpha_composite(white, image.convert("RGBA"))
             small = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"path: expected a picture, got {file}, which cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"path: expected a picture, got {file}, which cannot be read ({type(error).__name__}: {error})"
+        ) from error
     return np.asarray(small)
 
 

@@ -44,8 +44,9 @@ class SceneTruth:
 class Split:
     """One part of a data set: query, retrieval or train.
 
-    index: the positions of its pairs in the whole set, int64, shape (n,). whole: the whole set. The properties are those of `PairedData` at
-    these positions. Each is copied out of the whole set when it is first asked for, so that a split that nobody looks at costs nothing.
+    index: the positions of its pairs in the whole set, int64, shape (n,). whole: the whole set. The properties are
+    those of `PairedData` at these positions. Each is copied out of the whole set when it is first asked for, so that a
+    split that nobody looks at costs nothing.
     """
 
     name: str
@@ -103,14 +104,15 @@ class Split:
 class PairedData:
     """Pictures paired with texts.
 
-    images: pictures, uint8, shape (n, R, R, 3), or image features, float32, shape (n, d). `LargePictures` stay in their file.
-    text_vectors: float32, shape (n, t), a bag of words or other text features. texts: the texts themselves, if they are known.
+    images: pictures, uint8, shape (n, R, R, 3), or image features, float32, shape (n, d). `LargePictures` stay in their
+    file. text_vectors: float32, shape (n, t), a bag of words or other text features. texts: the texts themselves, if
+    they are known.
     labels: uint8 0/1, shape (n, c), or None. ids: int64, shape (n,), all different.
-    parts: positions of the pairs of "query", "retrieval" and "train"; train lies inside retrieval, and no training pair is a query.
-    own_pair: True if the protocol leaves each query's own pair in the retrieval set.
+    parts: positions of the pairs of "query", "retrieval" and "train"; train lies inside retrieval, and no training pair
+    is a query. own_pair: True if the protocol leaves each query's own pair in the retrieval set.
     details: how the data were made, for caches and credits.
-    backbone: what the pictures go through for methods that read features, one of `cmhkit.data.features.BACKBONES`, or None: such methods refuse them.
-    report: what the reader says of the files, if it says anything; it prints.
+    backbone: what the pictures go through for methods that read features, one of `cmhkit.data.features.BACKBONES`, or
+    None: such methods refuse them. report: what the reader says of the files, if it says anything; it prints.
     """
 
     name: str
@@ -142,8 +144,14 @@ class PairedData:
             check(len(texts) == n, f"texts: expected one text a picture, {n} in all, got {len(texts)}")
             object.__setattr__(self, "texts", texts)
         ids = np.arange(n, dtype=np.int64) if self.ids is None else as_array(self.ids, "ids")
-        check(ids.ndim == 1 and ids.dtype.kind in "iu", f"ids: expected whole numbers, shape ({n},), got {ids.dtype} with shape {ids.shape}")
-        check(len(ids) == n and len(np.unique(ids)) == n, f"ids: expected {n} different ids, got {len(np.unique(ids))} different of {len(ids)}")
+        check(
+            ids.ndim == 1 and ids.dtype.kind in "iu",
+            f"ids: expected whole numbers, shape ({n},), got {ids.dtype} with shape {ids.shape}",
+        )
+        check(
+            len(ids) == n and len(np.unique(ids)) == n,
+            f"ids: expected {n} different ids, got {len(np.unique(ids))} different of {len(ids)}",
+        )
         object.__setattr__(self, "ids", ids.astype(np.int64))
         if self.labels is not None:
             labels = checked_labels(self.labels)
@@ -156,8 +164,14 @@ class PairedData:
         self._check_parts(n)
 
     def _check_parts(self, n: int) -> None:
-        check(isinstance(self.parts, Mapping), f"parts: expected a dictionary with the keys {', '.join(PARTS)}, got {type(self.parts).__name__}")
-        check(set(self.parts) == set(PARTS), f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(map(str, self.parts))}")
+        check(
+            isinstance(self.parts, Mapping),
+            f"parts: expected a dictionary with the keys {', '.join(PARTS)}, got {type(self.parts).__name__}",
+        )
+        check(
+            set(self.parts) == set(PARTS),
+            f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(map(str, self.parts))}",
+        )
         for name in PARTS:
             part = as_array(self.parts[name], f"parts[{name!r}]")
             check(part.size > 0, f"parts[{name!r}]: expected at least one pair, got none")
@@ -165,11 +179,17 @@ class PairedData:
                 part.ndim == 1 and part.dtype.kind in "iu",
                 f"parts[{name!r}]: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}",
             )
-            check(0 <= part.min() and part.max() < n, f"parts[{name!r}]: expected positions from 0 to {n - 1}, got {part.min()} to {part.max()}")
+            check(
+                0 <= part.min() and part.max() < n,
+                f"parts[{name!r}]: expected positions from 0 to {n - 1}, got {part.min()} to {part.max()}",
+            )
             check(len(np.unique(part)) == len(part), f"parts[{name!r}]: expected each pair once, got some twice")
         query, retrieval, train = (np.asarray(self.parts[name]) for name in PARTS)
         shared = np.intersect1d(query, train)
-        check(len(shared) == 0, f"parts: a training pair is in the query set ({len(shared)} of them, the first at position {shared[:1]})")
+        check(
+            len(shared) == 0,
+            f"parts: a training pair is in the query set ({len(shared)} of them, the first at position {shared[:1]})",
+        )
         check(np.isin(train, retrieval).all(), "parts: expected the training pairs inside the retrieval set")
         own = len(np.intersect1d(query, retrieval))
         check(
@@ -208,7 +228,10 @@ class PairedData:
     def take(self, index: Sequence[int] | np.ndarray, name: str = "some") -> Split:
         """The pairs at these positions, from 0. Errors: `InputError` for a position outside the set."""
         index = as_array(index, "index")
-        check(index.ndim == 1 and (index.dtype.kind in "iu" or not index.size), f"index: expected positions, 1-D integers, got {index.dtype}")
+        check(
+            index.ndim == 1 and (index.dtype.kind in "iu" or not index.size),
+            f"index: expected positions, 1-D integers, got {index.dtype}",
+        )
         index = index.astype(np.int64)
         outside = index[(index < 0) | (index >= len(self))]
         check(not outside.size, f"index: expected positions from 0 to {len(self) - 1}, got {outside[:1]}")
@@ -228,7 +251,9 @@ def as_array(values: Any, argument: str) -> np.ndarray:
 
 
 def checked_images(images: np.ndarray | LargePictures) -> np.ndarray | LargePictures:
-    """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`. `LargePictures` come back unread."""
+    """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`. `LargePictures`
+    come back unread.
+    """
     if isinstance(images, LargePictures):
         return images
     images = as_array(images, "images")
@@ -243,18 +268,24 @@ def checked_vectors(vectors: np.ndarray, argument: str) -> np.ndarray:
     """Vectors as float32, shape (n, d), without NaN or infinity."""
     vectors = as_array(vectors, argument)
     check(vectors.dtype.kind in "biuf", f"{argument}: expected numbers, got {vectors.dtype}")
-    check(vectors.ndim == 2 and vectors.shape[1] > 0, f"{argument}: expected a matrix (n, d), got shape {vectors.shape}")
+    check(
+        vectors.ndim == 2 and vectors.shape[1] > 0, f"{argument}: expected a matrix (n, d), got shape {vectors.shape}"
+    )
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
-        raise InputError(f"{argument}: expected finite numbers, got NaN or infinity in {bad.sum()} rows, the first at {int(bad.argmax())}")
+        raise InputError(
+            f"{argument}: expected finite numbers, got NaN or infinity in {bad.sum()} rows, the first at {int(bad.argmax())}"
+        )
     return vectors
 
 
 def checked_labels(labels: np.ndarray) -> np.ndarray:
     """Labels as uint8 0/1, shape (n, c). Labels of -1/1 become 0/1."""
     labels = as_array(labels, "labels")
-    check(labels.ndim == 2 and labels.shape[1] > 0, f"labels: expected a matrix (n, c) of 0/1, got shape {labels.shape}")
+    check(
+        labels.ndim == 2 and labels.shape[1] > 0, f"labels: expected a matrix (n, c) of 0/1, got shape {labels.shape}"
+    )
     check(labels.dtype.kind in "biuf", f"labels: expected 0/1 or -1/1, got {labels.dtype}")
     values = np.unique(labels)
     if set(values.tolist()) <= {0, 1}:

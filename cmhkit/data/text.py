@@ -15,7 +15,8 @@ import numpy as np
 from cmhkit.support.checks import check, whole
 
 _WORD = re.compile(r"\w+")
-# First and last code point of the scripts that are written without blanks between words, in order (Unicode's Blocks.txt).
+# First and last code point of the scripts that are written without blanks between words, in order (Unicode's
+# Blocks.txt).
 _WITHOUT_BLANKS = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
@@ -44,13 +45,15 @@ _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 def tokens(text: str) -> list[str]:
     """The words of a text, folded, in order.
 
-    Folded: compatible characters are one character (NFKC: full-width Latin is Latin), letters lose their case (ß is ss), and what is not
-    seen (soft hyphens, joiners, variation selectors) is dropped. A mark belongs to the letter before it.
-    Scripts with blanks: the words are the runs of letters, digits and underscores. Scripts without (Han, Hiragana, Katakana, Thai, Lao, Khmer,
-    Myanmar): every character and every two neighbours, in the order in which they begin. Neighbours tell words of two characters, the most
-    common length in Chinese, without a dictionary; single characters serve one-character words and words that no training text had.
-    Source: the Unicode Standard, section 3.13, NFKC_Casefold; Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, 2.5
-    (neighbouring characters as the usual index for Chinese).
+    Folded: compatible characters are one character (NFKC: full-width Latin is Latin), letters lose their case (ß is
+    ss), and what is not seen (soft hyphens, joiners, variation selectors) is dropped. A mark belongs to the letter
+    before it.
+    Scripts with blanks: the words are the runs of letters, digits and underscores. Scripts without (Han, Hiragana,
+    Katakana, Thai, Lao, Khmer, Myanmar): every character and every two neighbours, in the order in which they begin.
+    Neighbours tell words of two characters, the most common length in Chinese, without a dictionary; single characters
+    serve one-character words and words that no training text had. Source: the Unicode Standard, section 3.13,
+    NFKC_Casefold; Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, 2.5 (neighbouring
+    characters as the usual index for Chinese).
     """
     if text.isascii():
         return _WORD.findall(text.lower())
@@ -74,7 +77,9 @@ def _folded(text: str) -> str:
 
 
 def _runs(text: str) -> list[list[str]]:
-    """Neighbouring characters of words, each with its marks; a run is all in scripts with blanks, or all in scripts without."""
+    """Neighbouring characters of words, each with its marks; a run is all in scripts with blanks, or all in scripts
+    without.
+    """
     runs: list[list[str]] = []
     inside = False
     for c in text:
@@ -155,7 +160,9 @@ class Vocabulary:
         return [word for word in tokens(text) if word not in self]
 
     def nearest(self, word: str) -> str | None:
-        """The word that a mistyped one may stand for: the same letters in another order, or nearly the same letters. None where there is none."""
+        """The word that a mistyped one may stand for: the same letters in another order, or nearly the same letters.
+        None where there is none.
+        """
         swapped = (other for other in self.words if sorted(other) == sorted(word))
         near = difflib.get_close_matches(word, self.words, n=1, cutoff=0.75)
         return next(swapped, near[0] if near else None)

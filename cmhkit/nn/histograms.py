@@ -1,7 +1,8 @@
 r"""The counts that `cmhkit.metrics` needs, made where the codes are: on a GPU, or on any device that torch knows.
 
-Distances are one matrix product of ±1 codes, $\tfrac12 (K - u^\top v)$, and labels shared are another. Every term is a small whole number, so float32
-is exact, also where a GPU rounds factors to TF32. The counts are whole numbers, and equal those of the NumPy path.
+Distances are one matrix product of ±1 codes, $\tfrac12 (K - u^\top v)$, and labels shared are another. Every term is a
+small whole number, so float32 is exact, also where a GPU rounds factors to TF32. The counts are whole numbers, and
+equal those of the NumPy path.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _CELLS_GPU = 2**25
 class TensorPairs:
     """Queries and database as tensors of one device; to `metrics.evaluate` what its own pairs are in NumPy.
 
-    query, database: packed, shapes (n, K // 8) and (m, K // 8). labels: two label matrices, float32, or None; then relevant: bool (n, m).
-    grades: how many there are; 2 is irrelevant and relevant, more is 0, 1, 2, ... labels shared.
+    query, database: packed, shapes (n, K // 8) and (m, K // 8). labels: two label matrices, float32, or None; then
+    relevant: bool (n, m). grades: how many there are; 2 is irrelevant and relevant, more is 0, 1, 2, ... labels shared.
     """
 
     query: Tensor
@@ -71,7 +72,9 @@ class TensorPairs:
         return grade[distance.argsort(stable=True)].cpu().numpy()
 
     def _tiles(self, rows: slice) -> Iterator[tuple[Tensor, Tensor]]:
-        """Distances (float32) and grades (float32 or bool) of some queries to all items, shape (rows, part of the items) at a time."""
+        """Distances (float32) and grades (float32 or bool) of some queries to all items, shape (rows, part of the
+        items) at a time.
+        """
         query, cells = _signs(self.query[rows]), _CELLS.get(self.query.device.type, _CELLS_GPU)
         for columns in slices(self.items, max(1, cells // len(query))):
             distance = (query @ _signs(self.database[columns]).T).sub_(self.bits).mul_(-0.5)

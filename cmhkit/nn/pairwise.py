@@ -1,7 +1,8 @@
 r"""Sums over all pairs of items, exact, without a matrix of pairs.
 
-The pairwise likelihood of n items against m items is a sum over $n \cdot m$ pairs. Its gradient is a sum over pairs too. Both are added up over
-blocks of rows in one pass, and S is made from the labels a block at a time. So memory grows with n + m, and not with $n \cdot m$.
+The pairwise likelihood of n items against m items is a sum over $n \cdot m$ pairs. Its gradient is a sum over pairs
+too. Both are added up over blocks of rows in one pass, and S is made from the labels a block at a time. So memory grows
+with n + m, and not with $n \cdot m$.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _KEPT = 1 << 22
 class LabelSimilarity:
     """S between two sets of items, made a block of rows at a time.
 
-    labels_a: 0/1, floating point, shape (n, c). labels_b: the same, shape (m, c). value: what S is where two items share a label; else it is 0.
+    labels_a: 0/1, floating point, shape (n, c). labels_b: the same, shape (m, c). value: what S is where two items
+    share a label; else it is 0.
     """
 
     labels_a: Tensor
@@ -40,7 +42,10 @@ class LabelSimilarity:
             a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
             f"labels_a, labels_b: expected shapes (n, c) and (m, c), got {tuple(a.shape)} and {tuple(b.shape)}",
         )
-        check(a.is_floating_point() and b.is_floating_point(), f"labels_a, labels_b: expected floating point, got {a.dtype} and {b.dtype}")
+        check(
+            a.is_floating_point() and b.is_floating_point(),
+            f"labels_a, labels_b: expected floating point, got {a.dtype} and {b.dtype}",
+        )
 
     def share(self) -> float:
         """The share of similar pairs, from 0 to 1."""
@@ -59,7 +64,9 @@ class LabelSimilarity:
         return shared.sign_().mul_(self.value)  # sign_ is faster than a comparison, and no count is below 0
 
     def kept(self) -> Tensor | LabelSimilarity:
-        """For more than one sum over the same pairs: S as a matrix where that is small, else what makes it a block at a time."""
+        """For more than one sum over the same pairs: S as a matrix where that is small, else what makes it a block at a
+        time.
+        """
         n, m = self.shape
         return self.rows(0, n) if n * m <= _KEPT else self
 
@@ -78,12 +85,13 @@ def pairwise_loss(
 
     $$-\sum_{i=1}^{n} \sum_{j=1}^{m} \big(S_{ij}\,\Theta_{ij} - \log(1 + e^{\Theta_{ij}})\big), \qquad \Theta = \tfrac12\, a\, b^\top$$
 
-    a: shape (n, d). b: shape (m, d). similar: S, a matrix (n, m) from 0 to 1, or a `LabelSimilarity`, which needs no matrix.
+    a: shape (n, d). b: shape (m, d). similar: S, a matrix (n, m) from 0 to 1, or a `LabelSimilarity`, which needs no
+    matrix.
     kind: "likelihood" as above, or "squared" for $\tfrac12 \sum (S_{ij} \Theta_{ij} - \log(1 + e^{\Theta_{ij}}))^2$.
     reduction: "sum", or "mean" over the pairs. weights: what a similar pair ($S_{ij} > 0$) and a dissimilar one count.
     block: rows of a at once; None keeps a block near a million pairs.
-    Returns a scalar that can be differentiated once, with respect to a and b. The logarithm is a softplus, so any finite $\Theta$ is fine.
-    Errors: `InputError` for another shape or type.
+    Returns a scalar that can be differentiated once, with respect to a and b. The logarithm is a softplus, so any
+    finite $\Theta$ is fine. Errors: `InputError` for another shape or type.
     """
     one_of("kind", kind, KINDS)
     one_of("reduction", reduction, ("mean", "sum"))
@@ -92,7 +100,10 @@ def pairwise_loss(
         f"a, b: expected shapes (n, d) and (m, d), got {tuple(a.shape)} and {tuple(b.shape)}",
     )
     n, m = len(a), len(b)
-    check(tuple(similar.shape) == (n, m), f"similar: expected one entry a pair, shape {(n, m)}, got {tuple(similar.shape)}")
+    check(
+        tuple(similar.shape) == (n, m),
+        f"similar: expected one entry a pair, shape {(n, m)}, got {tuple(similar.shape)}",
+    )
     check(block is None or block >= 1, f"block: expected at least 1 row, got {block}")
     rows = max(1, _PAIRS // m) if block is None else block
     loss = _PairwiseLoss.apply(a, b, similar, kind == "squared", weights, rows)
@@ -103,7 +114,15 @@ class _PairwiseLoss(torch.autograd.Function):
     """The sum, and with it both gradients."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, similar: Tensor | LabelSimilarity, squared: bool, weights: tuple[float, float], rows: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        a: Tensor,
+        b: Tensor,
+        similar: Tensor | LabelSimilarity,
+        squared: bool,
+        weights: tuple[float, float],
+        rows: int,
+    ) -> Tensor:
         need_a, need_b = ctx.needs_input_grad[:2]
         # MPS has no float64.
         total = torch.zeros((), dtype=a.dtype if a.device.type == "mps" else torch.float64, device=a.device)
@@ -136,4 +155,11 @@ class _PairwiseLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         gradient_a, gradient_b = ctx.saved_tensors
-        return None if gradient_a is None else gradient_a * gradient, None if gradient_b is None else gradient_b * gradient, None, None, None, None
+        return (
+            None if gradient_a is None else gradient_a * gradient,
+            None if gradient_b is None else gradient_b * gradient,
+            None,
+            None,
+            None,
+            None,
+        )

@@ -6,12 +6,16 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-#: Kinds of device where wide layers compute in bfloat16, convolutions keep the channels last, and an optimiser's step is one kernel.
-#: Codes, losses and parameters are in float32 everywhere.
+#: Kinds of device where wide layers compute in bfloat16, convolutions keep the channels last, and an optimiser's step
+#: is one kernel. Codes, losses and parameters are in float32 everywhere.
 FAST_ON = {"cuda"}
 
 
 def wide_layers(device: torch.device) -> AbstractContextManager[None]:
-    """A block whose matrix products and convolutions are computed in bfloat16 where the device is fast at it (`FAST_ON`)."""
+    """A block whose matrix products and convolutions are computed in bfloat16 where the device is fast at it
+    (`FAST_ON`).
+    """
     emulated = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, dtype=torch.bfloat16) if device.type in FAST_ON and not emulated else nullcontext()
+    return (
+        torch.autocast(device.type, dtype=torch.bfloat16) if device.type in FAST_ON and not emulated else nullcontext()
+    )

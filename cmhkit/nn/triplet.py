@@ -1,14 +1,15 @@
 r"""The triplet hinge over all triplets of a batch, exact, without a tensor of triplets.
 
-Of a query i, an item j and an item k form a triplet if $S(i,j) > S(i,k)$. There are up to $B^3$ of them, and the sum over them is
+Of a query i, an item j and an item k form a triplet if $S(i,j) > S(i,k)$. There are up to $B^3$ of them, and the sum
+over them is
 
 $$\sum_{\langle i,j,k \rangle} \max(0,\; \varepsilon + d_{ij} - d_{ik})
   = \varepsilon A + \sum_{i,j} w_{ij}\, d_{ij}$$
 
-with A the number of active triplets, those whose hinge is above zero. $w_{ij}$ is the number of active triplets in which j is the similar item,
-or minus the number in which it is the dissimilar one. Sorting each row gives all counts: a similar j is active with every k whose $d_{ik}$ lies
-below $\varepsilon + d_{ij}$, and prefix sums of a histogram turn these counts round for the k. So w is also the gradient with respect to d.
-Memory: $O(B^2)$. Time: $O(B^2 \log B)$.
+with A the number of active triplets, those whose hinge is above zero. $w_{ij}$ is the number of active triplets in
+which j is the similar item, or minus the number in which it is the dissimilar one. Sorting each row gives all counts: a
+similar j is active with every k whose $d_{ik}$ lies below $\varepsilon + d_{ij}$, and prefix sums of a histogram turn
+these counts round for the k. So w is also the gradient with respect to d. Memory: $O(B^2)$. Time: $O(B^2 \log B)$.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from cmhkit.support.checks import check, one_of, real_number
 class TripletHinge:
     """The hinge of a batch.
 
-    loss: a scalar that can be differentiated. triplets: how many there are. active: how many have a hinge above zero, an int64 scalar
-    on the batch's device.
+    loss: a scalar that can be differentiated. triplets: how many there are. active: how many have a hinge above zero,
+    an int64 scalar on the batch's device.
     """
 
     loss: Tensor
@@ -44,8 +45,9 @@ class TripletHinge:
 def pairwise_distance(a: Tensor, b: Tensor, kind: str = "norm") -> Tensor:
     r"""All distances between the rows of a and of b.
 
-    a: shape (n, bits). b: shape (m, bits). kind: "norm" for $\lVert a_i - b_j \rVert$, or "squared" for $\lVert a_i - b_j \rVert^2$.
-    Returns shape (n, m). Computed from differences, so that equal rows are exactly at zero; the gradient of the norm there is zero.
+    a: shape (n, bits). b: shape (m, bits). kind: "norm" for $\lVert a_i - b_j \rVert$, or "squared" for
+    $\lVert a_i - b_j \rVert^2$. Returns shape (n, m). Computed from differences, so that equal rows are exactly at
+    zero; the gradient of the norm there is zero.
     """
     one_of("kind", kind, ("norm", "squared"))
     check(
@@ -56,19 +58,24 @@ def pairwise_distance(a: Tensor, b: Tensor, kind: str = "norm") -> Tensor:
     return distance.square() if kind == "squared" else distance
 
 
-def triplet_hinge(distance: Tensor, similar: Tensor, margin: float, *, reduction: str = "mean", own: bool = True) -> TripletHinge:
+def triplet_hinge(
+    distance: Tensor, similar: Tensor, margin: float, *, reduction: str = "mean", own: bool = True
+) -> TripletHinge:
     r"""The hinge over all (i, j, k) with $S(i,j) > S(i,k)$. Source: the note on ADAH, $\mathcal{F}_{A \to B}$.
 
     $$\mathcal{F} = \sum_{\langle i,j,k \rangle} \max(0,\; \varepsilon + d_{ij} - d_{ik})$$
 
     distance: d, queries by items, shape (n, m). similar: S, bool, shape (n, m). margin: $\varepsilon$, at least 0.
-    reduction: "sum", or "mean" over the triplets, active or not. own: False leaves the triplets with j = i or k = i out (n = m then).
-    Returns `TripletHinge`; its loss is 0 where there is no triplet. A triplet whose hinge is exactly 0 is not active and has no gradient.
-    Errors: `InputError` for another shape or type.
+    reduction: "sum", or "mean" over the triplets, active or not. own: False leaves the triplets with j = i or k = i out
+    (n = m then). Returns `TripletHinge`; its loss is 0 where there is no triplet. A triplet whose hinge is exactly 0 is
+    not active and has no gradient. Errors: `InputError` for another shape or type.
     """
     one_of("reduction", reduction, ("mean", "sum"))
     real_number("margin", margin, least=0)
-    check(distance.ndim == 2 and distance.is_floating_point(), f"distance: expected real numbers, shape (n, m), got {_told(distance)}")
+    check(
+        distance.ndim == 2 and distance.is_floating_point(),
+        f"distance: expected real numbers, shape (n, m), got {_told(distance)}",
+    )
     check(
         similar.dtype == torch.bool and similar.shape == distance.shape,
         f"similar: expected bool, as distance {_told(distance)}, got {_told(similar)}",

@@ -86,7 +86,9 @@ class SSAHConfig(Options):
     reduction: str = choice("mean", "sum", help="over pairs, entries and items", source="note, code: sum")
     alpha: float = real(1.0, least=0, help="weight of J1, on features", source="note: α; code: 1")
     gamma: float = real(1.0, least=0, help="weight of J2, on codes", source="note: γ; code: 1")
-    eta: float = real(0.1, least=0, help="weight of J3, from codes to bits", source="code: 1, called beta; 1e-4 recalled")
+    eta: float = real(
+        0.1, least=0, help="weight of J3, from codes to bits", source="code: 1, called beta; 1e-4 recalled"
+    )
     beta: float = real(10.0, least=0, help="weight of J4, on labels", source="code: 1, called eta; 1e-4 recalled")
     binary: str = choice(
         "shared",

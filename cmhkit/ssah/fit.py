@@ -1,7 +1,8 @@
 """SSAH's schedule: in every epoch LabNet, then the discriminators, then ImgNet, then TxtNet.
 
-A batch of one network meets a bank: LabNet's features and codes of the whole training set. LabNet's rows of the bank are renewed as its batches are
-seen. It stands still while ImgNet and TxtNet learn, so that their sums over a batch and the bank are their share of the whole sum.
+A batch of one network meets a bank: LabNet's features and codes of the whole training set. LabNet's rows of the bank
+are renewed as its batches are seen. It stands still while ImgNet and TxtNet learn, so that their sums over a batch and
+the bank are their share of the whole sum.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ class UnlabelledWarning(UserWarning):
 
 
 class SSAH(CrossModalHasher):
-    """Self-supervised adversarial hashing. A network that reads the labels, LabNet, supervises one for pictures and one for texts.
+    """Self-supervised adversarial hashing. A network that reads the labels, LabNet, supervises one for pictures and one
+    for texts.
 
     Options: `cmhkit.ssah.SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`; `shared_code_`, B of the
-    training pairs, packed, uint8, shape (n, bits // 8), from the codes as each was last seen in training; `unlabelled_`,
+    training pairs, packed, uint8, shape (n, bits // 8), from the codes as each was last seen in training;
+    `unlabelled_`,
     how many training pairs have no label.
     """
 
@@ -50,13 +53,16 @@ class SSAH(CrossModalHasher):
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
 
-        images, texts: as `CrossModalHasher.encode` reads them. labels: a matrix of 0/1, shape (n, c), or a `Split`: LabNet's codes, which no query
-        has in earnest, and which are the ceiling of the other two. Give one of the three.
+        images, texts: as `CrossModalHasher.encode` reads them. labels: a matrix of 0/1, shape (n, c), or a `Split`:
+        LabNet's codes, which no query has in earnest, and which are the ceiling of the other two. Give one of the
+        three.
         """
         return codes.pack(codes.sign(self.values(images=images, texts=texts, labels=labels)))
 
     def values(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit. Arguments: as `encode`."""
+        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit.
+        Arguments: as `encode`.
+        """
         return self._said(images, texts, labels, lambda found: found.logits)
 
     def features(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
@@ -72,7 +78,11 @@ class SSAH(CrossModalHasher):
         check(sum(given) == 1, f"images, texts, labels: expected exactly one of them, got {sum(given)}")
         self._check_encodes()
         if images is not None:
-            name, x, width = "image", self._image_input(images.images if isinstance(images, Split) else images, False), self.image_width_
+            name, x, width = (
+                "image",
+                self._image_input(images.images if isinstance(images, Split) else images, False),
+                self.image_width_,
+            )
             check(
                 x.ndim == 4 or x.shape[1] == width,
                 f"images: expected features of width {width}, as in training, got {x.shape[1]}",
@@ -103,7 +113,10 @@ class SSAH(CrossModalHasher):
             return super()._image_input(images, show_progress)
         images = checked_images(images)
         if kind == "features":
-            check(images.ndim == 2, f"images: expected feature vectors (n, d), since backbone='features', got shape {images.shape}")
+            check(
+                images.ndim == 2,
+                f"images: expected feature vectors (n, d), since backbone='features', got shape {images.shape}",
+            )
         else:
             check(
                 images.ndim == 4,
@@ -113,7 +126,11 @@ class SSAH(CrossModalHasher):
         return images
 
     def _told_input(self) -> str:
-        return super()._told_input() if self.config.backbone == "scenenet" else f"pictures go through {self.config.backbone}."
+        return (
+            super()._told_input()
+            if self.config.backbone == "scenenet"
+            else f"pictures go through {self.config.backbone}."
+        )
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         check(labels is not None, "data: expected labels, since SSAH is supervised, got none")
@@ -121,10 +138,14 @@ class SSAH(CrossModalHasher):
         random = generator(self.seed)
         self._device = resolve_device(self.device)
         width = images.shape[1] if images.ndim == 2 else None
-        self.network_ = placed(self._built(width, texts.shape[1], labels.shape[1], random, self.config.weights, warn=True), self._device)
+        self.network_ = placed(
+            self._built(width, texts.shape[1], labels.shape[1], random, self.config.weights, warn=True), self._device
+        )
         Supervision(self, images, texts, labels, random).run(run)
 
-    def _labelled(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _labelled(
+        self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The training pairs that are used. Sets `unlabelled_`."""
         bare = ~labels.any(axis=1)
         self.unlabelled_ = int(bare.sum())
@@ -132,7 +153,11 @@ class SSAH(CrossModalHasher):
         if self.unlabelled_:
             warnings.warn(
                 f"SSAH: {self.unlabelled_} of {len(bare)} training pairs have no label, the first at position {int(bare.argmax())}; "
-                + ("they are left out" if drop else "they are kept, and similar to nothing; unlabelled='drop' leaves them out"),
+                + (
+                    "they are left out"
+                    if drop
+                    else "they are kept, and similar to nothing; unlabelled='drop' leaves them out"
+                ),
                 UnlabelledWarning,
                 stacklevel=4,
             )
@@ -141,12 +166,22 @@ class SSAH(CrossModalHasher):
         check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
         different = np.unique(labels, axis=0).astype(np.float32)
         shared = different @ different.T > 0
-        check(bool((~shared).any()), "data: expected similar and dissimilar pairs, but every two training pairs share a label")
+        check(
+            bool((~shared).any()),
+            "data: expected similar and dissimilar pairs, but every two training pairs share a label",
+        )
         check(bool(shared.any()), "data: expected similar and dissimilar pairs, but no training pair has a label")
         return images, texts, labels
 
     def _built(
-        self, image_width: int | None, text_width: int, labels: int, random: torch.Generator, weights: str | None, *, warn: bool
+        self,
+        image_width: int | None,
+        text_width: int,
+        labels: int,
+        random: torch.Generator,
+        weights: str | None,
+        *,
+        warn: bool,
     ) -> SSAHNetwork:
         c = self.config
         shared = {"normalise": c.local_response_norm, "dropout": c.dropout, "generator": random}
@@ -158,10 +193,17 @@ class SSAH(CrossModalHasher):
                 backbone.load_weights(weights)
             front, image_width = Fc7(backbone, random), backbone.hidden
         ends = (c.width, self.bits, labels)
-        label = SemanticNetwork(labels, c.label_hidden, *ends, **shared | {"dropout": 0.0}) if c.supervision == "labnet" else None
+        label = (
+            SemanticNetwork(labels, c.label_hidden, *ends, **shared | {"dropout": 0.0})
+            if c.supervision == "labnet"
+            else None
+        )
         image = SemanticNetwork(image_width, c.image_hidden, *ends, **shared, front=front)
         text = SemanticNetwork(fusion.width if fusion else text_width, c.text_hidden, *ends, **shared, front=fusion)
-        judges = [Discriminator(c.width, c.discriminator_hidden, random) if c.adversarial != "none" else None for _ in range(2)]
+        judges = [
+            Discriminator(c.width, c.discriminator_hidden, random) if c.adversarial != "none" else None
+            for _ in range(2)
+        ]
         return SSAHNetwork(label, image, text, *judges)
 
     def _read(self, x: np.ndarray) -> Tensor:
@@ -199,7 +241,10 @@ class SSAH(CrossModalHasher):
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
         self._device = resolve_device(self.device)
         for name in ("image.labelling.bias", "shared_code"):
-            check(name in state and state[name].ndim > 0, f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}")
+            check(
+                name in state and state[name].ndim > 0,
+                f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}",
+            )
         labels, pairs = len(state["image.labelling.bias"]), len(state["shared_code"])
         self.network_ = self._built(self.image_width_, self.text_width_, labels, generator(0), None, warn=False)
         self.shared_code_, self.unlabelled_ = np.empty((pairs, self.bits // 8), np.uint8), 0
@@ -212,35 +257,50 @@ class SSAH(CrossModalHasher):
 class Supervision(Schedule):
     """The stages over one training set.
 
-    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes from it.
+    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes
+    from it.
     """
 
     method = "SSAH"
 
-    def __init__(self, hasher: SSAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator) -> None:
+    def __init__(
+        self, hasher: SSAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator
+    ) -> None:
         super().__init__(hasher, len(texts), random)
         self.network, self.device = hasher.network_, hasher._device
-        self.inputs = {"label": labels.astype(np.float32), "image": hasher._scaled(images), "text": hasher._scaled(texts)}
+        self.inputs = {
+            "label": labels.astype(np.float32),
+            "image": hasher._scaled(images),
+            "text": hasher._scaled(texts),
+        }
         self.labels = torch.from_numpy(self.inputs["label"]).to(self.device)
         self.batch = min(self.config.batch, self.n)
         alone = self.config.supervision == "each-other"
         #: Whose features and codes supervise a network.
-        self.teacher = {"image": "text", "text": "image"} if alone else {"label": "label", "image": "label", "text": "label"}
+        self.teacher = (
+            {"image": "text", "text": "image"} if alone else {"label": "label", "image": "label", "text": "label"}
+        )
         share = LabelSimilarity(self.labels, self.labels).share()
         self.weights = (0.5 / share, 0.5 / (1 - share)) if self.config.pair_weights == "balanced" else (1.0, 1.0)
         self.judges = {"image": self.network.image_judge, "text": self.network.text_judge}
         self.optimisers = {name: self._optimiser(self._groups(name)) for name in self.teacher}
         for name, judge in self.judges.items():
             if judge is not None:
-                self.optimisers[f"d_{name}"] = self._optimiser([{"params": list(judge.parameters()), "lr": self.config.lr_discriminator}])
+                self.optimisers[f"d_{name}"] = self._optimiser(
+                    [{"params": list(judge.parameters()), "lr": self.config.lr_discriminator}]
+                )
         self.players = self._players()
         self._fill_banks()
 
     @torch.no_grad()
     def _fill_banks(self) -> None:
-        """The teachers' features and codes before the first step; codes of networks that teach nothing are 0 until they are seen."""
+        """The teachers' features and codes before the first step; codes of networks that teach nothing are 0 until they
+        are seen.
+        """
         self.codes = {name: torch.zeros(self.n, self.hasher.bits, device=self.device) for name in self.teacher}
-        self.features = {name: torch.zeros(self.n, self.config.width, device=self.device) for name in set(self.teacher.values())}
+        self.features = {
+            name: torch.zeros(self.n, self.config.width, device=self.device) for name in set(self.teacher.values())
+        }
         self.network.eval()
         for name in self.features:
             for items in torch.arange(self.n).split(_PICTURES if self.inputs[name].ndim == 4 else _CHUNK):
@@ -303,7 +363,8 @@ class Supervision(Schedule):
         loss = self.weighted(terms)
         self._step(name, loss)
         if self.config.adversarial == "detached" and name in self.judges:
-            # What is fed through a placeholder: the network is not reached, and the discriminator descends on the flipped target.
+            # What is fed through a placeholder: the network is not reached, and the discriminator descends on the
+            # flipped target.
             self.judges[name].requires_grad_(True)
             fed = self._deceit(name, found.features.detach())
             terms["adversarial"] = fed
@@ -319,9 +380,11 @@ class Supervision(Schedule):
         return distributed.gathered(found, len(items))
 
     def terms(self, name: str, items: Tensor, found: Outputs) -> dict[str, Tensor]:
-        """The terms of one network's loss on a batch, scalars by name: j1 to j4, and "adversarial" where it reaches the network.
+        """The terms of one network's loss on a batch, scalars by name: j1 to j4, and "adversarial" where it reaches the
+        network.
 
-        name: "label", "image" or "text". items: positions of the batch in the training set, whose codes in the bank are those of `found`.
+        name: "label", "image" or "text". items: positions of the batch in the training set, whose codes in the bank are
+        those of `found`.
         """
         c, teacher = self.config, self.teacher[name]
         here = sent(items, self.device)
@@ -329,7 +392,11 @@ class Supervision(Schedule):
         similar = LabelSimilarity(labels, self.labels, c.similarity).kept()
         pairs = {"kind": c.pair_loss, "reduction": c.reduction, "weights": self.weights}
         with torch.no_grad():
-            binary = losses.shared_code(*(bank[here] for bank in self.codes.values())) if c.binary == "shared" else losses.shared_code(h)
+            binary = (
+                losses.shared_code(*(bank[here] for bank in self.codes.values()))
+                if c.binary == "shared"
+                else losses.shared_code(h)
+            )
         found_terms = {
             "j1": losses.feature_likelihood(found.features, self.features[teacher], similar, **pairs),
             "j2": losses.code_likelihood(h, self.codes[teacher], similar, **pairs),
@@ -352,7 +419,11 @@ class Supervision(Schedule):
     def _deceit(self, judge: str, features: Tensor, own: float = 0.0) -> Tensor:
         c = self.config
         return losses.adversarial_term(
-            self.judges[judge](features), own=own, target=c.adversarial_target, kind=c.adversarial_loss, reduction=c.reduction
+            self.judges[judge](features),
+            own=own,
+            target=c.adversarial_target,
+            kind=c.adversarial_loss,
+            reduction=c.reduction,
         )
 
     def _judges_stage(self, step: Any) -> dict[str, float]:
@@ -379,7 +450,9 @@ class Supervision(Schedule):
         """
         judge = self.judges[name]
         on_label, on_modality = judge(self.features["label"][sent(items, self.device)]), judge(features)
-        loss = losses.discriminator_loss(on_label, on_modality, kind=self.config.adversarial_loss, reduction=self.config.reduction)
+        loss = losses.discriminator_loss(
+            on_label, on_modality, kind=self.config.adversarial_loss, reduction=self.config.reduction
+        )
         self._step(f"d_{name}", loss)
         return {
             f"d_{name}_loss": exact(loss),

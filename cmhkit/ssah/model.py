@@ -1,6 +1,7 @@
 """SSAH's networks: LabNet, ImgNet, TxtNet, and the two discriminators.
 
-Source: Li et al., "Self-Supervised Adversarial Hashing Networks for Cross-Modal Retrieval", CVPR 2018, the note; widths from the published code.
+Source: Li et al., "Self-Supervised Adversarial Hashing Networks for Cross-Modal Retrieval", CVPR 2018, the note; widths
+from the published code.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from cmhkit.support.checks import check
 class Outputs:
     r"""What a network says of a batch.
 
-    features: the semantic features F, at least 0, shape (n, s). logits: the codes before tanh, shape (n, bits). label_logits: the labels before
-    the sigmoid, shape (n, c).
+    features: the semantic features F, at least 0, shape (n, s). logits: the codes before tanh, shape (n, bits).
+    label_logits: the labels before the sigmoid, shape (n, c).
     """
 
     features: Tensor
@@ -59,9 +60,10 @@ class SemanticNetwork(nn.Module):
     $$F = \operatorname{ReLU}(W_2\, \operatorname{LRN}(\operatorname{ReLU}(W_1 x))), \qquad
       H = \tanh(W_h F), \qquad \hat L = \operatorname{sigmoid}(W_l F)$$
 
-    each layer with a bias. inputs: width of what the front gives. hidden: units of the first layer; 0 leaves it out. width: s. bits: of the code.
-    labels: c. normalise: whether there is a local response normalisation. dropout: share of the inputs (not of pictures) and of the first layer's
-    units left out in training. front: what comes before, a backbone or the multi-scale fusion; None for nothing. generator: draws the weights.
+    each layer with a bias. inputs: width of what the front gives. hidden: units of the first layer; 0 leaves it out.
+    width: s. bits: of the code. labels: c. normalise: whether there is a local response normalisation. dropout: share
+    of the inputs (not of pictures) and of the first layer's units left out in training. front: what comes before, a
+    backbone or the multi-scale fusion; None for nothing. generator: draws the weights.
     """
 
     def __init__(
@@ -109,10 +111,11 @@ class MultiScaleFusion(nn.Module):
     $$z^{(p)} = \operatorname{resize}_T\big(\operatorname{ReLU}(w_p \cdot \operatorname{avgpool}_p(x))\big), \qquad
       \text{output} = [x, z^{(5)}, z^{(10)}, \ldots]$$
 
-    The next layer is the code's full-width convolution: a linear layer on all channels. words: T. pools: the windows. scale: what w_p is. "relu": a
-    plain number, drawn from a normal distribution, as in the code. x is at least 0, so a w_p that starts below 0 gives only zeros, has no gradient
-    and is dead for ever. "positive": the softplus of a number, 1 at the start, so that it cannot die. generator: draws the numbers.
-    Errors: `InputError` if the vocabulary is shorter than a window.
+    The next layer is the code's full-width convolution: a linear layer on all channels. words: T. pools: the windows.
+    scale: what w_p is. "relu": a plain number, drawn from a normal distribution, as in the code. x is at least 0, so a
+    w_p that starts below 0 gives only zeros, has no gradient and is dead for ever. "positive": the softplus of a
+    number, 1 at the start, so that it cannot die. generator: draws the numbers. Errors: `InputError` if the vocabulary
+    is shorter than a window.
     """
 
     def __init__(self, words: int, pools: Sequence[int], scale: str, generator: torch.Generator) -> None:
@@ -136,7 +139,9 @@ class MultiScaleFusion(nn.Module):
         found = [x]
         for p, w in zip(self.pools, self.scales(), strict=True):
             pooled = F.avg_pool1d(x[:, None], p, p, ceil_mode=True)
-            found.append(F.interpolate(torch.relu(w * pooled), size=x.shape[1], mode="linear", align_corners=False)[:, 0])
+            found.append(
+                F.interpolate(torch.relu(w * pooled), size=x.shape[1], mode="linear", align_corners=False)[:, 0]
+            )
         return torch.cat(found, dim=1)
 
 
@@ -179,7 +184,9 @@ class Discriminator(nn.Module):
 
 
 class SSAHNetwork(nn.Module):
-    """All of SSAH. label, image, text: LabNet, ImgNet, TxtNet. image_judge, text_judge: the discriminators, or None without the game."""
+    """All of SSAH. label, image, text: LabNet, ImgNet, TxtNet. image_judge, text_judge: the discriminators, or None
+    without the game.
+    """
 
     def __init__(
         self,

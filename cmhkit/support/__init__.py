@@ -1,1 +1,3 @@
-"""What every part of the kit stands on: checks with the one error, declared options, files that are never half written, progress."""
+"""What every part of the kit stands on: checks with the one error, declared options, files that are never half written,
+progress.
+"""

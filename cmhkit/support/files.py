@@ -46,7 +46,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """A free name beside `path` that says who uses it. What stands there at the end is removed, and so is what killed processes left."""
+    """A free name beside `path` that says who uses it. What stands there at the end is removed, and so is what killed
+    processes left.
+    """
     sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{_NODE}.{secrets.token_hex(6)}.tmp")
     _in_use.add(temporary.name)

@@ -50,7 +50,9 @@ def new_name(name: str) -> str | None:
 class _Finder(MetaPathFinder, Loader):
     """Finds modules by their old names; each is an empty module that hands every attribute on."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         return ModuleSpec(name, self, is_package=True) if new_name(name) is not None else None
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -59,7 +61,9 @@ class _Finder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         new = new_name(module.__name__)
         assert new is not None
-        warnings.warn(f"{module.__name__} is {new} now; the old name goes with the next release", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            f"{module.__name__} is {new} now; the old name goes with the next release", DeprecationWarning, stacklevel=2
+        )
         moved = importlib.import_module(new)
         module.__doc__ = moved.__doc__
         module.__getattr__ = lambda attribute: getattr(moved, attribute)  # type: ignore[method-assign]

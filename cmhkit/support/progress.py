@@ -1,4 +1,6 @@
-"""Progress for anything over two seconds: a bar in a terminal, a bar in a notebook that somebody looks at, nothing anywhere else."""
+"""Progress for anything over two seconds: a bar in a terminal, a bar in a notebook that somebody looks at, nothing
+anywhere else.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,14 @@ def notebook_shell() -> Any:
 def watched(shell: Any) -> bool:
     """Whether somebody sees a kernel's outputs as they come: in a session of a Jupyter server, in VS Code or in Colab.
 
-    nbval, papermill and `jupyter execute` start kernels without such a session: there a bar would be one more output to keep.
+    nbval, papermill and `jupyter execute` start kernels without such a session: there a bar would be one more output to
+    keep.
     """
-    return bool(os.environ.get("JPY_SESSION_NAME")) or "__vsc_ipynb_file__" in shell.user_ns or "google.colab" in sys.modules
+    return (
+        bool(os.environ.get("JPY_SESSION_NAME"))
+        or "__vsc_ipynb_file__" in shell.user_ns
+        or "google.colab" in sys.modules
+    )
 
 
 @contextmanager
@@ -52,8 +59,8 @@ def progress(total: int, label: str, show: bool = True) -> Iterator[Step]:
     """Show progress towards `total` items.
 
     total: the number of items. label: what is being done. show: False is silent.
-    Yields a function `step(n=1, note="")`. A bar that took less than half a second is never shown. In a notebook the bar goes at the end, and
-    its output is left empty.
+    Yields a function `step(n=1, note="")`. A bar that took less than half a second is never shown. In a notebook the
+    bar goes at the end, and its output is left empty.
     """
     shell = notebook_shell()
     if not show or _silent or (shell is not None and not watched(shell)):

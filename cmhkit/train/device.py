@@ -32,10 +32,18 @@ def resolve_device(device: str = "auto") -> torch.device:
         try:
             found = torch.device(device)
         except (RuntimeError, TypeError) as error:
-            raise InputError(f'device: expected "auto" or a torch device such as "cpu" or "cuda:0", got {device!r}') from error
-        counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0, "mps": int(torch.backends.mps.is_available())}
+            raise InputError(
+                f'device: expected "auto" or a torch device such as "cpu" or "cuda:0", got {device!r}'
+            ) from error
+        counts = {
+            "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+            "mps": int(torch.backends.mps.is_available()),
+        }
         there = counts.get(found.type)
-        check(there is None or (found.index or 0) < there, f"device: expected one of this machine, got {device!r}; it has {there} of that kind")
+        check(
+            there is None or (found.index or 0) < there,
+            f"device: expected one of this machine, got {device!r}; it has {there} of that kind",
+        )
         return found
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -45,14 +53,18 @@ def resolve_device(device: str = "auto") -> torch.device:
 
 
 def generator(seed: int) -> torch.Generator:
-    """A CPU random generator started from a seed. Every draw of a schedule comes from one, so the global state is left alone."""
+    """A CPU random generator started from a seed. Every draw of a schedule comes from one, so the global state is left
+    alone.
+    """
     import torch
 
     return torch.Generator().manual_seed(seed)
 
 
 def placed(net: nn.Module, device: torch.device) -> nn.Module:
-    """The network on a device. Where `FAST_ON` says so its convolutions keep their filters with the channels last, as the pictures come."""
+    """The network on a device. Where `FAST_ON` says so its convolutions keep their filters with the channels last, as
+    the pictures come.
+    """
     import torch
 
     return net.to(device, memory_format=torch.channels_last) if device.type in FAST_ON else net.to(device)
@@ -60,7 +72,11 @@ def placed(net: nn.Module, device: torch.device) -> nn.Module:
 
 def sent(x: Tensor, device: torch.device) -> Tensor:
     """A CPU tensor on a device. A GPU gets it from pinned memory, so that nobody waits for the copy."""
-    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" and x.device.type == "cpu" else x.to(device)
+    return (
+        x.pin_memory().to(device, non_blocking=True)
+        if device.type == "cuda" and x.device.type == "cpu"
+        else x.to(device)
+    )
 
 
 def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.Optimizer:

@@ -1,10 +1,12 @@
-"""Several processes that train one model: each takes a part of every batch, and the codes of the whole batch come together again.
+"""Several processes that train one model: each takes a part of every batch, and the codes of the whole batch come
+together again.
 
     torchrun --nproc-per-node 2 -m cmhkit train adah --preset paper --data ... --out RUN
 
-Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all processes gather them, and each computes the
-same loss from all of them. DistributedDataParallel adds up what the parts give to the gradient. All processes have one seed and draw the same
-numbers in the same order, so they agree on every batch without a message. With one process every function here hands back what it was given.
+Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all processes gather
+them, and each computes the same loss from all of them. DistributedDataParallel adds up what the parts give to the
+gradient. All processes have one seed and draw the same numbers in the same order, so they agree on every batch without
+a message. With one process every function here hands back what it was given.
 """
 
 from __future__ import annotations
@@ -55,13 +57,25 @@ def started(device: str = "auto") -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1 or _running():
         yield
         return
-    check(dist.is_available(), "torchrun: expected a build of PyTorch with torch.distributed, got one without; train with one process")
-    check(device in ("auto", "cuda", "cpu"), f"device: expected auto, cuda or cpu where several processes train together, got {device!r}")
-    check("RANK" in os.environ and "MASTER_ADDR" in os.environ, "torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none")
+    check(
+        dist.is_available(),
+        "torchrun: expected a build of PyTorch with torch.distributed, got one without; train with one process",
+    )
+    check(
+        device in ("auto", "cuda", "cpu"),
+        f"device: expected auto, cuda or cpu where several processes train together, got {device!r}",
+    )
+    check(
+        "RANK" in os.environ and "MASTER_ADDR" in os.environ,
+        "torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none",
+    )
     on_gpus = torch.cuda.is_available() and device != "cpu"
     if on_gpus:
         here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
-        check(torch.cuda.device_count() >= here, f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}")
+        check(
+            torch.cuda.device_count() >= here,
+            f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}",
+        )
         torch.cuda.set_device(local_rank())
     global _told
     _told = False
@@ -104,7 +118,9 @@ def mine(batch: Tensor) -> Tensor:
 
 @contextmanager
 def part_of(rows: int) -> Iterator[None]:
-    """What is computed inside is this process's part of a batch of so many rows: `uniform` draws for the whole batch, and keeps that part."""
+    """What is computed inside is this process's part of a batch of so many rows: `uniform` draws for the whole batch,
+    and keeps that part.
+    """
     if size() == 1:
         yield
         return
@@ -116,9 +132,10 @@ def part_of(rows: int) -> Iterator[None]:
 def gathered(part: Any, rows: int) -> Any:
     """The whole batch from each process's part of it, in the batch's order.
 
-    part: a tensor whose first axis is the part's rows, or a tuple or a dataclass of such, None left as it is. rows: of the whole batch.
-    Gradients flow back to this process's part. Every process must go on to compute the same loss: DistributedDataParallel takes the mean of
-    their gradients, which are the parts of a sum, so each is handed back times the number of processes.
+    part: a tensor whose first axis is the part's rows, or a tuple or a dataclass of such, None left as it is. rows: of
+    the whole batch. Gradients flow back to this process's part. Every process must go on to compute the same loss:
+    DistributedDataParallel takes the mean of their gradients, which are the parts of a sum, so each is handed back
+    times the number of processes.
     """
     if size() == 1 or part is None:
         return part
@@ -149,7 +166,8 @@ class _Gathered(torch.autograd.Function):
 
 
 def replicated(net: nn.Module) -> nn.Module:
-    """A network whose gradient is the mean over the processes. It covers the parameters that require a gradient now, and starts as the first's.
+    """A network whose gradient is the mean over the processes. It covers the parameters that require a gradient now,
+    and starts as the first's.
 
     Two of them may cover different parameters of one network, for two players.
     """
@@ -163,7 +181,9 @@ def replicated(net: nn.Module) -> nn.Module:
 
 
 def from_first(value: Any) -> Any:
-    """What the first process has, in all of them; every process must call this. value: of the first, plain values and tensors on the CPU."""
+    """What the first process has, in all of them; every process must call this. value: of the first, plain values and
+    tensors on the CPU.
+    """
     if size() == 1:
         return value
     box = [value]
@@ -173,6 +193,8 @@ def from_first(value: Any) -> Any:
 
 
 def check_same(settings: str) -> None:
-    """Every process must have the first one's settings, since they agree on batches and draws without a message. Else `InputError`."""
+    """Every process must have the first one's settings, since they agree on batches and draws without a message. Else
+    `InputError`.
+    """
     first = from_first(settings)
     check(settings == first, f"torchrun: expected the first process's settings in all of them, {first}, got {settings}")

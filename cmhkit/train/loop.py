@@ -1,4 +1,6 @@
-"""What the schedules of UGACH, ADAH and SSAH share: epochs that a run can be taken up after, rates that fall, steps of an optimiser."""
+"""What the schedules of UGACH, ADAH and SSAH share: epochs that a run can be taken up after, rates that fall, steps of
+an optimiser.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ _GEOMETRIC = 0.1**0.5
 class Schedule:
     """A method's steps over one training set of n pairs.
 
-    A method says which `networks` and `banks` it has, makes its `optimisers`, and writes `_epoch`. Every random draw comes from `random`, so the
-    state of these is all that a checkpoint needs: a run that is taken up from one ends as it would have ended, to the bit.
+    A method says which `networks` and `banks` it has, makes its `optimisers`, and writes `_epoch`. Every random draw
+    comes from `random`, so the state of these is all that a checkpoint needs: a run that is taken up from one ends as
+    it would have ended, to the bit.
     """
 
     #: The name in progress, messages and checkpoints.
@@ -69,7 +72,13 @@ class Schedule:
 
     def run(self, run: Run) -> None:
         """All epochs, with a checkpoint after each."""
-        key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n, **as_dict(self.config)}
+        key = {
+            "method": self.method,
+            "bits": self.hasher.bits,
+            "seed": self.hasher.seed,
+            "items": self.n,
+            **as_dict(self.config),
+        }
         checkpoints = Checkpoints(run.checkpoint_dir, key)
         kept = checkpoints.load()
         run.begin()
@@ -89,7 +98,9 @@ class Schedule:
             group["start"] = group["lr"]
         return optimiser_for(self.config.optimiser, groups, self.hasher._device)
 
-    def _by_rate(self, parameters: Sequence[nn.Parameter], rate: float, backbone: set[nn.Parameter]) -> list[dict[str, Any]]:
+    def _by_rate(
+        self, parameters: Sequence[nn.Parameter], rate: float, backbone: set[nn.Parameter]
+    ) -> list[dict[str, Any]]:
         """Groups of parameters: those of the backbone with the rate `lr_backbone`, the others with `rate`."""
         fast, slow = ([p for p in parameters if (p in backbone) == part] for part in (False, True))
         return [{"params": part, "lr": lr} for part, lr in ((fast, rate), (slow, self.config.lr_backbone)) if part]
@@ -145,12 +156,16 @@ class Schedule:
 
 
 def exact(x: Tensor) -> Tensor:
-    """A number for the history, without its graph, in float64; MPS has none. It stays on the device: reading it would wait for the step's end."""
+    """A number for the history, without its graph, in float64; MPS has none. It stays on the device: reading it would
+    wait for the step's end.
+    """
     return x.detach().to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
 def means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
-    """The mean of each figure over the steps of an epoch. rows: scalars as `exact` gives them, which are read here, all at once."""
+    """The mean of each figure over the steps of an epoch. rows: scalars as `exact` gives them, which are read here, all
+    at once.
+    """
     if not rows:
         return {}
     table = torch.stack([value for row in rows for value in row.values()]).cpu().double().numpy().reshape(len(rows), -1)
@@ -160,8 +175,8 @@ def means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
 class Checkpoints:
     """The last state of a training run in a folder, replaced in one step at the end of every epoch.
 
-    folder: where to keep it; None keeps nothing. key: what the run depends on; a checkpoint of another run is an error, not a start.
-    Where several processes train together, the first one reads and writes.
+    folder: where to keep it; None keeps nothing. key: what the run depends on; a checkpoint of another run is an error,
+    not a start. Where several processes train together, the first one reads and writes.
     """
 
     def __init__(self, folder: str | Path | None, key: dict[str, Any]) -> None:
@@ -180,11 +195,20 @@ class Checkpoints:
             saved = torch.load(self.file, map_location="cpu", weights_only=True)
             kept, state = dict(json.loads(saved["key"])), saved["state"]
         except Exception as error:
-            raise InputError(f"checkpoint_dir: {self.file} is no checkpoint that can be read ({error}); remove it to start anew") from error
+            raise InputError(
+                f"checkpoint_dir: {self.file} is no checkpoint that can be read ({error}); remove it to start anew"
+            ) from error
         mine = json.loads(self.key)
-        other = [name for name in sorted(kept.keys() | mine.keys()) if name not in kept or name not in mine or kept[name] != mine[name]]
+        other = [
+            name
+            for name in sorted(kept.keys() | mine.keys())
+            if name not in kept or name not in mine or kept[name] != mine[name]
+        ]
         shown = "; ".join(f"{name}: {_written(kept, name)} there, {_written(mine, name)} here" for name in other)
-        check(not other, f"checkpoint_dir: {self.file} is of another run ({shown}); use an empty folder, or the options of that run")
+        check(
+            not other,
+            f"checkpoint_dir: {self.file} is of another run ({shown}); use an empty folder, or the options of that run",
+        )
         return state
 
     def save(self, state: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """UGACH's schedule: correlation graphs, pretraining of the discriminator, then rounds of the game.
 
-Every step takes a random pool of training items. Its items are the queries, in both directions, and the candidates at once, so that each
-network embeds a pool once a step. While one network is frozen its codes of the whole training set are computed once a round.
+Every step takes a random pool of training items. Its items are the queries, in both directions, and the candidates at
+once, so that each network embeds a pool once a step. While one network is frozen its codes of the whole training set
+are computed once a round.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from cmhkit.ugach.model import CrossModalNetwork
 class UGACH(CrossModalHasher):
     """Unsupervised generative adversarial cross-modal hashing. No label is read. The codes come from the discriminator.
 
-    Options: `cmhkit.ugach.UGACHConfig`. Fitted state besides `CrossModalHasher`'s: `discriminator_`, `generator_`, and `positives_`, for each
-    training item the items that a graph relates to it.
+    Options: `cmhkit.ugach.UGACHConfig`. Fitted state besides `CrossModalHasher`'s: `discriminator_`, `generator_`, and
+    `positives_`, for each training item the items that a graph relates to it.
     """
 
     presets: ClassVar[dict[str, Any]] = PRESETS
@@ -52,9 +53,14 @@ class UGACH(CrossModalHasher):
         Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).run(run)
 
     def _scaled(self, x: np.ndarray, which: str) -> Tensor:
-        return torch.from_numpy(_scale(x, self._scaling.get(f"{which}_mean"), self._scaling.get(f"{which}_deviation"), self.config.input_scaling)).to(
-            self._device
-        )
+        return torch.from_numpy(
+            _scale(
+                x,
+                self._scaling.get(f"{which}_mean"),
+                self._scaling.get(f"{which}_deviation"),
+                self.config.input_scaling,
+            )
+        ).to(self._device)
 
     @torch.no_grad()
     def _image_values(self, images: np.ndarray) -> np.ndarray:
@@ -66,7 +72,11 @@ class UGACH(CrossModalHasher):
 
     def _state(self) -> dict[str, np.ndarray]:
         networks = {"discriminator": self.discriminator_, "generator": self.generator_}
-        weights = {f"{name}.{key}": value.cpu().numpy() for name, net in networks.items() for key, value in net.state_dict().items()}
+        weights = {
+            f"{name}.{key}": value.cpu().numpy()
+            for name, net in networks.items()
+            for key, value in net.state_dict().items()
+        }
         return weights | {f"scaling.{key}": value for key, value in self._scaling.items()}
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -86,8 +96,8 @@ class UGACH(CrossModalHasher):
 def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any:
     """Which items the two correlation graphs relate: a sparse bool matrix (n, n), the item itself always among them.
 
-    An edge of either graph counts, for both directions of retrieval. Source: the note, "Correlation graph"; k counts the item itself.
-    The last result is kept: runs with other seeds and bits on the same pairs do not search again.
+    An edge of either graph counts, for both directions of retrieval. Source: the note, "Correlation graph"; k counts
+    the item itself. The last result is kept: runs with other seeds and bits on the same pairs do not search again.
     """
     global _last_related
     options = (config.k_image, config.k_text, config.metric_text, config.symmetric)
@@ -117,7 +127,8 @@ def _searched(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> Any
 
 
 class Game(Schedule):
-    """The two players over one training set. Epoch 0 is the pretraining of the discriminator, the others are rounds of the game.
+    """The two players over one training set. Epoch 0 is the pretraining of the discriminator, the others are rounds of
+    the game.
 
     images, texts: scaled inputs, shapes (n, d) and (n, t). random: every draw comes from it.
     """
@@ -135,7 +146,10 @@ class Game(Schedule):
         for name, rate in rates.items():
             net = hasher.generator_ if name == "g" else hasher.discriminator_
             self.optimisers[name] = self._optimiser([{"params": list(net.parameters()), "lr": rate}])
-        self.players = {"d": distributed.replicated(hasher.discriminator_), "g": distributed.replicated(hasher.generator_)}
+        self.players = {
+            "d": distributed.replicated(hasher.discriminator_),
+            "g": distributed.replicated(hasher.generator_),
+        }
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -154,7 +168,10 @@ class Game(Schedule):
 
     def _pretrain(self, step: Any) -> dict[str, Any]:
         graph_only = self.config.pretrain_positives == "graph"
-        found = [self._d_step("pretrain", uniform=True, graph=graph_only, step=step) for _ in range(self.config.pretrain_steps)]
+        found = [
+            self._d_step("pretrain", uniform=True, graph=graph_only, step=step)
+            for _ in range(self.config.pretrain_steps)
+        ]
         return {"epoch": 0, "stage": "pretraining", **means(found)}
 
     def _round(self, epoch: int, step: Any) -> dict[str, Any]:
@@ -189,7 +206,9 @@ class Game(Schedule):
                 negatives, usable = self._draw(weights.masked_fill(related, 0), self.config.draws)
                 positives, _ = self._draw(related.float(), self.config.positives)
             distance = losses.squared_distance(query, found)
-            score = losses.relevance_score(distance.gather(1, positives)[:, :, None], distance.gather(1, negatives)[:, None, :], self.margin)
+            score = losses.relevance_score(
+                distance.gather(1, positives)[:, :, None], distance.gather(1, negatives)[:, None, :], self.margin
+            )
             # Where every candidate is related, there is nothing to tell apart.
             score = score.where(usable[:, None, None], 0.0)
             counted = (usable.sum() * score[0].numel()).clamp_min(1)
@@ -212,7 +231,11 @@ class Game(Schedule):
                 distance = losses.squared_distance(self.judged[way][items], self.judged[1 - way][items])
                 score = losses.relevance_score(distance.gather(1, positives), distance.gather(1, drawn), self.margin)
                 reward = losses.generator_reward(score, self.config.reward)
-            parts.append(losses.policy_loss(losses.draws_log_probability(log_p, drawn, self.config.log_p), reward, self.config.baseline))
+            parts.append(
+                losses.policy_loss(
+                    losses.draws_log_probability(log_p, drawn, self.config.log_p), reward, self.config.baseline
+                )
+            )
             earned = earned + exact(reward.mean()) / 2
             spread = spread + -exact((log_p.exp() * log_p).sum(1).mean()) / 2
         self._step("g", sum(parts))
@@ -234,7 +257,9 @@ class Game(Schedule):
         return sent(items, self.images.device), sent(torch.from_numpy(related), self.images.device)
 
     def _draw(self, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Draw positions with replacement in proportion to weights. Returns them, (n, count), and which rows had any weight, bool (n,)."""
+        """Draw positions with replacement in proportion to weights. Returns them, (n, count), and which rows had any
+        weight, bool (n,).
+        """
         usable = weights.sum(1) > 0
         safe = torch.where(usable[:, None], weights, torch.ones_like(weights))
         return draws.multinomial(safe, count, self.random), usable
@@ -258,7 +283,10 @@ def _fit_scaling(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, 
     found = {}
     for name, x in (("image", images), ("text", texts)):
         deviation = x.std(axis=0)
-        found[f"{name}_mean"], found[f"{name}_deviation"] = x.mean(axis=0), np.where(deviation > 0, deviation, 1).astype(np.float32)
+        found[f"{name}_mean"], found[f"{name}_deviation"] = (
+            x.mean(axis=0),
+            np.where(deviation > 0, deviation, 1).astype(np.float32),
+        )
     return found
 
 

@@ -1,6 +1,7 @@
 r"""UGACH's equations, one function each.
 
-Names: q is a query, $x^M$ an item that the correlation graph relates to it, $x^G$ an item that the generator drew, h the relaxed codes.
+Names: q is a query, $x^M$ an item that the correlation graph relates to it, $x^G$ an item that the generator drew, h
+the relaxed codes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def generator_log_probability(query: Tensor, pool: Tensor, temperature: float = 
 
     $$p_\theta(x \mid q) = \frac{\exp(-\lVert h(q) - h(x) \rVert^2 / T)}{\sum_{x'} \exp(-\lVert h(q) - h(x') \rVert^2 / T)}$$
 
-    query: h(q), shape (n, bits). pool: h(x), shape (m, bits). temperature: T, 1 in the note. Returns (n, m); each row's exponentials sum to 1.
+    query: h(q), shape (n, bits). pool: h(x), shape (m, bits). temperature: T, 1 in the note. Returns (n, m); each row's
+    exponentials sum to 1.
     """
     return F.log_softmax(-squared_distance(query, pool) / temperature, dim=1)
 
@@ -46,7 +48,8 @@ def value_function(score_true: Tensor, score_generated: Tensor) -> Tensor:
 
     $$\mathbb{E}[\log D(x^M \mid q)] + \mathbb{E}[\log(1 - D(x^G \mid q))]$$
 
-    score_true: $f_\phi(x^M, q)$, which is m. score_generated: $f_\phi(x^G, q)$. The generator minimises it, the discriminator maximises it.
+    score_true: $f_\phi(x^M, q)$, which is m. score_generated: $f_\phi(x^G, q)$. The generator minimises it, the
+    discriminator maximises it.
     """
     return F.logsigmoid(score_true).mean() + F.logsigmoid(-score_generated).mean()
 
@@ -54,7 +57,8 @@ def value_function(score_true: Tensor, score_generated: Tensor) -> Tensor:
 def discriminator_loss(distance_true: Tensor, distance_generated: Tensor, margin: float) -> Tensor:
     r"""What the discriminator minimises: the mean triplet hinge $f_\phi(x^G, q)$.
 
-    Its descent direction is that of maximising $\log(1 - D(x^G \mid q))$ with the factor sigmoid(f) left out, as the official code does.
+    Its descent direction is that of maximising $\log(1 - D(x^G \mid q))$ with the factor sigmoid(f) left out, as the
+    official code does.
     """
     return relevance_score(distance_true, distance_generated, margin).mean()
 
@@ -73,8 +77,8 @@ def policy_loss(log_probability: Tensor, reward: Tensor, baseline: str = "none")
 
     $$-\frac{1}{n s} \sum_{q} \sum_{x \in \text{draws}} (r(x) - b)\, \log p_\theta(x \mid q)$$
 
-    log_probability: of the drawn items, shape (n, s). reward: shape (n, s). baseline: "none", or "mean", for each draw the mean reward
-    of the query's other draws, which leaves the mean gradient as it is; it needs s of at least 2.
+    log_probability: of the drawn items, shape (n, s). reward: shape (n, s). baseline: "none", or "mean", for each draw
+    the mean reward of the query's other draws, which leaves the mean gradient as it is; it needs s of at least 2.
     """
     reward = reward.detach()
     if baseline == "mean":
@@ -84,7 +88,8 @@ def policy_loss(log_probability: Tensor, reward: Tensor, baseline: str = "none")
 
 
 def expected_reward_loss(log_probability: Tensor, reward: Tensor) -> Tensor:
-    r"""The exact counterpart of `policy_loss`: $-\sum_x p_\theta(x \mid q)\, r(x)$ over the whole pool, averaged over queries.
+    r"""The exact counterpart of `policy_loss`: $-\sum_x p_\theta(x \mid q)\, r(x)$ over the whole pool, averaged over
+    queries.
 
     log_probability, reward: shape (n, m), over the whole pool.
     """
@@ -95,7 +100,8 @@ def draws_log_probability(log_probability: Tensor, drawn: Tensor, over: str = "p
     r"""The log probability of drawn items, shape (n, s).
 
     log_probability: over the pool, shape (n, m). drawn: positions in the pool, shape (n, s).
-    over: "pool" keeps $\log p_\theta$ as the note defines it; "draws" normalises over the drawn items only, as the official code does (a defect).
+    over: "pool" keeps $\log p_\theta$ as the note defines it; "draws" normalises over the drawn items only, as the
+    official code does (a defect).
     """
     taken = log_probability.gather(1, drawn)
     return taken if over == "pool" else F.log_softmax(taken, dim=1)

@@ -1,6 +1,7 @@
 """UGACH's networks. The generator and the discriminator have the same shape and separate weights.
 
-Source: Zhang, Peng, Yuan, "Unsupervised Generative Adversarial Cross-modal Hashing", AAAI 2018; the note, section "Model".
+Source: Zhang, Peng, Yuan, "Unsupervised Generative Adversarial Cross-modal Hashing", AAAI 2018; the note, section
+"Model".
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ class HashNetwork(nn.Module):
 
     $$\phi(x) = \tanh(W_c x + b_c), \qquad h(x) = \operatorname{sigmoid}(W_h \phi(x) + b_h)$$
 
-    inputs: width of x. hidden: width of $\phi$. bits: width of h. std: of the truncated normal weights; None scales each
+    inputs: width of x. hidden: width of $\phi$. bits: width of h. std: of the truncated normal weights; None scales
+    each
     layer by $1/\sqrt{\text{its inputs}}$, so that tanh and sigmoid start unsaturated. generator: draws the weights.
     """
 
@@ -43,7 +45,9 @@ class HashNetwork(nn.Module):
 class CrossModalNetwork(nn.Module):
     """A hash network for pictures and one for texts: the shape of the generator and of the discriminator."""
 
-    def __init__(self, image_width: int, text_width: int, hidden: int, bits: int, std: float | None, generator: torch.Generator) -> None:
+    def __init__(
+        self, image_width: int, text_width: int, hidden: int, bits: int, std: float | None, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.image = HashNetwork(image_width, hidden, bits, std, generator)
         self.text = HashNetwork(text_width, hidden, bits, std, generator)

@@ -23,8 +23,10 @@
 # 2. find pictures by typed words, with codes of a few bytes;
 # 3. use the three things that every lesson has: widgets, exercises and quizzes.
 #
-# Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order, from the top.
-# The first one holds settings that you may change: the size of the data, the seed of what is drawn at random, the bits of a code.
+# Reading takes 15 minutes, running takes about 10 seconds. Run a cell with **Shift + Enter**. Run the cells in order,
+# from the top.
+# The first one holds settings that you may change: the size of the data, the seed of what is drawn at random, the bits
+# of a code.
 #
 # | symbol | meaning | in cmhkit | shape |
 # | --- | --- | --- | --- |
@@ -53,11 +55,13 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## What this is about
 #
-# You want to type words and get pictures, or show a picture and get texts. Words and pixels cannot be compared directly.
+# You want to type words and get pictures, or show a picture and get texts. Words and pixels cannot be compared
+# directly.
 #
-# **Hashing** turns each of them into a short row of bits, a *code*. **Cross-modal** hashing makes the codes of both kinds comparable: the code of
-# a picture of a dog should be near the code of the word "dog". Near means that few bits differ. Differing bits are counted very fast, and a code
-# takes only a few bytes. **Deep** cross-modal hashing lets networks learn the codes. This course builds such networks, step by step.
+# **Hashing** turns each of them into a short row of bits, a *code*. **Cross-modal** hashing makes the codes of both
+# kinds comparable: the code of a picture of a dog should be near the code of the word "dog". Near means that few bits
+# differ. Differing bits are counted very fast, and a code takes only a few bytes. **Deep** cross-modal hashing lets
+# networks learn the codes. This course builds such networks, step by step.
 
 # %% [markdown]
 # ## The course map
@@ -91,8 +95,8 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## Is this machine ready?
 #
-# `doctor` looks at Python, the packages, memory and the data. **FAIL** must be repaired, and the table says how. **WARN** is a remark: you can go on.
-# Your table differs from the saved one, since it tells of your machine.
+# `doctor` looks at Python, the packages, memory and the data. **FAIL** must be repaired, and the table says how.
+# **WARN** is a remark: you can go on. Your table differs from the saved one, since it tells of your machine.
 
 # %% tags=["nbval-ignore-output"]
 ck.doctor.run()
@@ -100,11 +104,11 @@ ck.doctor.run()
 # %% [markdown]
 # ## The data
 #
-# The lessons use *scenes*: small pictures made of one to three drawings, each with a text of tags that people gave to these drawings. The
-# first load builds them, which takes less than half a minute. Later loads take a moment.
+# The lessons use *scenes*: small pictures made of one to three drawings, each with a text of tags that people gave to
+# these drawings. The first load builds them, which takes less than half a minute. Later loads take a moment.
 #
-# A scene and its text are a *pair*. The pairs are split: **train** is for learning, **retrieval** is what is searched (train is a part of it), and **query**
-# asks the questions. No query is ever trained on or searched.
+# A scene and its text are a *pair*. The pairs are split: **train** is for learning, **retrieval** is what is searched
+# (train is a part of it), and **query** asks the questions. No query is ever trained on or searched.
 
 # %%
 data = ck.data.load("scenes", size=size)
@@ -128,8 +132,8 @@ nb.gallery(
 # %% [markdown]
 # See how loose the tags are: many do not name a thing in the picture.
 #
-# Labels are a short list of kinds of things. The methods of this notebook never read them. We use them to judge: a result is **relevant** if it shares at
-# least one label with the query.
+# Labels are a short list of kinds of things. The methods of this notebook never read them. We use them to judge: a
+# result is **relevant** if it shares at least one label with the query.
 #
 # **Predict.** Take a query and a random scene. How likely is the scene relevant: one in two, one in six, one in fifty?
 
@@ -148,8 +152,9 @@ print(f"share of relevant scenes: {relevant.mean():.3f}")
 # %% [markdown]
 # ## A first retrieval
 #
-# **ITQ** is a quick method from 2011; lesson 02 explains it. It learns in about a second from the pairs of the training set, without labels. A picture enters as
-# **features**, a row of numbers. They come from SceneNet, a small trained network in the kit: it says for each drawing that it knows how likely the picture shows it.
+# **ITQ** is a quick method from 2011; lesson 02 explains it. It learns in about a second from the pairs of the training
+# set, without labels. A picture enters as **features**, a row of numbers. They come from SceneNet, a small trained
+# network in the kit: it says for each drawing that it knows how likely the picture shows it.
 
 # %%
 hasher = ck.ITQ(bits=bits, seed=seed).fit(data)
@@ -165,7 +170,8 @@ print("bytes:", code[0].tolist())
 print("signs:", " ".join(f"{s:+d}" for s in signs[0, :16]), "...")
 
 # %% [markdown]
-# The pictures to be searched have codes of the same length. An index finds those with the fewest differing bits. This number of bits is the **Hamming distance**.
+# The pictures to be searched have codes of the same length. An index finds those with the fewest differing bits. This
+# number of bits is the **Hamming distance**.
 
 # %%
 index = ck.index.HammingIndex(hasher.encode(images=retrieval))
@@ -181,8 +187,8 @@ nb.gallery(
 )
 
 # %% [markdown]
-# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Pictures at the same distance **tie**; lesson 01 shows
-# what ties do to a score.
+# No tag of these pictures was read: their codes came from pixels alone. Look at the distances too. Pictures at the same
+# distance **tie**; lesson 01 shows what ties do to a score.
 #
 # ## The other way: a picture finds texts
 #
@@ -200,13 +206,14 @@ for item, distance in zip(answer.ids[0], answer.distances[0]):
 # %% [markdown]
 # ## Widgets
 #
-# A widget is a small tool that you can play with. It works while the notebook runs; on a saved page you see a still picture of it.
+# A widget is a small tool that you can play with. It works while the notebook runs; on a saved page you see a still
+# picture of it.
 #
 # - Type other words and press **Enter**. Or set *query by* to a picture.
 # - Move with **Tab**, change with the arrow keys. Each slider has a box for numbers beside it.
 # - The line with the bar on its left says in words what is shown and what changed.
-# - A solid border and ✓ mark a relevant result; a dashed border and ✗ one that is not. Typed words have no labels, so they are given those that are usual among
-#   texts with these words.
+# - A solid border and ✓ mark a relevant result; a dashed border and ✗ one that is not. Typed words have no labels, so
+#   they are given those that are usual among texts with these words.
 #
 # Two methods are ready: ITQ, and random codes, for which nothing was learned.
 #
@@ -232,12 +239,13 @@ explorer.small_multiples({"method": "ITQ", "k": 5}, {"method": "random", "k": 5}
 # %% [markdown]
 # ## Exercises
 #
-# An exercise is a cell with `...` in it. Put your answer in its place and run the cell. The check knows three outcomes: *not attempted*,
-# *correct*, and *incorrect* with the reason. You can go on without an answer: no later cell needs it.
+# An exercise is a cell with `...` in it. Put your answer in its place and run the cell. The check knows three outcomes:
+# *not attempted*, *correct*, and *incorrect* with the reason. You can go on without an answer: no later cell needs it.
 #
 # ### Exercise 1: precision
 #
-# What share of the first `k` results is relevant? `relevant` is an array of True and False, one for each result, nearest first. Return a number from 0 to 1.
+# What share of the first `k` results is relevant? `relevant` is an array of True and False, one for each result,
+# nearest first. Return a number from 0 to 1.
 
 # %%
 def precision(relevant, k):
@@ -258,7 +266,8 @@ def too_large(relevant, k):
 q.q1.check(too_large)
 
 # %% [markdown]
-# When you are stuck, ask for a hint. Run the cell again for the next one. Remove the `#` before `q.q1.solution()` above to see the solution.
+# When you are stuck, ask for a hint. Run the cell again for the next one. Remove the `#` before `q.q1.solution()` above
+# to see the solution.
 
 # %%
 q.q1.hint()
@@ -266,7 +275,8 @@ q.q1.hint()
 # %% [markdown]
 # ## How good is it over all queries?
 #
-# One query proves little. `evaluate` asks with every query, both ways. **MAP**, mean average precision, is the usual score: 1 is perfect. Lesson 01 computes it by hand.
+# One query proves little. `evaluate` asks with every query, both ways. **MAP**, mean average precision, is the usual
+# score: 1 is perfect. Lesson 01 computes it by hand.
 #
 # **Predict.** Where will the MAP of the random codes lie: near 0, near chance, or near one half?
 
@@ -279,8 +289,8 @@ for name, r in (("ITQ", report), ("random", chance)):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Near chance. Random codes shuffle the searched pairs, and in a shuffled list every place is relevant with that probability. So read a MAP against chance, never
-# against 0.
+# Near chance. Random codes shuffle the searched pairs, and in a shuffled list every place is relevant with that
+# probability. So read a MAP against chance, never against 0.
 #
 # </details>
 #
@@ -300,11 +310,14 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. Cross-modal hashing gives pictures and texts codes that can be compared. You have the map; [lesson 01](01_hamming_space.ipynb) is next.
-# 2. You found pictures by words, and texts by a picture, by counting differing bits. Random codes score at the level of chance.
+# 1. Cross-modal hashing gives pictures and texts codes that can be compared. You have the map;
+#    [lesson 01](01_hamming_space.ipynb) is next.
+# 2. You found pictures by words, and texts by a picture, by counting differing bits. Random codes score at the level of
+#    chance.
 # 3. You used a widget, saw two outcomes of a check, asked for a hint and took a quiz.
 #
-# **On a GPU.** Nothing changes here: ITQ is linear algebra on a few thousand rows. The lessons on deep methods say what a GPU does for them.
+# **On a GPU.** Nothing changes here: ITQ is linear algebra on a few thousand rows. The lessons on deep methods say what
+# a GPU does for them.
 
 # %%
 nb.results(

@@ -54,7 +54,8 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## Codes
 #
-# A model gives real numbers. A code keeps only their signs, written as −1 and +1, so that we can do arithmetic with them.
+# A model gives real numbers. A code keeps only their signs, written as −1 and +1, so that we can do arithmetic with
+# them.
 #
 # One choice must be made: the sign of 0. In NumPy it is 0, which would be a third value. In cmhkit it is +1.
 
@@ -88,21 +89,24 @@ print(f"smallest {pairs.min()}, largest {pairs.max()}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In half of them: each bit differs with probability one half. The standard deviation is $\sqrt K / 2$. So few random pairs are much nearer than $K/2$, though
-# among tens of thousands some are. A search looks for pairs that are nearer than chance makes them.
+# In half of them: each bit differs with probability one half. The standard deviation is $\sqrt K / 2$. So few random
+# pairs are much nearer than $K/2$, though among tens of thousands some are. A search looks for pairs that are nearer
+# than chance makes them.
 #
 # </details>
 #
 # ## The inner product says the same
 #
-# Multiply two codes bit by bit. A bit that agrees gives $+1$, since $(+1)(+1) = (-1)(-1) = 1$. A bit that differs gives $-1$. With $d$ bits that differ, $K - d$ agree, so
+# Multiply two codes bit by bit. A bit that agrees gives $+1$, since $(+1)(+1) = (-1)(-1) = 1$. A bit that differs gives
+# $-1$. With $d$ bits that differ, $K - d$ agree, so
 #
 # $$a^\top b = (K - d) - d = K - 2d.$$
 
 # %% [markdown]
 # ### Exercise 1: distance from the inner product
 #
-# Solve for $d$. `a` and `b` are codes of ±1, arrays of shape (K,). Return the number of bits in which they differ. Do not compare them; use `a @ b`.
+# Solve for $d$. `a` and `b` are codes of ±1, arrays of shape (K,). Return the number of bits in which they differ. Do
+# not compare them; use `a @ b`.
 
 # %%
 def distance(a, b):
@@ -114,8 +118,8 @@ q.q1.check(distance)
 # q.q1.solution()
 
 # %% [markdown]
-# Written out for all pairs of the four codes, and equal to the library's result, which takes packed codes (explained below). `int` matters: 8-bit numbers would
-# overflow in the product of long codes.
+# Written out for all pairs of the four codes, and equal to the library's result, which takes packed codes (explained
+# below). `int` matters: 8-bit numbers would overflow in the product of long codes.
 
 # %%
 inner = signs.astype(int) @ signs.T.astype(int)
@@ -130,7 +134,8 @@ print(by_hand)
 # - Sorting by distance, small first, is sorting by inner product, large first.
 # - The squared Euclidean distance is $\|a - b\|^2 = 2K - 2\,a^\top b = 4d$.
 #
-# Networks learn with inner products or Euclidean distances, search uses bits, and all three order the items alike. The next cell checks the factor 4:
+# Networks learn with inner products or Euclidean distances, search uses bits, and all three order the items alike. The
+# next cell checks the factor 4:
 
 # %%
 euclidean = ((signs[:, None, :].astype(int) - signs[None, :, :]) ** 2).sum(axis=2)
@@ -140,8 +145,8 @@ print(euclidean)
 # %% [markdown]
 # ## Packed bits
 #
-# A sign needs one bit of memory. An int8 takes eight bits for it, a float32 takes 32. So codes are **packed**: eight signs in one byte, where a set bit means $+1$
-# and the first sign is the highest bit.
+# A sign needs one bit of memory. An int8 takes eight bits for it, a float32 takes 32. So codes are **packed**: eight
+# signs in one byte, where a set bit means $+1$ and the first sign is the highest bit.
 #
 # ### Exercise 2: one byte
 #
@@ -210,7 +215,8 @@ print(from_bytes)
 # %% [markdown]
 # ## Flip bits yourself
 #
-# Two codes as rows of switches: flip one bit and watch the distance, the inner product and the bytes (in hexadecimal, as is usual).
+# Two codes as rows of switches: flip one bit and watch the distance, the inner product and the bytes (in hexadecimal,
+# as is usual).
 #
 # **Predict.** Flip one bit that agreed. By how much does the distance change, and by how much the inner product?
 
@@ -225,7 +231,8 @@ flipper
 #
 # </details>
 #
-# The same widget with 0, 1, half and all bits flipped. Compare the three rows of each table: the last has a one exactly where the codes differ.
+# The same widget with 0, 1, half and all bits flipped. Compare the three rows of each table: the last has a one exactly
+# where the codes differ.
 
 # %%
 flipper.small_multiples()
@@ -233,9 +240,9 @@ flipper.small_multiples()
 # %% [markdown]
 # ## Why it is fast
 #
-# Count bytes and operations. A processor handles words of 64 bits. One distance takes an XOR and a popcount for each word, and the sum of the counts. An inner
-# product of $K$ floats takes $K$ multiplications and $K - 1$ additions. The last line is for comparison: the 4,096 floats that VGG-19, a large network of 2014,
-# gives for a picture.
+# Count bytes and operations. A processor handles words of 64 bits. One distance takes an XOR and a popcount for each
+# word, and the sum of the counts. An inner product of $K$ floats takes $K$ multiplications and $K - 1$ additions. The
+# last line is for comparison: the 4,096 floats that VGG-19, a large network of 2014, gives for a picture.
 #
 # **Predict.** How much memory do a million codes of 64 bits take? And the 4,096 floats of a million pictures?
 
@@ -271,22 +278,23 @@ for name, job in jobs.items():
     print(f"{name} {1000 * min(repeat(job, number=1, repeat=7)):3.0f} ms")
 
 # %% [markdown]
-# The first two may be close: products of float matrices are highly tuned, and in NumPy each step of XOR and popcount goes through memory once more. What does not
-# depend on the machine is the memory saved: 32 times less than floats of the same length.
+# The first two may be close: products of float matrices are highly tuned, and in NumPy each step of XOR and popcount
+# goes through memory once more. What does not depend on the machine is the memory saved: 32 times less than floats of
+# the same length.
 #
-# **On a GPU.** During training, codes stay on the GPU as ±1 floats: one matrix product $UV^\top$ gives all distances of a batch, $d = (K - UV^\top)/2$. For search,
-# packed codes let a GPU hold many millions of items.
+# **On a GPU.** During training, codes stay on the GPU as ±1 floats: one matrix product $UV^\top$ gives all distances of
+# a batch, $d = (K - UV^\top)/2$. For search, packed codes let a GPU hold many millions of items.
 
 # %% [markdown]
 # ## Ties
 #
-# A distance has only $K + 1$ values: $0, 1, \dots, K$. With thousands of items, many must share one. Items at the same distance **tie**: the codes do not say
-# which comes first.
+# A distance has only $K + 1$ values: $0, 1, \dots, K$. With thousands of items, many must share one. Items at the same
+# distance **tie**: the codes do not say which comes first.
 #
 # ### Exercise 4: the smallest largest tie
 #
-# One query is compared with `items` items, by codes of `bits` bits. How many items does the largest tie have at the least, however good the codes are? Return a whole
-# number.
+# One query is compared with `items` items, by codes of `bits` bits. How many items does the largest tie have at the
+# least, however good the codes are? Return a whole number.
 
 # %%
 def largest_tie_at_least(items, bits):
@@ -312,9 +320,11 @@ for k in lengths:
 print("lengths:", lengths, "| queries:", len(query), "| items:", len(retrieval))
 
 # %% [markdown]
-# **Predict.** With 16 bits: how many items share the most common distance to a query, on average? About as many as exercise 4 says at least, or many more?
+# **Predict.** With 16 bits: how many items share the most common distance to a query, on average? About as many as
+# exercise 4 says at least, or many more?
 #
-# ITQ finds its rotation in fifty steps, and a rounding of the processor can turn a long code a little. So the last digits of what follows for 64 bits depend on the machine.
+# ITQ finds its rotation in fifty steps, and a rounding of the processor can turn a long code a little. So the last
+# digits of what follows for 64 bits depend on the machine.
 
 # %% tags=["nbval-ignore-output"]
 for k in lengths:
@@ -328,11 +338,13 @@ for k in lengths:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Several times as many. Distances crowd around the middle, as for random codes. Even at the front, a query often finds more than one item at its smallest distance.
+# Several times as many. Distances crowd around the middle, as for random codes. Even at the front, a query often finds
+# more than one item at its smallest distance.
 #
 # </details>
 #
-# Here is one query: how many items are at each distance, and how many of these are relevant (share a label with the query, lesson 00).
+# Here is one query: how many items are at each distance, and how many of these are relevant (share a label with the
+# query, lesson 00).
 
 # %%
 import matplotlib.pyplot as plt
@@ -350,12 +362,13 @@ alt = "Stacked bars over distances 0 to 16: a hill, highest near the middle; hat
 nb.show(figure, alt=alt, caption="Each bar is one tie. Nearly every bar holds both kinds of items.")
 
 # %% [markdown]
-# Within a bar, the codes give no order. A score that depends on the order there measures luck. To see how much luck, we first need a score.
+# Within a bar, the codes give no order. A score that depends on the order there measures luck. To see how much luck, we
+# first need a score.
 #
 # ## Average precision by hand
 #
-# A relevant item in a ranking is a **hit**. At each place, **precision** is the share of hits so far. **Average precision** is the mean of the precisions at the
-# places of the hits:
+# A relevant item in a ranking is a **hit**. At each place, **precision** is the share of hits so far. **Average
+# precision** is the mean of the precisions at the places of the hits:
 #
 # $$\mathrm{AP} = \frac{1}{\text{relevant items}}\ \sum_{p\,:\,\text{hit at } p} \frac{\text{hits up to } p}{p}.$$
 #
@@ -372,7 +385,8 @@ for place, (is_hit, so_far) in enumerate(zip(ranking, hits), start=1):
 # %% [markdown]
 # ### Exercise 5: average precision
 #
-# Write it for any ranking without ties. `relevant` is an array of 0 and 1, nearest item first; at least one is 1. Return a number from 0 to 1.
+# Write it for any ranking without ties. `relevant` is an array of 0 and 1, nearest item first; at least one is 1.
+# Return a number from 0 to 1.
 
 # %%
 def average_precision(relevant):
@@ -393,7 +407,8 @@ assert np.isclose(by_hand_ap, library_ap)
 print(f"AP {library_ap:.4f}")
 
 # %% [markdown]
-# **Predict.** Move the hit from place 7 to place 8. Then, instead, move the hit from place 1 to place 2. Which costs more?
+# **Predict.** Move the hit from place 7 to place 8. Then, instead, move the hit from place 1 to place 2. Which costs
+# more?
 
 # %%
 late = ck.metrics.average_precision(np.arange(8), [1, 0, 1, 1, 0, 0, 0, 1])
@@ -409,8 +424,9 @@ print(f"as it was {library_ap:.4f}; last hit one later {late:.4f}; first hit one
 #
 # ## MAP
 #
-# **Mean average precision** is the mean of AP over the queries. A query that has no relevant item in the database (the searched set) is **empty**: it has no AP, since
-# the division is by zero. The library leaves it out, and counts it in `empty_queries`. Here are three queries; the last is empty.
+# **Mean average precision** is the mean of AP over the queries. A query that has no relevant item in the database (the
+# searched set) is **empty**: it has no AP, since the division is by zero. The library leaves it out, and counts it in
+# `empty_queries`. Here are three queries; the last is empty.
 
 # %%
 rankings = np.array([[1, 0, 1, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0, 0]])
@@ -422,7 +438,8 @@ print(f"with 0 for the empty query it would be {np.nansum(aps) / 3:.4f}")
 # %% [markdown]
 # ## What a tie does
 #
-# Now four of eight items tie at distance 5, and two of these four are relevant. A program must put them in some order. There are $4! = 24$ orders. Try them all.
+# Now four of eight items tie at distance 5, and two of these four are relevant. A program must put them in some order.
+# There are $4! = 24$ orders. Try them all.
 
 # %%
 from itertools import permutations
@@ -438,10 +455,11 @@ for value, count in zip(values, counts):
     print(f"AP {value:.4f}  in {count} of {len(scores)} orders")
 
 # %% [markdown]
-# The codes are the same each time. Only the order of equal distances changes, and with it the score. What should be reported?
+# The codes are the same each time. Only the order of equal distances changes, and with it the score. What should be
+# reported?
 #
-# A fair answer is the mean over all orders: the **expectation**. The best and the worst order bound it. The library calls the three `expected` (the default),
-# `optimistic` and `pessimistic`.
+# A fair answer is the mean over all orders: the **expectation**. The best and the worst order bound it. The library
+# calls the three `expected` (the default), `optimistic` and `pessimistic`.
 
 # %%
 rules = {"pessimistic": min(scores), "expected": np.mean(scores), "optimistic": max(scores)}
@@ -453,11 +471,13 @@ for ties, by_trying in rules.items():
 # %% [markdown]
 # ## The closed form
 #
-# Real ties hold hundreds of items: too many orders to try. There is a formula (McSherry and Najork, ECIR 2008). Take a tie of $n$ items, $m$ of them relevant, behind $s$
-# nearer items, $h$ of them relevant. Look at place $s + i$, the $i$-th of the tie:
+# Real ties hold hundreds of items: too many orders to try. There is a formula (McSherry and Najork, ECIR 2008). Take a
+# tie of $n$ items, $m$ of them relevant, behind $s$ nearer items, $h$ of them relevant. Look at place $s + i$, the
+# $i$-th of the tie:
 #
 # - it holds a relevant item with probability $m / n$;
-# - if it does, the $i - 1$ places of the tie before it hold $(i - 1)\frac{m - 1}{n - 1}$ relevant ones on average, and the item itself is one more.
+# - if it does, the $i - 1$ places of the tie before it hold $(i - 1)\frac{m - 1}{n - 1}$ relevant ones on average, and
+#   the item itself is one more.
 #
 # So the tie adds to the sum of precisions, on average,
 #
@@ -491,8 +511,8 @@ print(f"{len(aps)} queries, largest difference below 1e-9: {np.abs(aps - metrics
 # %% [markdown]
 # ## How much luck is in a MAP?
 #
-# **Predict.** MAP with 16 bits on real codes: do the best and the worst order of the ties differ in the third digit, the second, or the first? Does it help to take
-# 64 bits?
+# **Predict.** MAP with 16 bits on real codes: do the best and the worst order of the ties differ in the third digit,
+# the second, or the first? Does it help to take 64 bits?
 
 # %%
 spread = {}
@@ -524,8 +544,8 @@ nb.show(figure, alt=alt, caption="The same codes each time: only the order of eq
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In the first or second digit. When two papers treat ties differently, a gain smaller than that says nothing. Longer codes have more distances and smaller ties, so the
-# bar shrinks, but it does not vanish.
+# In the first or second digit. When two papers treat ties differently, a gain smaller than that says nothing. Longer
+# codes have more distances and smaller ties, so the bar shrinks, but it does not vanish.
 #
 # </details>
 #
@@ -539,10 +559,12 @@ for ties in rules:
 print(f"share of relevant items {relevant.mean():.2f}")
 
 # %% [markdown]
-# The optimistic order calls a useless code perfect. The expectation is close to chance, as it should be, since the code says nothing.
+# The optimistic order calls a useless code perfect. The expectation is close to chance, as it should be, since the code
+# says nothing.
 #
-# What do programs do in practice? They sort. A **stable** sort keeps tied items in the order of the database, so the score depends on how the file was sorted. An
-# **unstable** sort leaves the order open, and it may change with the library or the processor. Sort the database in three ways, and rank with a stable sort:
+# What do programs do in practice? They sort. A **stable** sort keeps tied items in the order of the database, so the
+# score depends on how the file was sorted. An **unstable** sort leaves the order open, and it may change with the
+# library or the processor. Sort the database in three ways, and rank with a stable sort:
 #
 # Of these figures the last digit depends on the machine, since it is the machine that made the codes.
 
@@ -558,23 +580,29 @@ for name, order in orders.items():
     print(f"{name:20}{stable:.3f}    {expected:.3f}")
 
 # %% [markdown]
-# See that the column *stable* moves though the codes are the same, and that *expected* does not. Over many queries most of the luck averages out, unless the order of
-# the file has to do with the labels. A benchmark file may well be sorted by class.
+# See that the column *stable* moves though the codes are the same, and that *expected* does not. Over many queries most
+# of the luck averages out, unless the order of the file has to do with the labels. A benchmark file may well be sorted
+# by class.
 #
-# > **The note, the paper, the official code.** The reading notes from which this course starts say nothing of how equal distances are ordered. The SSAH authors'
-# > published code (`utils/calc_hammingranking.py`) ranks with `np.argsort(distance)`. NumPy's default sort is not stable, so the order within a tie is left to the
-# > library. An empty query adds 0 to the sum and counts in the divisor, so it is scored 0. For comparison, cmhkit has both as options: `ties="stable"` and `empty="zero"`.
+# > **The note, the paper, the official code.** The reading notes from which this course starts say nothing of how equal
+# distances are ordered. The SSAH authors' > published code (`utils/calc_hammingranking.py`) ranks with
+# `np.argsort(distance)`. NumPy's default sort is not stable, so the order within a tie is left to the > library. An
+# empty query adds 0 to the sum and counts in the divisor, so it is scored 0. For comparison, cmhkit has both as
+# options: `ties="stable"` and `empty="zero"`.
 
 # %% [markdown]
 # ## MAP@R and its three divisors
 #
-# Often only the first $R$ places are looked at. Then the sum of precisions at the hits has to be divided by something, and published code does it in three ways:
+# Often only the first $R$ places are looked at. Then the sum of precisions at the hits has to be divided by something,
+# and published code does it in three ways:
 #
 # - `hits`: by the number of hits among the first $R$;
 # - `relevant`: by the smaller of $R$ and the number of relevant items in the database;
-# - `hits_capped`: the mean of the precisions at the first $\min(R, \text{relevant})$ *hits*, wherever they stand. That is no MAP@R, since it looks behind place $R$.
+# - `hits_capped`: the mean of the precisions at the first $\min(R, \text{relevant})$ *hits*, wherever they stand. That
+#   is no MAP@R, since it looks behind place $R$.
 #
-# **Predict.** The ranking is 1 0 1 0 0 1 1 1, and $R = 4$: two of five relevant items are within it. Which divisor gives the largest number, which the smallest?
+# **Predict.** The ranking is 1 0 1 0 0 1 1 1, and $R = 4$: two of five relevant items are within it. Which divisor
+# gives the largest number, which the smallest?
 
 # %%
 ranking = np.array([1, 0, 1, 0, 0, 1, 1, 1])
@@ -592,12 +620,13 @@ for divisor, score in by_hand_at_r.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# `hits` is the largest: it does not mind that only two of five relevant items were found. `relevant` is the smallest: it wants four hits in four places. So a table
-# that does not name its divisor cannot be compared.
+# `hits` is the largest: it does not mind that only two of five relevant items were found. `relevant` is the smallest:
+# it wants four hits in four places. So a table that does not name its divisor cannot be compared.
 #
 # </details>
 #
-# The same on real codes of 16 bits, with $R = 50$. Again the same codes get three scores (their last digit depends on the machine):
+# The same on real codes of 16 bits, with $R = 50$. Again the same codes get three scores (their last digit depends on
+# the machine):
 
 # %% tags=["nbval-ignore-output"]
 for divisor in ck.metrics.DIVISORS:
@@ -608,10 +637,12 @@ for divisor in ck.metrics.DIVISORS:
 # %% [markdown]
 # ## Precision and recall by radius
 #
-# Codes can be used without ranking: return everything within some Hamming distance of the query, the **radius**. For each radius there is a **precision** (the share of
-# what came that is relevant) and a **recall** (the share of the relevant that came). Ties do not matter here: a whole tie comes or does not.
+# Codes can be used without ranking: return everything within some Hamming distance of the query, the **radius**. For
+# each radius there is a **precision** (the share of what came that is relevant) and a **recall** (the share of the
+# relevant that came). Ties do not matter here: a whole tie comes or does not.
 #
-# Written out for the 16-bit codes, and equal to the library's. A query that finds nothing within a radius has precision 0 there. Here too the last digits depend on the machine.
+# Written out for the 16-bit codes, and equal to the library's. A query that finds nothing within a radius has precision
+# 0 there. Here too the last digits depend on the machine.
 
 # %% tags=["nbval-ignore-output"]
 precision_by_hand, recall_by_hand = [], []
@@ -626,7 +657,8 @@ for radius in range(0, 17, 2):
     print(f"radius {radius:2d}: precision {precision[radius]:.2f}, recall {recall[radius]:.2f}")
 
 # %% [markdown]
-# A larger radius brings more of the relevant items and more of the others, until everything comes and precision is at chance.
+# A larger radius brings more of the relevant items and more of the others, until everything comes and precision is at
+# chance.
 #
 # **Predict.** Longer codes spread the items over more distances. What happens to the precision at radius 2?
 
@@ -652,8 +684,9 @@ for k in lengths:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It falls. With long codes, few queries have any item so near, and those that find nothing count as 0. So a curve by radius may start low at the left, although nearly
-# all that is found there is relevant. Codes for lookup in a small radius should be short; codes for ranking may be long.
+# It falls. With long codes, few queries have any item so near, and those that find nothing count as 0. So a curve by
+# radius may start low at the left, although nearly all that is found there is relevant. Codes for lookup in a small
+# radius should be short; codes for ranking may be long.
 #
 # </details>
 #
@@ -666,9 +699,10 @@ q.quiz1
 # ## Recap
 #
 # 1. $a^\top b = K - 2d$. Packed codes need XOR and popcount, and $K/8$ bytes each: that makes a search fast and small.
-# 2. AP is the mean precision at the hits, MAP its mean over queries. Short codes have large ties, and their order can move MAP in the first or second digit. The
-#    expectation over orders has a closed form.
-# 3. Ask of a MAP: what about ties, and empty queries? Of a MAP@R: which divisor? Of a curve by radius: what counts where nothing is found?
+# 2. AP is the mean precision at the hits, MAP its mean over queries. Short codes have large ties, and their order can
+#    move MAP in the first or second digit. The expectation over orders has a closed form.
+# 3. Ask of a MAP: what about ties, and empty queries? Of a MAP@R: which divisor? Of a curve by radius: what counts
+#    where nothing is found?
 #
 # [Lesson 02](02_pairs_and_protocol.ipynb) looks at the data and at the rules of a fair comparison.
 

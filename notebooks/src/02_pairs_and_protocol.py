@@ -53,8 +53,9 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## A set of pairs
 #
-# The papers use photographs with tags or sentences. We use the *scenes* of lesson 00: one to three drawings on a soft background, with some of the tags that
-# people gave to these drawings, and up to two unrelated ones. They are small and free, and we know everything about them.
+# The papers use photographs with tags or sentences. We use the *scenes* of lesson 00: one to three drawings on a soft
+# background, with some of the tags that people gave to these drawings, and up to two unrelated ones. They are small and
+# free, and we know everything about them.
 
 # %%
 data = ck.data.load("scenes", size=size)
@@ -62,7 +63,8 @@ train_set, query_set = data.train, data.query
 print(*str(data).split("; "), sep="\n")
 
 # %% [markdown]
-# The lines give the number of pairs, the three parts of the split, the shape of a picture, the length of a text vector, and the number of labels.
+# The lines give the number of pairs, the three parts of the split, the shape of a picture, the length of a text vector,
+# and the number of labels.
 #
 # Here are some pairs. Under each picture stand its tags, then its labels in brackets.
 
@@ -82,12 +84,14 @@ nb.gallery(
 #
 # - Tags are **incomplete**: some words for a drawing are missing.
 # - Tags are **noisy**: some words have nothing to do with the scene.
-# - Tags may be **specific** ("duck"), labels are **general** ("bird"). Two scenes with the same label may show quite different things.
+# - Tags may be **specific** ("duck"), labels are **general** ("bird"). Two scenes with the same label may show quite
+#   different things.
 #
 # ### What is known of a scene: the truth masks
 #
-# We made the scenes, so we know which pixel belongs to which drawing. `data.truth` holds that. No method may read it; it serves to look inside. Lesson 10 asks who
-# shows the same drawing, and lesson 20 asks where a network looks. Here is a scene, and each of its drawings alone:
+# We made the scenes, so we know which pixel belongs to which drawing. `data.truth` holds that. No method may read it;
+# it serves to look inside. Lesson 10 asks who shows the same drawing, and lesson 20 asks where a network looks. Here is
+# a scene, and each of its drawings alone:
 
 # %%
 three = int(np.flatnonzero((train_set.truth.drawings >= 0).sum(axis=1) == 3)[0])
@@ -127,7 +131,8 @@ for count in np.flatnonzero(per_scene):
     print(f"scenes with {count} of them: {per_scene[count]}")
 
 # %% [markdown]
-# Real sets are less even. A label that many pairs have makes many pairs relevant to each other, and that lifts every score.
+# Real sets are less even. A label that many pairs have makes many pairs relevant to each other, and that lifts every
+# score.
 #
 # ### Browse
 #
@@ -146,10 +151,11 @@ browser.small_multiples({"split": "query"}, {"split": "train", "concept": "bird"
 # %% [markdown]
 # ## Texts become vectors
 #
-# A network needs numbers. We use a **bag of words**: one column for each word of a vocabulary, 1 where the text has that word, else 0. The order of words
-# is lost; for tags it means nothing.
+# A network needs numbers. We use a **bag of words**: one column for each word of a vocabulary, 1 where the text has
+# that word, else 0. The order of words is lost; for tags it means nothing.
 #
-# The vocabulary keeps the words that most **training** texts have. Here it is counted by hand, and equal to the library's.
+# The vocabulary keeps the words that most **training** texts have. Here it is counted by hand, and equal to the
+# library's.
 
 # %%
 from collections import Counter
@@ -163,8 +169,8 @@ print("columns of the bag of words:", len(data.vocabulary))
 print("first columns:", ", ".join(by_hand[:8]))
 
 # %% [markdown]
-# The queries' texts are left out on purpose: they stand for texts that nobody has seen yet. The rule is: whatever is *learned* from data (words, means, scales,
-# graphs, networks) is learned from the training part.
+# The queries' texts are left out on purpose: they stand for texts that nobody has seen yet. The rule is: whatever is
+# *learned* from data (words, means, scales, graphs, networks) is learned from the training part.
 #
 # **Predict.** Some words of the queries have no column. What share of their words is lost: 1 %, 10 %, or half?
 
@@ -178,14 +184,15 @@ print(f"query texts of which nothing is left: {empty} of {len(query_set)}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About 10 %. We accept it: users too will type words that are not known. A vocabulary from *all* texts would hide this loss from the score.
+# About 10 %. We accept it: users too will type words that are not known. A vocabulary from *all* texts would hide this
+# loss from the score.
 #
 # </details>
 #
 # ### Exercise 1: bag of words
 #
-# Write the vector of one text. `text` is a string, its words separated by blanks; capital letters make no difference. `words` is the vocabulary, a tuple of words in
-# small letters. Return an array of shape (words,) that holds 0 and 1.
+# Write the vector of one text. `text` is a string, its words separated by blanks; capital letters make no difference.
+# `words` is the vocabulary, a tuple of words in small letters. Return an array of shape (words,) that holds 0 and 1.
 
 # %%
 def bag_of_words(text, words):
@@ -209,7 +216,8 @@ assert (data.vocabulary.bag_of_words(query_set.texts) == query_set.text_vectors)
 # %% [markdown]
 # ## Who is relevant to whom: S
 #
-# The rule of relevance of lesson 00 has a symbol in the papers, $S$: two pairs are similar if they share **at least one** label,
+# The rule of relevance of lesson 00 has a symbol in the papers, $S$: two pairs are similar if they share **at least
+# one** label,
 #
 # $$ S_{ij} = 1 \text{ if } l_i^\top l_j > 0, \text{ else } 0 . $$
 #
@@ -217,8 +225,8 @@ assert (data.vocabulary.bag_of_words(query_set.texts) == query_set.text_vectors)
 #
 # ### Exercise 2: S
 #
-# `labels_a` is a label matrix of shape (n, c), `labels_b` one of shape (m, c), both of 0 and 1. Return $S$, an array of shape (n, m): True (or 1) where two rows share
-# a label.
+# `labels_a` is a label matrix of shape (n, c), `labels_b` one of shape (m, c), both of 0 and 1. Return $S$, an array of
+# shape (n, m): True (or 1) where two rows share a label.
 
 # %%
 def similar(labels_a, labels_b):
@@ -241,8 +249,8 @@ for count in range(shared.max() + 1):
     print(f"{count} labels in common: {(shared == count).mean():.3f} of all (query, pair) combinations")
 
 # %% [markdown]
-# Most combinations share nothing, and nearly all others share just one label. $S$ does not tell one shared label from two. (A measure that does is NDCG with graded
-# gains: `ck.metrics.ndcg`.)
+# Most combinations share nothing, and nearly all others share just one label. $S$ does not tell one shared label from
+# two. (A measure that does is NDCG with graded gains: `ck.metrics.ndcg`.)
 #
 # Here is $S$ among some scenes, sorted by their first label.
 
@@ -257,15 +265,17 @@ alt = "A symmetric grid: bright square blocks along the diagonal, many bright sp
 nb.show(figure, alt=alt, caption=f"S of {len(some)} scenes, bright where it is 1.")
 
 # %% [markdown]
-# The scenes of a block on the diagonal share the label by which we sorted; specks elsewhere share another one. Most of the square is dark: $S$ is sparse.
+# The scenes of a block on the diagonal share the label by which we sorted; specks elsewhere share another one. Most of
+# the square is dark: $S$ is sparse.
 #
-# > **The note, the paper, the official code.** SSAH's note defines $S$ as "at least one label in common"; ADAH's says only "similar". Both methods train on $S$.
-# > UGACH's training never sees a label, so there $S$ is for scoring only. When you compare their scores, keep in mind that two of them were taught the very thing that
-# > is asked.
+# > **The note, the paper, the official code.** SSAH's note defines $S$ as "at least one label in common"; ADAH's says
+# only "similar". Both methods train on $S$. > UGACH's training never sees a label, so there $S$ is for scoring only.
+# When you compare their scores, keep in mind that two of them were taught the very thing that > is asked.
 #
 # ## Splits
 #
-# A **protocol** says how a score is made: how the pairs are split, what is relevant, how long the codes are, and how ties are treated (lesson 01). The split has three parts.
+# A **protocol** says how a score is made: how the pairs are split, what is relevant, how long the codes are, and how
+# ties are treated (lesson 01). The split has three parts.
 #
 # | part | what it is for | labels used for |
 # | --- | --- | --- |
@@ -273,8 +283,9 @@ nb.show(figure, alt=alt, caption=f"S of {len(some)} scenes, bright where it is 1
 # | retrieval (or database) | is searched | scoring only |
 # | train | is learned from; a part of retrieval | training, if the method is supervised |
 #
-# It may surprise that training pairs are searched. That is usual in this field: the owner of a database trains on what is in it. What must never happen is that a
-# **query** is trained on, or that its own pair is among the searched. That would be a **leak**.
+# It may surprise that training pairs are searched. That is usual in this field: the owner of a database trains on what
+# is in it. What must never happen is that a **query** is trained on, or that its own pair is among the searched. That
+# would be a **leak**.
 
 # %%
 query, retrieval, train = (data.parts[name] for name in ("query", "retrieval", "train"))
@@ -286,8 +297,8 @@ print("training pairs that are searched:", np.isin(train, retrieval).sum())
 # %% [markdown]
 # ### Exercise 3: find the leak
 #
-# `parts` is a dict as `data.parts`: "query", "retrieval" and "train", each an array of positions. Return the positions of all queries that are also in one of the other
-# two parts, as a sorted array.
+# `parts` is a dict as `data.parts`: "query", "retrieval" and "train", each an array of positions. Return the positions
+# of all queries that are also in one of the other two parts, as a sorted array.
 
 # %%
 def leaked(parts):
@@ -313,9 +324,11 @@ except ck.InputError as error:
 # %% [markdown]
 # ### The query's own pair
 #
-# Suppose picture 17 asks for texts, and text 17 is among the searched. It shares all labels of the query: a free hit. How much is it worth?
+# Suppose picture 17 asks for texts, and text 17 is among the searched. It shares all labels of the query: a free hit.
+# How much is it worth?
 #
-# Take a "method" that has only learned its pairs by heart: each pair gets a random code, the same for its picture and its text.
+# Take a "method" that has only learned its pairs by heart: each pair gets a random code, the same for its picture and
+# its text.
 #
 # **Predict.** What are its MAP and its precision at the first place, without and with the own pairs in the database?
 
@@ -331,20 +344,24 @@ for name, searched in (("without", retrieval), ("with", np.concatenate([retrieva
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Without: the codes are random, so both are near chance. With: the own pair is at distance 0, so the first place is right nearly always (with few bits, another pair
-# may have the same code). MAP hardly moves: one hit more among hundreds. A short list is spoiled most.
+# Without: the codes are random, so both are near chance. With: the own pair is at distance 0, so the first place is
+# right nearly always (with few bits, another pair may have the same code). MAP hardly moves: one hit more among
+# hundreds. A short list is spoiled most.
 #
 # </details>
 #
-# So our default is to leave the queries' own pairs out; `own_pair=True` leaves them in, to reproduce a protocol that does so.
+# So our default is to leave the queries' own pairs out; `own_pair=True` leaves them in, to reproduce a protocol that
+# does so.
 #
 # ## The level of chance
 #
-# What does a ranking in random order score? Each place holds a relevant item with the same probability, the share of relevant items.
+# What does a ranking in random order score? Each place holds a relevant item with the same probability, the share of
+# relevant items.
 #
 # ### Exercise 4: chance
 #
-# `query_labels` has shape (q, c), `database_labels` shape (m, c), both of 0 and 1. Return the share of relevant items, averaged over the queries: a number from 0 to 1.
+# `query_labels` has shape (q, c), `database_labels` shape (m, c), both of 0 and 1. Return the share of relevant items,
+# averaged over the queries: a number from 0 to 1.
 
 # %%
 def chance_level(query_labels, database_labels):
@@ -364,8 +381,9 @@ print(f"share of relevant items: mean over queries {share.mean():.3f}")
 print(f"lowest {share.min():.3f}, highest {share.max():.3f}")
 
 # %% [markdown]
-# The expected precision of a random order is this share. Average precision is a little above it, since AP looks only at places *with a hit*. One code for every item gives
-# precisely that value, since all orders of a tie count alike (lesson 01).
+# The expected precision of a random order is this share. Average precision is a little above it, since AP looks only at
+# places *with a hit*. One code for every item gives precisely that value, since all orders of a tie count alike (lesson
+# 01).
 
 # %%
 same, searched = (np.zeros((len(part), bits // 8), np.uint8) for part in (query, retrieval))
@@ -378,7 +396,8 @@ assert chance < no_idea.map < chance + 0.05
 # %% [markdown]
 # ## Three baselines
 #
-# A **baseline** is a simple method that a new one is compared with. Ours take pictures as SceneNet's features (lesson 00) and texts as bags of words.
+# A **baseline** is a simple method that a new one is compared with. Ours take pictures as SceneNet's features (lesson
+# 00) and texts as bags of words.
 #
 # **RandomHash** takes signs of random projections, drawn for pictures and for texts. Nothing is learned.
 #
@@ -392,17 +411,19 @@ random_report
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No. Bit 1 of a picture asks on which side of one random plane it lies, bit 1 of a text asks about another plane in another space. The two answers have nothing to do
-# with each other, and all scores are near chance.
+# No. Bit 1 of a picture asks on which side of one random plane it lies, bit 1 of a text asks about another plane in
+# another space. The two answers have nothing to do with each other, and all scores are near chance.
 #
 # </details>
 #
-# **CCA** (canonical correlation analysis, Hotelling 1936) learns from the pairs. Let $X$ hold the picture features of the training pairs, one row a pair, and $Y$ the text
-# vectors. CCA seeks one direction $a$ for pictures and one direction $b$ for texts, so that the two projections correlate most:
+# **CCA** (canonical correlation analysis, Hotelling 1936) learns from the pairs. Let $X$ hold the picture features of
+# the training pairs, one row a pair, and $Y$ the text vectors. CCA seeks one direction $a$ for pictures and one
+# direction $b$ for texts, so that the two projections correlate most:
 #
 # $$ \max_{a, b} \; \operatorname{corr}(X a, Y b), $$
 #
-# then a second couple of directions, uncorrelated with the first, and so on, $K$ of them. The sign of each projection is a bit. Labels play no part.
+# then a second couple of directions, uncorrelated with the first, and so on, $K$ of them. The sign of each projection
+# is a bit. Labels play no part.
 
 # %% tags=["nbval-ignore-output"]
 cca = ck.CCA(bits=bits, seed=seed).fit(data, show_progress=False)
@@ -417,12 +438,14 @@ for name, found in correlation.items():
 # %% [markdown]
 # Pictures and texts correlate in every direction, on new pairs less than on those it learned from.
 #
-# Something is lost when values become signs: a value near 0 gets a full bit, as if it were sure. **ITQ** (iterative quantisation, Gong and Lazebnik 2011) starts from
-# CCA's values $V$, of shape (n, K), and turns them by a rotation $Q$, so that they come close to their own signs:
+# Something is lost when values become signs: a value near 0 gets a full bit, as if it were sure. **ITQ** (iterative
+# quantisation, Gong and Lazebnik 2011) starts from CCA's values $V$, of shape (n, K), and turns them by a rotation $Q$,
+# so that they come close to their own signs:
 #
 # $$ \min_{Q^\top Q = I} \; \|\operatorname{sign}(V Q) - V Q\|_F^2 . $$
 #
-# The code of a picture and the code of its own text should agree. Count the bits in which they differ, on pairs seen in training and on new ones.
+# The code of a picture and the code of its own text should agree. Count the bits in which they differ, on pairs seen in
+# training and on new ones.
 
 # %% tags=["nbval-ignore-output"]
 itq = ck.ITQ(bits=bits, seed=seed).fit(data, show_progress=False)
@@ -436,20 +459,23 @@ for hasher in (random_hash, cca, itq):
     print(line)
 
 # %% [markdown]
-# Random codes differ in half of the bits. The learned ones agree better, and less so on new pairs: the gap is what was learned by heart.
+# Random codes differ in half of the bits. The learned ones agree better, and less so on new pairs: the gap is what was
+# learned by heart.
 #
 # ### Both ways
 #
-# There are two tasks: a picture asks for texts (image → text), and a text asks for pictures (text → image). `evaluate` does both.
+# There are two tasks: a picture asks for texts (image → text), and a text asks for pictures (text → image). `evaluate`
+# does both.
 
 # %% tags=["nbval-ignore-output"]
 itq_report = itq.evaluate(data)
 itq_report
 
 # %% [markdown]
-# Read more than the first row. Precision among the first ten is far above MAP, since MAP asks for *every* scene with the same label, also for those that show quite
-# another drawing. The last three rows look at the searched codes. Few different codes would mean a **collapse**. In a good code, each bit is one for about half of the
-# items, and two bits correlate little: then no bit is wasted.
+# Read more than the first row. Precision among the first ten is far above MAP, since MAP asks for *every* scene with
+# the same label, also for those that show quite another drawing. The last three rows look at the searched codes. Few
+# different codes would mean a **collapse**. In a good code, each bit is one for about half of the items, and two bits
+# correlate little: then no bit is wasted.
 #
 # ### More bits
 #
@@ -488,15 +514,18 @@ alt = "MAP over bits, two panels. RandomHash lies on the chance line, CCA and IT
 nb.show(figure, alt=alt, caption="Random codes stay at chance for every length. CCA and ITQ do not.")
 
 # %% [markdown]
-# More bits do not help random codes, and help CCA and ITQ only a little. A likely reason: a pair tells which *drawing* goes with which words, while MAP asks for other
-# drawings with the same label as well, and few pairs say that a duck and an owl belong together. (Lesson 10 measures how far neighbours show the same drawing.)
+# More bits do not help random codes, and help CCA and ITQ only a little. A likely reason: a pair tells which *drawing*
+# goes with which words, while MAP asks for other drawings with the same label as well, and few pairs say that a duck
+# and an owl belong together. (Lesson 10 measures how far neighbours show the same drawing.)
 #
-# Do not make much of the small gaps between CCA and ITQ. ITQ starts from a random rotation, and moves a little with `seed`. A paper should give the mean of several seeds, and the spread.
+# Do not make much of the small gaps between CCA and ITQ. ITQ starts from a random rotation, and moves a little with
+# `seed`. A paper should give the mean of several seeds, and the spread.
 #
 # ### New drawings only: `unseen`
 #
-# Queries are new *scenes*, but they show drawings that training scenes show as well. A harder question: what of things never seen in training?
-# The option `unseen=0.25` keeps a quarter of each label's drawings for the queries. We try it on the small set, with CCA.
+# Queries are new *scenes*, but they show drawings that training scenes show as well. A harder question: what of things
+# never seen in training? The option `unseen=0.25` keeps a quarter of each label's drawings for the queries. We try it
+# on the small set, with CCA.
 
 # %% tags=["nbval-ignore-output"]
 for unseen in (0.0, 0.25):
@@ -508,8 +537,9 @@ for unseen in (0.0, 0.25):
     print(f"             MAP {report.map_i2t:.3f} image → text, {report.map_t2i:.3f} text → image")
 
 # %% [markdown]
-# With unseen drawings the scores fall, most for pictures that ask. A likely reason: the text of a new drawing still shares words with known ones ("bird", "animal"),
-# while its picture shares little. (SceneNet has seen all drawings; only the hashing method has not.)
+# With unseen drawings the scores fall, most for pictures that ask. A likely reason: the text of a new drawing still
+# shares words with known ones ("bird", "animal"), while its picture shares little. (SceneNet has seen all drawings;
+# only the hashing method has not.)
 #
 # ## What a paper must beat
 #
@@ -518,10 +548,11 @@ for unseen in (0.0, 0.25):
 # 3. **CCA**: seconds of linear algebra, no labels.
 # 4. **ITQ**: CCA with a rotation before the signs are taken.
 #
-# All with the *same features, split, bits and rule for ties*. A supervised method, one that is taught $S$, should beat them by far. For an unsupervised one such as
-# UGACH they are real opponents: they use the very same pairs.
+# All with the *same features, split, bits and rule for ties*. A supervised method, one that is taught $S$, should beat
+# them by far. For an unsupervised one such as UGACH they are real opponents: they use the very same pairs.
 #
-# **On a GPU.** Nothing here needs one. `ck.data.load("scenes", size="paper")` is a large set of scenes, as many as in the usual part of MIRFlickr; its features take longer.
+# **On a GPU.** Nothing here needs one. `ck.data.load("scenes", size="paper")` is a large set of scenes, as many as in
+# the usual part of MIRFlickr; its features take longer.
 #
 # ## Quiz
 
@@ -531,11 +562,14 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. A data set has pictures, tags (as a bag of words whose vocabulary comes from training texts), labels, and $S$: at least one label in common.
-# 2. It is split into query, retrieval and train. A query's own pair in the database is a leak: it makes the first place right.
+# 1. A data set has pictures, tags (as a bag of words whose vocabulary comes from training texts), labels, and $S$: at
+#    least one label in common.
+# 2. It is split into query, retrieval and train. A query's own pair in the database is a leak: it makes the first place
+#    right.
 # 3. RandomHash scores at chance, CCA and ITQ above it. These are the levels that a paper must beat.
 #
-# [Lesson 10](10_ugach_correlation_graph.ipynb) builds UGACH's correlation graph, by which it learns from the same pairs.
+# [Lesson 10](10_ugach_correlation_graph.ipynb) builds UGACH's correlation graph, by which it learns from the same
+# pairs.
 
 # %%
 nb.results(

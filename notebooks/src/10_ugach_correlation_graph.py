@@ -54,11 +54,13 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## What "unsupervised" means here
 #
-# A supervised method is told which items are related: it gets the matrix $S$ of lesson 02, made from labels. UGACH gets only the pairs.
-# From a pair it learns that picture 17 belongs to text 17. But whoever searches for ducks wants *all* ducks, not just one.
+# A supervised method is told which items are related: it gets the matrix $S$ of lesson 02, made from labels. UGACH gets
+# only the pairs. From a pair it learns that picture 17 belongs to text 17. But whoever searches for ducks wants *all*
+# ducks, not just one.
 #
-# UGACH's idea: **if two pictures are near neighbours, then each is related to the other's text as well.** The same with texts. These guesses
-# take the place of $S$. A graph holds them: its nodes are the items, and an edge says "is a near neighbour".
+# UGACH's idea: **if two pictures are near neighbours, then each is related to the other's text as well.** The same with
+# texts. These guesses take the place of $S$. A graph holds them: its nodes are the items, and an edge says "is a near
+# neighbour".
 #
 # `train` below has no labels. The labels lie apart, in `judge`, and are used only to **measure**.
 
@@ -73,10 +75,12 @@ print("labels kept apart, to measure only:", judge.shape)
 # %% [markdown]
 # ## Pictures as vectors
 #
-# To say what is near we need vectors. Pixels are poor vectors: they all change when a duck moves. The paper takes a layer of VGG-19, a network trained
-# beforehand on photographs. We take SceneNet, which was trained to name the drawings in a scene. It gives a score to each drawing it knows.
+# To say what is near we need vectors. Pixels are poor vectors: they all change when a duck moves. The paper takes a
+# layer of VGG-19, a network trained beforehand on photographs. We take SceneNet, which was trained to name the drawings
+# in a scene. It gives a score to each drawing it knows.
 #
-# A softmax turns the scores into a distribution: "this scene shows a duck with probability 0.5, a custard with 0.5". Our vector is its **square root**.
+# A softmax turns the scores into a distribution: "this scene shows a duck with probability 0.5, a custard with 0.5".
+# Our vector is its **square root**.
 
 # %%
 from cmhkit.data.features import image_features
@@ -94,18 +98,22 @@ print("scores:", scores.shape, "· length of a vector:", np.linalg.norm(image_ve
 #
 # $$ \sum_d \big(\sqrt{p_d} - \sqrt{r_d}\big)^2 = \sum_d p_d + \sum_d r_d - 2 \sum_d \sqrt{p_d r_d} = 2 - 2 \sum_d \sqrt{p_d r_d} $$
 #
-# with $d$ running over the drawings. All vectors have length 1. Equal distributions are at distance 0. Distributions with nothing in common are at $\sqrt 2$, the largest distance there is.
-# So the Euclidean distance measures **how much of the content is shared**. Up to a factor it is the Hellinger distance.
+# with $d$ running over the drawings. All vectors have length 1. Equal distributions are at distance 0. Distributions
+# with nothing in common are at $\sqrt 2$, the largest distance there is. So the Euclidean distance measures **how much
+# of the content is shared**. Up to a factor it is the Hellinger distance.
 #
-# The next cell compares four kinds of vectors: raw scores, an earlier layer ("pooled"), the softmax, and its root. It prints their **agreement**: the share of the k nearest
-# neighbours that have a label in common with the item.
+# The next cell compares four kinds of vectors: raw scores, an earlier layer ("pooled"), the softmax, and its root. It
+# prints their **agreement**: the share of the k nearest neighbours that have a label in common with the item.
 #
-# **Predict.** Which has the best neighbours? Think of a drawing that is *not there*. One scene gives it a raw score of −9, another −12. What does that do to a Euclidean distance?
+# **Predict.** Which has the best neighbours? Think of a drawing that is *not there*. One scene gives it a raw score of
+# −9, another −12. What does that do to a Euclidean distance?
 #
 # <details><summary>Answer</summary>
 #
-# The softmax and its root. Hundreds of drawings are absent from a scene. Their raw scores are noise, but they dominate a Euclidean distance over all drawings. The softmax
-# sends them to nearly 0. The root is the better of the two at a large k. It gives more weight to a drawing with a small share, so it relates a scene with one drawing to a scene with three.
+# The softmax and its root. Hundreds of drawings are absent from a scene. Their raw scores are noise, but they dominate
+# a Euclidean distance over all drawings. The softmax sends them to nearly 0. The root is the better of the two at a
+# large k. It gives more weight to a drawing with a small share, so it relates a scene with one drawing to a scene with
+# three.
 #
 # </details>
 
@@ -123,7 +131,8 @@ print(f"{'random items':20} {chance:10.2f} {chance:12.2f}")
 # %% [markdown]
 # ## Texts as vectors
 #
-# A text is a bag of words, a vector of mostly zeros. Which distance suits it? The cell asks for the neighbours of the first of three short texts.
+# A text is a bag of words, a vector of mostly zeros. Which distance suits it? The cell asks for the neighbours of the
+# first of three short texts.
 
 # %%
 typed = ["duck bird animal pond", "bird duck animal feather nest egg swim wing beak lake", "heart"]
@@ -134,12 +143,14 @@ for metric in ("euclidean", "cosine"):
         print(f'{metric:10} {far:.2f} to "{typed[j]}"')
 
 # %% [markdown]
-# By Euclid, "heart" is nearer to the duck than the text with duck, bird and animal is. The squared Euclidean distance counts the words that *differ*. A short text has few words, so it differs little from any other.
-# The cosine divides by the lengths: it asks what share of the words is common. So texts get the cosine here.
+# By Euclid, "heart" is nearer to the duck than the text with duck, bird and animal is. The squared Euclidean distance
+# counts the words that *differ*. A short text has few words, so it differs little from any other. The cosine divides by
+# the lengths: it asks what share of the words is common. So texts get the cosine here.
 #
 # ## Exercise 1: cosine distance
 #
-# `a` and `b` are two bags of words, float arrays of shape (t,). Return a number: 1 minus their cosine. A text without a known word, all zeros, is at distance 1 from every text.
+# `a` and `b` are two bags of words, float arrays of shape (t,). Return a number: 1 minus their cosine. A text without a
+# known word, all zeros, is at distance 1 from every text.
 
 # %%
 def cosine_distance(a, b):
@@ -170,8 +181,9 @@ assert (listed == small.neighbours).all()
 print("lists:", listed.shape, "· item 0 has the neighbours", listed[0])
 
 # %% [markdown]
-# Two details. The diagonal becomes infinity, or each item would be its own first neighbour. And the sort is *stable*: of two items at the same distance the one with the lower
-# number comes first. Texts tie often, so without a rule the graph would change from machine to machine.
+# Two details. The diagonal becomes infinity, or each item would be its own first neighbour. And the sort is *stable*:
+# of two items at the same distance the one with the lower number comes first. Texts tie often, so without a rule the
+# graph would change from machine to machine.
 #
 # The same lists as a matrix: row q has a one for each neighbour of q.
 
@@ -183,12 +195,14 @@ print("ones in every row:", set(w.sum(axis=1).tolist()))
 print("ones in the columns: from", w.sum(axis=0).min(), "to", w.sum(axis=0).max())
 
 # %% [markdown]
-# Each row has k ones, since each item *lists* k others. A column counts how often an item *is listed*, and that differs widely. We come back to it.
+# Each row has k ones, since each item *lists* k others. A column counts how often an item *is listed*, and that differs
+# widely. We come back to it.
 #
 # ## Exercise 2: neighbours
 #
-# `x` is a float array of shape (n, d). Return the lists, row numbers of shape (n, k): nearest first by Euclidean distance, of equal distances the lower number first.
-# Leave the item out of its own list, also where two items lie in the same place.
+# `x` is a float array of shape (n, d). Return the lists, row numbers of shape (n, k): nearest first by Euclidean
+# distance, of equal distances the lower number first. Leave the item out of its own list, also where two items lie in
+# the same place.
 
 # %%
 def neighbours(x, k):
@@ -202,7 +216,8 @@ q.q2.check(neighbours)
 # %% [markdown]
 # ## Both graphs
 #
-# Now the whole training set. We ask for many neighbours at once. Lists are sorted, so the graph for a smaller k is their first k columns.
+# Now the whole training set. We ask for many neighbours at once. Lists are sorted, so the graph for a smaller k is
+# their first k columns.
 
 # %%
 text_vectors = train.text_vectors
@@ -233,7 +248,8 @@ print("hits:", image_hits.shape)
 # %% [markdown]
 # ## Exercise 3: agreement
 #
-# `neighbours` are lists as above, row numbers of shape (n, k). `labels` is an array of 0 and 1 of shape (n, c), for c labels. Return the share of (item, neighbour) pairs with at least one label in common.
+# `neighbours` are lists as above, row numbers of shape (n, k). `labels` is an array of 0 and 1 of shape (n, c), for c
+# labels. Return the share of (item, neighbour) pairs with at least one label in common.
 
 # %%
 def agreement(neighbours, labels):
@@ -245,12 +261,13 @@ q.q3.check(agreement)
 # q.q3.solution()
 
 # %% [markdown]
-# **Predict.** Let k grow from 1 to 200. Where does the agreement of each graph go? Which graph starts higher, and which falls more slowly?
+# **Predict.** Let k grow from 1 to 200. Where does the agreement of each graph go? Which graph starts higher, and which
+# falls more slowly?
 #
 # <details><summary>Answer</summary>
 #
-# Both fall towards chance: with k = n − 1 every item is a neighbour. The picture graph starts higher. The text graph falls more slowly, and is above the picture graph at a large k.
-# The next section shows why.
+# Both fall towards chance: with k = n − 1 every item is a neighbour. The picture graph starts higher. The text graph
+# falls more slowly, and is above the picture graph at a large k. The next section shows why.
 #
 # </details>
 
@@ -276,15 +293,17 @@ alt = "Agreement over k. Both graphs start far above chance and fall; pictures f
 nb.show(figure, alt=alt, caption="More neighbours, less agreement. The picture graph drops faster.")
 
 # %% [markdown]
-# So k is a trade-off. A small k gives few edges, nearly all of them right. A large k gives many edges, more of them wrong. The best k for pictures need not be the best for texts.
+# So k is a trade-off. A small k gives few edges, nearly all of them right. A large k gives many edges, more of them
+# wrong. The best k for pictures need not be the best for texts.
 #
-# **If you choose k by this curve**, labels have chosen a setting, and the method is not quite unsupervised any more. Then do it on training pairs, never on queries, and say so.
-# Below is a measure that needs no labels.
+# **If you choose k by this curve**, labels have chosen a setting, and the method is not quite unsupervised any more.
+# Then do it on training pairs, never on queries, and say so. Below is a measure that needs no labels.
 #
 # ## What each graph finds
 #
-# We know which drawings each scene shows: `train.truth.drawings` holds their numbers, with −1 for an empty place. Like labels, they only measure here.
-# So we can ask of each edge: do both scenes show **the same drawing**, or only the same concept, that is a label such as "animal"?
+# We know which drawings each scene shows: `train.truth.drawings` holds their numbers, with −1 for an empty place. Like
+# labels, they only measure here. So we can ask of each edge: do both scenes show **the same drawing**, or only the same
+# concept, that is a label such as "animal"?
 
 # %%
 shown = train.truth.drawings
@@ -326,12 +345,15 @@ alt = "Two stacked areas over k. Same concept only: a thin band for pictures, a 
 nb.show(figure, alt=alt, caption="Plain: same drawing. Hatched: another drawing of the same concept.")
 
 # %% [markdown]
-# Where a picture neighbour is right, it mostly shows the **same drawing**. Beyond that it does little better than random pairs: a duck does not look like an owl.
-# Texts bring the **concept**: the hatched band is broad, since people write "bird" to both.
+# Where a picture neighbour is right, it mostly shows the **same drawing**. Beyond that it does little better than
+# random pairs: a duck does not look like an owl. Texts bring the **concept**: the hatched band is broad, since people
+# write "bird" to both.
 #
-# When k passes the number of scenes that have a drawing in common with the item, the picture graph has little more to give. That is why UGACH joins both graphs, and why each may have its own k.
+# When k passes the number of scenes that have a drawing in common with the item, the picture graph has little more to
+# give. That is why UGACH joins both graphs, and why each may have its own k.
 #
-# For each scene with a single drawing we take its six nearest that have **no drawing in common** with it, and ask how many are of the same concept.
+# For each scene with a single drawing we take its six nearest that have **no drawing in common** with it, and ask how
+# many are of the same concept.
 
 # %%
 both = {
@@ -362,14 +384,15 @@ for name, (graph, same, hits) in both.items():
 # %% [markdown]
 # ## Who is listed by whom
 #
-# Each item lists k others, but need not be listed by them. An item that very many others list is a **hub**. A hub does harm: UGACH would learn that it is related to nearly everything.
+# Each item lists k others, but need not be listed by them. An item that very many others list is a **hub**. A hub does
+# harm: UGACH would learn that it is related to nearly everything.
 #
 # **Predict.** Take a text graph by cosine and one by Euclid. Which one has hubs, and what sort of texts are they?
 #
 # <details><summary>Answer</summary>
 #
-# Euclid's, and they are the shortest texts: as with "heart" above, a text of few words is near to every other. The greatest hub is a text of which no word is in the
-# vocabulary. Its vector is zero.
+# Euclid's, and they are the shortest texts: as with "heart" above, a text of few words is near to every other. The
+# greatest hub is a text of which no word is in the vocabulary. Its vector is zero.
 #
 # </details>
 
@@ -400,18 +423,21 @@ alt = "Times listed, sorted. Euclid's texts start very high and soon end at neve
 nb.show(figure, alt=alt, caption="A flat line: all items are listed about equally often. A steep fall at the left: hubs.")
 
 # %% [markdown]
-# Its hubs cost the Euclidean text graph much of its agreement. Pictures have no hubs by Euclid: all their vectors have length 1.
+# Its hubs cost the Euclidean text graph much of its agreement. Pictures have no hubs by Euclid: all their vectors have
+# length 1.
 #
 # ## Symmetric or not
 #
-# The note speaks of *undirected* graphs, but "x is among the k nearest of y" has a direction. There are two ways to make the graph undirected:
+# The note speaks of *undirected* graphs, but "x is among the k nearest of y" has a direction. There are two ways to
+# make the graph undirected:
 #
 # - **union**: an edge where *either* item lists the other;
 # - **intersection**: an edge where *both* list each other.
 #
 # ## Exercise 4: symmetrise
 #
-# `edges` is a bool array of shape (n, n), `how` is "union" or "intersection". Return the undirected graph, of the same shape and type.
+# `edges` is a bool array of shape (n, n), `how` is "union" or "intersection". Return the undirected graph, of the same
+# shape and type.
 
 # %%
 def symmetrise(edges, how):
@@ -423,12 +449,13 @@ q.q4.check(symmetrise)
 # q.q4.solution()
 
 # %% [markdown]
-# **Predict.** The text graph can stay directed or become undirected in two ways. Which of the three has the highest agreement? Which can leave an item without any neighbour?
+# **Predict.** The text graph can stay directed or become undirected in two ways. Which of the three has the highest
+# agreement? Which can leave an item without any neighbour?
 #
 # <details><summary>Answer</summary>
 #
-# The intersection, both times. It keeps the edges that are surest, and drops all edges of an item that nobody lists back. The union has more edges, at nearly the agreement of the directed graph;
-# its hubs get long lists.
+# The intersection, both times. It keeps the edges that are surest, and drops all edges of an item that nobody lists
+# back. The union has more edges, at nearly the agreement of the directed graph; its hubs get long lists.
 #
 # </details>
 
@@ -453,8 +480,10 @@ for how, matrix in by_definition.items():
 # %% [markdown]
 # ## Both graphs together
 #
-# UGACH needs, for each item q, the items that count as related: the $x^M$ of the note. It takes an edge of **either** graph, and the item itself, since a picture and its own text surely belong together.
-# The same list serves a picture that looks for texts and a text that looks for pictures. Here k counts the item itself: that is what `include_self=True` says.
+# UGACH needs, for each item q, the items that count as related: the $x^M$ of the note. It takes an edge of **either**
+# graph, and the item itself, since a picture and its own text surely belong together. The same list serves a picture
+# that looks for texts and a text that looks for pictures. Here k counts the item itself: that is what
+# `include_self=True` says.
 
 # %%
 from scipy.sparse import identity
@@ -470,7 +499,8 @@ assert (joined != related).nnz == 0
 print(f"k, the item itself counted: {LAB.k_image} by picture, {LAB.k_text} by text ({LAB.metric_text})")
 
 # %% [markdown]
-# What the joined graph is worth, for two presets. "Related" is the number of related items per item, itself counted; the shares leave the item itself out.
+# What the joined graph is worth, for two presets. "Related" is the number of related items per item, itself counted;
+# the shares leave the item itself out.
 
 # %%
 rows = {
@@ -485,12 +515,14 @@ for name, matrix in rows.items():
     print(f"{name:24} {matrix.sum() / n:7.1f} {hits:10.2f} {same:13.2f}")
 
 # %% [markdown]
-# Compare the two joined graphs. The official preset has few neighbours, with Euclid for texts: each item has a handful of related ones. The lab preset has several times as many, and more of them show *another* drawing of
-# the same concept. Only such edges can teach a code that an owl and a duck belong together.
+# Compare the two joined graphs. The official preset has few neighbours, with Euclid for texts: each item has a handful
+# of related ones. The lab preset has several times as many, and more of them show *another* drawing of the same
+# concept. Only such edges can teach a code that an owl and a duck belong together.
 #
 # ### A measure without labels
 #
-# Pictures and texts are two separate sources. If both graphs make sense, they should have more edges in common than chance gives. That can be measured without labels.
+# Pictures and texts are two separate sources. If both graphs make sense, they should have more edges in common than
+# chance gives. That can be measured without labels.
 
 # %%
 print("   k   neighbours in both lists   by chance")
@@ -500,16 +532,19 @@ for k in (step for step in steps if step >= 5):
     print(f"{k:4} {common:26.2f} {k / (n - 1):11.2f}")
 
 # %% [markdown]
-# The two graphs agree with each other far more often than chance, and most at a k in the middle. To choose that k is one way that uses no label.
+# The two graphs agree with each other far more often than chance, and most at a k in the middle. To choose that k is
+# one way that uses no label.
 #
-# > **The note, the paper, the official code.** The note leaves $k$ open, and calls both graphs undirected. The authors' code takes the 5 nearest by picture and the 5 nearest by text, by Euclid in both, **the item itself counted**
-# > in each five. It puts both lists together, about nine different items, does not symmetrise, and uses the same list for both directions of retrieval.
-# > Here: `preset="official"` does the same; `preset="paper"` makes the graphs undirected by union; `preset="lab"` has more text neighbours, by cosine, since these texts are short.
+# > **The note, the paper, the official code.** The note leaves $k$ open, and calls both graphs undirected. The authors'
+# code takes the 5 nearest by picture and the 5 nearest by text, by Euclid in both, **the item itself counted** > in
+# each five. It puts both lists together, about nine different items, does not symmetrise, and uses the same list for
+# both directions of retrieval. > Here: `preset="official"` does the same; `preset="paper"` makes the graphs undirected
+# by union; `preset="lab"` has more text neighbours, by cosine, since these texts are short.
 #
 # ## Walk the graph
 #
-# Choose an item, k, the metric, the modality. A solid edge: a label in common. A dashed edge: none. "Both" joins the two lists, as UGACH does.
-# For pictures both metrics give the same order, since all their vectors have length 1.
+# Choose an item, k, the metric, the modality. A solid edge: a label in common. A dashed edge: none. "Both" joins the
+# two lists, as UGACH does. For pictures both metrics give the same order, since all their vectors have length 1.
 
 # %%
 explorer = widgets.GraphExplorer(data, image_vectors, text_vectors, item=item, k=5, metric="cosine")
@@ -522,11 +557,13 @@ explorer
 explorer.small_multiples()
 
 # %% [markdown]
-# Things to try: raise k until picture neighbours share no label any more; then choose "text" with the same k. Choose the metric "euclidean" for texts and look at the neighbours' tags: are they few?
+# Things to try: raise k until picture neighbours share no label any more; then choose "text" with the same k. Choose
+# the metric "euclidean" for texts and look at the neighbours' tags: are they few?
 #
 # ## On a GPU
 #
-# A GPU brings nothing here: the graph is built once, before any training, on the CPU. It is made in chunks of rows, which keeps memory small. Time grows with the square of the number of items.
+# A GPU brings nothing here: the graph is built once, before any training, on the CPU. It is made in chunks of rows,
+# which keeps memory small. Time grows with the square of the number of items.
 #
 # ## Quiz
 
@@ -536,9 +573,11 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You built kNN graphs over pictures (root of the softmax, Euclid) and over texts (bag of words, cosine), and joined them. Labels were used only to measure.
+# 1. You built kNN graphs over pictures (root of the softmax, Euclid) and over texts (bag of words, cosine), and joined
+#    them. Labels were used only to measure.
 # 2. You measured agreement as k grows: both graphs fall towards chance, the picture graph sooner.
-# 3. Picture neighbours show the same drawing, text neighbours also the same concept. Euclid on short texts makes hubs. Union adds edges, intersection keeps the mutual ones.
+# 3. Picture neighbours show the same drawing, text neighbours also the same concept. Euclid on short texts makes hubs.
+#    Union adds edges, intersection keeps the mutual ones.
 #
 # Next: lesson 11 builds the two models that learn from this graph.
 

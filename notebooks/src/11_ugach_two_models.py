@@ -23,7 +23,8 @@
 # 2. compute the generator's distribution over a pool and draw from it;
 # 3. compute the discriminator's score, and show why it learns from a triplet loss.
 #
-# Reading takes 40 minutes, running takes about 20 seconds. Lesson 10 built the graphs that say which items are related; here they are taken as given.
+# Reading takes 40 minutes, running takes about 20 seconds. Lesson 10 built the graphs that say which items are related;
+# here they are taken as given.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -37,7 +38,8 @@
 # | $f_\phi(x^G, q)$ | `losses.relevance_score` | any, at least 0 |
 # | $D(x \mid q)$ | `losses.discriminator_probability` | any, 0.5 to 1 |
 #
-# The note uses one letter twice: $\phi_c$ is a layer's output, $\phi$ as an index stands for the discriminator's weights.
+# The note uses one letter twice: $\phi_c$ is a layer's output, $\phi$ as an index stands for the discriminator's
+# weights.
 
 # %% tags=["parameters"]
 size = "lab"
@@ -60,7 +62,8 @@ random = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## What goes in
 #
-# A picture enters as lesson 10's vector of length 1, a text as its bag of words. We take the training pairs, and scale each text to length 1 as well.
+# A picture enters as lesson 10's vector of length 1, a text as its bag of words. We take the training pairs, and scale
+# each text to length 1 as well.
 
 # %%
 from cmhkit.data.features import image_features
@@ -76,11 +79,13 @@ print("lengths", f"{images.norm(dim=1).mean():.2f}", f"{texts.norm(dim=1).mean()
 # %% [markdown]
 # ## Two layers
 #
-# Each modality has a network of two layers. The **representation layer** has the same number of units for both modalities; the **hashing layer** has one unit per bit:
+# Each modality has a network of two layers. The **representation layer** has the same number of units for both
+# modalities; the **hashing layer** has one unit per bit:
 #
 # $$\phi_c(x) = \tanh(W_c x + b_c), \qquad h(x) = \operatorname{sigmoid}(W_h \phi_c(x) + b_h).$$
 #
-# The generator and the discriminator both look like this. They share no weights: four networks in all, two models times two modalities.
+# The generator and the discriminator both look like this. They share no weights: four networks in all, two models times
+# two modalities.
 #
 # Here is the picture network of one model, written out.
 
@@ -104,7 +109,8 @@ print("h of one picture:", *(f"{value:.2f}" for value in h[0, :8].tolist()), "�
 #
 # ## Exercise 1: the two layers
 #
-# Write the function. In: `x` (n, inputs), `W_c` (hidden, inputs), `b_c` (hidden,), `W_h` (bits, hidden), `b_h` (bits,), all tensors. Return $h(x)$, (n, bits).
+# Write the function. In: `x` (n, inputs), `W_c` (hidden, inputs), `b_c` (hidden,), `W_h` (bits, hidden), `b_h` (bits,),
+# all tensors. Return $h(x)$, (n, bits).
 
 # %%
 def two_layers(x, W_c, b_c, W_h, b_h):
@@ -118,8 +124,9 @@ q.q1.check(two_layers)
 # %% [markdown]
 # ## From $h$ to a code
 #
-# Retrieval needs bits. The note cuts at one half: $b = 1$ where $h \ge 0.5$, else 0. A step function has no useful gradient, so training works on $h$, the **relaxed code**, and the cut comes
-# at the end. The signs $2b - 1$, −1 or +1, say the same as the bits.
+# Retrieval needs bits. The note cuts at one half: $b = 1$ where $h \ge 0.5$, else 0. A step function has no useful
+# gradient, so training works on $h$, the **relaxed code**, and the cut comes at the end. The signs $2b - 1$, −1 or +1,
+# say the same as the bits.
 
 # %%
 with torch.no_grad():
@@ -133,11 +140,13 @@ print("b   ", *(f"{value:6d}" for value in b[0, :8].tolist()))
 print("sign", *(f"{value:+6d}" for value in from_bits[0, :8].tolist()))
 
 # %% [markdown]
-# The assertion shows a short cut. A sigmoid passes 0.5 where its input passes 0. So the sign of the hashing layer *before* its sigmoid is the code, and `encode` computes only that.
+# The assertion shows a short cut. A sigmoid passes 0.5 where its input passes 0. So the sign of the hashing layer
+# *before* its sigmoid is the code, and `encode` computes only that.
 #
 # ## Exercise 2: signs
 #
-# `h` is a tensor of relaxed codes, (n, bits), from 0 to 1. Return their signs, −1 or +1, of the same shape. Exactly 0.5 becomes +1.
+# `h` is a tensor of relaxed codes, (n, bits), from 0 to 1. Return their signs, −1 or +1, of the same shape. Exactly 0.5
+# becomes +1.
 
 # %%
 def signs(h):
@@ -149,7 +158,8 @@ q.q2.check(signs)
 # q.q2.solution()
 
 # %% [markdown]
-# **Predict.** All that follows is made of squared Euclidean distances between relaxed codes. What does that distance become once every $h$ is exactly 0 or 1?
+# **Predict.** All that follows is made of squared Euclidean distances between relaxed codes. What does that distance
+# become once every $h$ is exactly 0 or 1?
 
 # %%
 sample = b[:200]
@@ -162,17 +172,19 @@ print("largest difference between squared and Hamming distance:", int(hamming_ga
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The Hamming distance. A bit that differs adds $(1 - 0)^2 = 1$ and a bit that agrees adds 0. So training works on $\left\lVert h(q) - h(x) \right\rVert^2$, a smooth version of the distance that retrieval sorts by.
+# The Hamming distance. A bit that differs adds $(1 - 0)^2 = 1$ and a bit that agrees adds 0. So training works on
+# $\left\lVert h(q) - h(x) \right\rVert^2$, a smooth version of the distance that retrieval sorts by.
 #
 # </details>
 #
 # ## Saturation
 #
-# tanh is flat far from 0. A unit with a large input is **saturated**: it has nearly no gradient, whatever the loss is. How large its input is depends on the network's inputs and on the weights.
-# The paper and its code draw the weights from a truncated normal with standard deviation 0.1. That is small, but one unit adds up hundreds of inputs.
+# tanh is flat far from 0. A unit with a large input is **saturated**: it has nearly no gradient, whatever the loss is.
+# How large its input is depends on the network's inputs and on the weights. The paper and its code draw the weights
+# from a truncated normal with standard deviation 0.1. That is small, but one unit adds up hundreds of inputs.
 #
-# We take SceneNet's scores before the softmax, and compare three ways to hand them over: raw; each column **standardised** (mean 0, deviation 1);
-# each row scaled to length 1 (**L2**).
+# We take SceneNet's scores before the softmax, and compare three ways to hand them over: raw; each column
+# **standardised** (mean 0, deviation 1); each row scaled to length 1 (**L2**).
 
 # %%
 raw = torch.from_numpy(image_features(data.images, "scores", show_progress=False)[train.index[:400]])
@@ -185,7 +197,8 @@ for name, x in inputs.items():
     print(f"{name:13s} mean length {x.norm(dim=1).mean():6.1f}")
 
 # %% [markdown]
-# **Predict.** With weights of deviation 0.1 the input of a tanh has a deviation of about 0.1 times the length of $x$. For which of the three do most units saturate? For which hardly any?
+# **Predict.** With weights of deviation 0.1 the input of a tanh has a deviation of about 0.1 times the length of $x$.
+# For which of the three do most units saturate? For which hardly any?
 
 # %%
 @torch.no_grad()
@@ -208,14 +221,17 @@ for name, x in inputs.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The raw scores are the longest, and most of their units saturate. Standardised inputs are shorter, and about a quarter of the units saturate. L2 inputs are short enough for all.
+# The raw scores are the longest, and most of their units saturate. Standardised inputs are shorter, and about a quarter
+# of the units saturate. L2 inputs are short enough for all.
 #
 # </details>
 #
-# Two more things to see in the table. The hashing layer adds up all hidden units, so with the paper's width it saturates too, where many units below it are near ±1.
-# And `scaled`, our own start, divides the weights by the square root of the number of inputs. It helps, but with raw inputs half of the units still saturate.
+# Two more things to see in the table. The hashing layer adds up all hidden units, so with the paper's width it
+# saturates too, where many units below it are near ±1. And `scaled`, our own start, divides the weights by the square
+# root of the number of inputs. It helps, but with raw inputs half of the units still saturate.
 #
-# > Scaling the inputs is a **departure from the note**, which says nothing about it. In the library it is the option `input_scaling`, and `docs/CHOICES.md` lists it.
+# > Scaling the inputs is a **departure from the note**, which says nothing about it. In the library it is the option
+# `input_scaling`, and `docs/CHOICES.md` lists it.
 #
 # The figure shows the outputs of the tanh for the first start in the table, deviation 0.1.
 
@@ -240,8 +256,9 @@ nb.show(
 # %% [markdown]
 # ## Two models to look at
 #
-# An untrained model has all its codes alike, so we train two briefly: sixty steps of what lesson 12 calls pretraining, without any game. They get different seeds.
-# The first is our **discriminator** ($\phi$), the second our **generator** ($\theta$).
+# An untrained model has all its codes alike, so we train two briefly: sixty steps of what lesson 12 calls pretraining,
+# without any game. They get different seeds. The first is our **discriminator** ($\phi$), the second our **generator**
+# ($\theta$).
 # `values` gives the hashing layer before its sigmoid, so a sigmoid makes it $h$.
 
 # %%
@@ -259,7 +276,8 @@ print(phi_model)
 print(theta_model)
 
 # %% [markdown]
-# The queries are the first three texts. The generator will choose from a **pool** of sixty training pictures, whose first three are the queries' own.
+# The queries are the first three texts. The generator will choose from a **pool** of sixty training pictures, whose
+# first three are the queries' own.
 
 # %%
 queries, pool = np.arange(3), np.arange(60)
@@ -300,8 +318,8 @@ print("most likely item for each query:", *p.argmax(dim=1).tolist())
 #
 # ## Exercise 3: the distribution
 #
-# Now with a temperature $T$, by which the squared distances are divided. The note has $T = 1$. In: `h_query`, one query, (bits,); `h_pool`, (pool, bits); `temperature`, a number.
-# Return the probabilities, (pool,).
+# Now with a temperature $T$, by which the squared distances are divided. The note has $T = 1$. In: `h_query`, one
+# query, (bits,); `h_pool`, (pool, bits); `temperature`, a number. Return the probabilities, (pool,).
 
 # %%
 def p_theta(h_query, h_pool, temperature):
@@ -315,7 +333,8 @@ q.q3.check(p_theta)
 # %% [markdown]
 # **Predict.** How does the distribution change when the temperature falls to 0.2, and when it rises to 5?
 #
-# To measure it we use $e^{H}$, with $H = -\sum_x p_\theta \log p_\theta$ the entropy: the number of items over which the choice is spread. It runs from 1 (always the same item) to 60 (an even choice).
+# To measure it we use $e^{H}$, with $H = -\sum_x p_\theta \log p_\theta$ the entropy: the number of items over which
+# the choice is spread. It runs from 1 (always the same item) to 60 (an even choice).
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.2))
@@ -343,12 +362,14 @@ nb.show(
 #
 # ## Sampling
 #
-# A generated item is a draw from $p_\theta$. We draw **with replacement**: an item may come twice, and every draw has the same distribution.
-# We take the first query at temperature 5, where many items can come.
+# A generated item is a draw from $p_\theta$. We draw **with replacement**: an item may come twice, and every draw has
+# the same distribution. We take the first query at temperature 5, where many items can come.
 #
-# **Predict.** The share of draws in which an item comes is near its probability, with a gap. How much smaller is the gap with 100 times as many draws?
+# **Predict.** The share of draws in which an item comes is near its probability, with a gap. How much smaller is the
+# gap with 100 times as many draws?
 #
-# The probabilities come from a short training, whose rounding differs from processor to processor. So which items come, and with them the last digits below, depend on the machine.
+# The probabilities come from a short training, whose rounding differs from processor to processor. So which items come,
+# and with them the last digits below, depend on the machine.
 
 # %% tags=["nbval-ignore-output"]
 chances = losses.generator_log_probability(h_query, h_pool, 5.0)[0].exp()
@@ -363,8 +384,8 @@ assert (gap < 6 * strays).all()
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About ten times: the standard deviation of a frequency over $N$ draws is $\sqrt{p (1 - p) / N}$. The expected gap in the table is 0.8 times that, since the mean size of a normal
-# deviation is 0.8 times its standard deviation.
+# About ten times: the standard deviation of a frequency over $N$ draws is $\sqrt{p (1 - p) / N}$. The expected gap in
+# the table is 0.8 times that, since the mean size of a normal deviation is 0.8 times its standard deviation.
 #
 # </details>
 
@@ -387,14 +408,16 @@ nb.show(
 # %% [markdown]
 # ## The discriminator's score: $f_\phi$
 #
-# The discriminator looks at a query $q$, an item $x^G$ that was generated for it, and an item $x^M$ that the graph relates to it:
+# The discriminator looks at a query $q$, an item $x^G$ that was generated for it, and an item $x^M$ that the graph
+# relates to it:
 #
 # $$f_\phi(x^G, q) = \max\big(0,\; m + \left\lVert h(q) - h(x^M) \right\rVert^2 - \left\lVert h(q) - h(x^G) \right\rVert^2\big),$$
 #
 # $$D(x^G \mid q) = \operatorname{sigmoid}(f_\phi(x^G, q)).$$
 #
-# These $h$ are the discriminator's own. The nearer the generated item is to the query, the larger is $f$. It is 0 when $x^G$ is farther from the query than $x^M$ by $m$ or more.
-# Below, $x^M$ is each text's own picture, and every item of the pool takes the place of $x^G$ in turn.
+# These $h$ are the discriminator's own. The nearer the generated item is to the query, the larger is $f$. It is 0 when
+# $x^G$ is farther from the query than $x^M$ by $m$ or more. Below, $x^M$ is each text's own picture, and every item of
+# the pool takes the place of $x^G$ in turn.
 
 # %%
 margin = 1.0
@@ -412,7 +435,8 @@ assert d_gap < 1e-6
 print(f"over the pool, the smallest f is {f.min():.2f} and the smallest D is {D.min():.2f}")
 
 # %% [markdown]
-# $D$ does not go below one half, since $f$ does not go below 0. How high both go, and for how many items $f$ is 0, comes from the short training, and the last digits depend on the machine:
+# $D$ does not go below one half, since $f$ does not go below 0. How high both go, and for how many items $f$ is 0,
+# comes from the short training, and the last digits depend on the machine:
 
 # %% tags=["nbval-ignore-output"]
 zero = (f == 0).float().mean()
@@ -424,7 +448,8 @@ print(f"D over the pool: up to {D.max():.2f}")
 #
 # ## Exercise 4: the score
 #
-# `d_true` and `d_generated` are tensors of the same shape: the squared distances from the query to $x^M$ and to $x^G$. `margin` is a number. Return $f$, of the same shape.
+# `d_true` and `d_generated` are tensors of the same shape: the squared distances from the query to $x^M$ and to $x^G$.
+# `margin` is a number. Return $f$, of the same shape.
 
 # %%
 def score(d_true, d_generated, margin):
@@ -458,8 +483,8 @@ nb.show(
 # %% [markdown]
 # ## The true term
 #
-# The value of the game, which the discriminator is to maximise, has two terms: $\log D(x^M \mid q)$ for true items and $\log(1 - D(x^G \mid q))$ for generated ones.
-# The first has $f_\phi(x^M, q)$ inside.
+# The value of the game, which the discriminator is to maximise, has two terms: $\log D(x^M \mid q)$ for true items and
+# $\log(1 - D(x^G \mid q))$ for generated ones. The first has $f_\phi(x^M, q)$ inside.
 #
 # **Predict.** Put $x^M$ in the place of $x^G$ in $f$. What is left, and what is its gradient?
 #
@@ -488,11 +513,13 @@ for name, term in terms.items():
 #
 # </details>
 #
-# So the true term is a number that no weight can change. What the discriminator learns about true pairs comes through the *other* term, where $x^M$ stands inside $f_\phi(x^G, q)$.
+# So the true term is a number that no weight can change. What the discriminator learns about true pairs comes through
+# the *other* term, where $x^M$ stands inside $f_\phi(x^G, q)$.
 #
 # ## What is left is a triplet loss
 #
-# To maximise $\log(1 - \operatorname{sigmoid}(f))$ means to make $f$ small, and $f$ is a hinge over a query, a true and a generated item: the triplet loss. torch has it, so we compare.
+# To maximise $\log(1 - \operatorname{sigmoid}(f))$ means to make $f$ small, and $f$ is a hinge over a query, a true and
+# a generated item: the triplet loss. torch has it, so we compare.
 
 # %%
 hinge = losses.discriminator_loss(d_true, d_generated, margin)
@@ -505,8 +532,9 @@ assert triplet_gap < 1e-5
 print(f"discriminator_loss {hinge.item():.4f}   torch's triplet loss {by_torch.item():.4f}")
 
 # %% [markdown]
-# The hinge leaves a factor out. The slope of $-\log(1 - \operatorname{sigmoid}(f))$ with respect to $f$ is $\operatorname{sigmoid}(f) = D$; the slope of the hinge is 1.
-# So for each triplet the direction is the same, and the step differs by a factor between one half and one. Checked on a few values:
+# The hinge leaves a factor out. The slope of $-\log(1 - \operatorname{sigmoid}(f))$ with respect to $f$ is
+# $\operatorname{sigmoid}(f) = D$; the slope of the hinge is 1. So for each triplet the direction is the same, and the
+# step differs by a factor between one half and one. Checked on a few values:
 
 # %%
 values = torch.tensor([0.1, 0.5, 1.0, 2.0, 4.0], requires_grad=True)
@@ -519,8 +547,9 @@ for name, row in (("f", values), ("slope", slope), ("D", losses.discriminator_pr
 # %% [markdown]
 # ## The two models, side by side
 #
-# The viewer joins both models. The generator gives the probabilities (the bars, full for the likeliest item) and draws items; the discriminator pays a reward for each draw, which grows with $f$.
-# Change the query, the temperature, the size of the pool. Look for pictures that are likely *and* well paid: the generator is to find those.
+# The viewer joins both models. The generator gives the probabilities (the bars, full for the likeliest item) and draws
+# items; the discriminator pays a reward for each draw, which grows with $f$. Change the query, the temperature, the
+# size of the pool. Look for pictures that are likely *and* well paid: the generator is to find those.
 #
 # The ✓ and ✗ come from labels, for the reader only: neither model has seen a label.
 
@@ -540,7 +569,8 @@ viewer = widgets.SamplingViewer(
 viewer
 
 # %% [markdown]
-# The same without moving parts, at a low and a high temperature, with the four likeliest pictures each. At the low one few pictures take nearly all draws.
+# The same without moving parts, at a low and a high temperature, with the four likeliest pictures each. At the low one
+# few pictures take nearly all draws.
 
 # %% tags=["nbval-ignore-output"]
 still = widgets.SamplingViewer(
@@ -551,7 +581,8 @@ still.small_multiples({"temperature": 0.2}, {"temperature": 5.0})
 # %% [markdown]
 # ## Where the sources differ
 #
-# The note leaves some choices open, and the official code makes some differently. Each choice is an option in the library, and a preset is a set of them:
+# The note leaves some choices open, and the official code makes some differently. Each choice is an option in the
+# library, and a preset is a set of them:
 
 # %%
 names = ["hidden", "init_std", "input_scaling", "margin", "temperature", "pool"]
@@ -564,11 +595,12 @@ for name in names:
 # %% [markdown]
 # > **The note, the paper, the official code.**
 # >
-# > - *Pool.* The note's sum runs over all items $x^U$. The official code draws a random fiftieth of the other modality's training items: 300 of 15,000.
-# > - *Draws.* The note says nothing of their number. The official code draws two items a query, with replacement.
+# > - *Pool.* The note's sum runs over all items $x^U$. The official code draws a random fiftieth of the other
+# modality's training items: 300 of 15,000. > - *Draws.* The note says nothing of their number. The official code draws
+# two items a query, with replacement.
 # > - *Margin.* The note has $m = 1$. The official code has $K/8$, so it grows with the code.
-# > - *Reward.* From the note's value function follows $\log(1 + e^f)$, as lesson 12 derives. The official code pays $\operatorname{sigmoid}(f)$, which is $D$.
-# > - *Inputs.* The official code takes them raw.
+# > - *Reward.* From the note's value function follows $\log(1 + e^f)$, as lesson 12 derives. The official code pays
+# $\operatorname{sigmoid}(f)$, which is $D$. > - *Inputs.* The official code takes them raw.
 # > - *True term.* The note writes it. The official code leaves it out: its discriminator minimises the triplet hinge.
 #
 # ## Quiz
@@ -579,13 +611,16 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You wrote the two layers, tanh then sigmoid, and cut $h$ at one half. Between codes of 0 and 1 the squared distance *is* the Hamming distance. Long inputs saturate the layers; inputs of length 1 do not.
-# 2. You computed $p_\theta(x \mid q)$, a softmax of negative squared distances over a pool. You saw what temperature does, and that frequencies of draws come near the probabilities.
+# 1. You wrote the two layers, tanh then sigmoid, and cut $h$ at one half. Between codes of 0 and 1 the squared distance
+#    *is* the Hamming distance. Long inputs saturate the layers; inputs of length 1 do not.
+# 2. You computed $p_\theta(x \mid q)$, a softmax of negative squared distances over a pool. You saw what temperature
+#    does, and that frequencies of draws come near the probabilities.
 # 3. You computed $f_\phi$ and $D$. The true term is a constant, and the other is in effect the triplet loss.
 #
 # Lesson 12 lets the two models play against each other.
 #
-# **On a GPU.** `ck.UGACH(bits=32, preset="paper")` makes the networks of the paper, with 8192 hidden units. The code above stays as it is; a CPU only takes longer.
+# **On a GPU.** `ck.UGACH(bits=32, preset="paper")` makes the networks of the paper, with 8192 hidden units. The code
+# above stays as it is; a CPU only takes longer.
 
 # %%
 nb.results(

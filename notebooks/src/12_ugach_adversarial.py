@@ -56,7 +56,8 @@ game = {"rounds": 6}  # options for the two runs below; {} gives all the rounds 
 # %% [markdown]
 # ## Positives from both graphs
 #
-# No label is read in training. The positives of an item are the related items of lesson 10: its neighbours by picture, its neighbours by text, and itself.
+# No label is read in training. The positives of an item are the related items of lesson 10: its neighbours by picture,
+# its neighbours by text, and itself.
 
 # %%
 from cmhkit.data.features import image_features
@@ -75,12 +76,14 @@ print(f"positives per item, on average: {related.sum() / len(train):.0f}")
 print(f"positives with a common label: {alike[row, column].mean():.2f} of them; all pairs: {alike.mean():.2f}")
 
 # %% [markdown]
-# The labels in the last line only measure. The graphs are far better than chance, and not free of errors. The discriminator learns from the errors, too.
+# The labels in the last line only measure. The graphs are far better than chance, and not free of errors. The
+# discriminator learns from the errors, too.
 #
 # ## Pretraining the discriminator
 #
-# From an untrained opponent a player learns little. So the discriminator starts alone, with **uniform negatives**: items that no graph relates to the query, all equally likely.
-# A step draws a random pool of items and embeds it once. Each query in the pool gets a positive and a negative out of the pool, and the loss is their triplet hinge.
+# From an untrained opponent a player learns little. So the discriminator starts alone, with **uniform negatives**:
+# items that no graph relates to the query, all equally likely. A step draws a random pool of items and embeds it once.
+# Each query in the pool gets a positive and a negative out of the pool, and the loss is their triplet hinge.
 #
 # First the inputs, and the pool:
 
@@ -127,7 +130,8 @@ assert hinge_gap < 1e-6
 print(f"margin {margin:g}, hinge of an untrained discriminator {by_hand.item():.2f}")
 
 # %% [markdown]
-# **Predict.** The hinge of the untrained network is about the margin. Why? And what happens in training to the **active share**, the share of triplets with a hinge above 0?
+# **Predict.** The hinge of the untrained network is about the margin. Why? And what happens in training to the **active
+# share**, the share of triplets with a hinge above 0?
 
 # %%
 def pretrain(seed, steps):
@@ -156,20 +160,24 @@ for step in (0, 19, 39, 59):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Before training all codes are nearly the same, so both distances are nearly 0 and the hinge is $m$; every triplet is active. In training positives come near and negatives move off,
-# and fewer and fewer triplets are active. Only active triplets have a gradient.
+# Before training all codes are nearly the same, so both distances are nearly 0 and the hinge is $m$; every triplet is
+# active. In training positives come near and negatives move off, and fewer and fewer triplets are active. Only active
+# triplets have a gradient.
 #
 # </details>
 #
-# That is the reason for a generator: uniform negatives become too easy. A model that proposes items *near* the query should find negatives that are still active.
+# That is the reason for a generator: uniform negatives become too easy. A model that proposes items *near* the query
+# should find negatives that are still active.
 #
 # ## What the generator earns
 #
-# The generator minimises the game's value $\mathcal{V}(G, D)$. Of the two terms that lesson 11 showed, only the second depends on $\theta$:
+# The generator minimises the game's value $\mathcal{V}(G, D)$. Of the two terms that lesson 11 showed, only the second
+# depends on $\theta$:
 #
 # $$\min_\theta\; \mathbb{E}_{x \sim p_\theta(x \mid q)}\big[\log(1 - D(x \mid q))\big].$$
 #
-# With the sign turned, it maximises the mean of a **reward**, $-\log(1 - D(x \mid q))$, with $D = \operatorname{sigmoid}(f)$. The reward is large where its item is nearer to the query than the true one.
+# With the sign turned, it maximises the mean of a **reward**, $-\log(1 - D(x \mid q))$, with
+# $D = \operatorname{sigmoid}(f)$. The reward is large where its item is nearer to the query than the true one.
 #
 # ## Exercise 1: the reward
 #
@@ -198,19 +206,23 @@ for name, values in (("f", f), ("softplus", ours), ("sigmoid", official)):
     print(f"{name:9s}", *(f"{value:5.2f}" for value in values.tolist()))
 
 # %% [markdown]
-# The official code pays $D$ itself. It approaches 1, while the reward that follows from the value function goes on growing with $f$.
+# The official code pays $D$ itself. It approaches 1, while the reward that follows from the value function goes on
+# growing with $f$.
 #
 # ## A choice has no derivative
 #
-# The generator's output is the *number* of an item. Nothing can be back-propagated through a number that was drawn. But the expected reward is a smooth function of $\theta$, and
+# The generator's output is the *number* of an item. Nothing can be back-propagated through a number that was drawn. But
+# the expected reward is a smooth function of $\theta$, and
 #
 # $$\nabla_\theta \sum_x p_\theta(x \mid q)\, r(x) = \sum_x p_\theta(x \mid q)\, r(x)\, \nabla_\theta \log p_\theta(x \mid q) = \mathbb{E}_{x \sim p_\theta}\big[r(x)\, \nabla_\theta \log p_\theta(x \mid q)\big],$$
 #
-# because $\nabla p = p\, \nabla \log p$. The right side is a mean over draws, so draws can estimate it. This is the **score-function** estimate, or REINFORCE.
-# The reward is a constant here: it belongs to the discriminator, which is frozen while the generator learns.
+# because $\nabla p = p\, \nabla \log p$. The right side is a mean over draws, so draws can estimate it. This is the
+# **score-function** estimate, or REINFORCE. The reward is a constant here: it belongs to the discriminator, which is
+# frozen while the generator learns.
 #
-# We check it on a pool of eight pictures, where the sum can be done in full. The query is the text of item 0. The pool is its own picture, which is the true item,
-# and seven others. To have some that are hard for the discriminator and some that are easy, we sort two hundred pictures by their distance to the query and take every fifth, nearest first.
+# We check it on a pool of eight pictures, where the sum can be done in full. The query is the text of item 0. The pool
+# is its own picture, which is the true item, and seven others. To have some that are hard for the discriminator and
+# some that are easy, we sort two hundred pictures by their distance to the query and take every fifth, nearest first.
 # The generator here is a second network, pretrained in the same way with another seed, so that its choice is not even.
 
 # %%
@@ -228,12 +240,13 @@ for name, values in (("p", chance), ("f", scores), ("reward", pay)):
     print(f"{name:7s}", *(f"{value:5.2f}" for value in values[0].tolist()))
 
 # %% [markdown]
-# The first column is the true item: its $f$ is the margin, as lesson 11 found. The others follow from near to far, and pay less and less.
+# The first column is the true item: its $f$ is the margin, as lesson 11 found. The others follow from near to far, and
+# pay less and less.
 #
 # ### The exact gradient
 #
-# We differentiate with respect to the eight squared distances $d_x$; from there on the chain rule does the rest. For a softmax of $-d$ the gradient of $-\sum_x p(x)\, r(x)$ is
-# $p(x)\,(r(x) - \bar r)$, with $\bar r$ the expected reward.
+# We differentiate with respect to the eight squared distances $d_x$; from there on the chain rule does the rest. For a
+# softmax of $-d$ the gradient of $-\sum_x p(x)\, r(x)$ is $p(x)\,(r(x) - \bar r)$, with $\bar r$ the expected reward.
 
 # %%
 exact = chance * (pay - (chance * pay).sum())
@@ -246,11 +259,13 @@ assert exact_gap < 1e-6
 print("exact gradient", *(f"{value:+.3f}" for value in exact[0].tolist()))
 
 # %% [markdown]
-# Descent makes a distance smaller where its gradient is positive: where an item pays more than the mean. Likely items move most.
+# Descent makes a distance smaller where its gradient is positive: where an item pays more than the mean. Likely items
+# move most.
 #
 # ### The estimate
 #
-# One estimate: draw $s = 2$ items, take $-\frac1s \sum r(x)\, \log p_\theta(x)$, differentiate. The function below makes `count` independent estimates at once, one per row.
+# One estimate: draw $s = 2$ items, take $-\frac1s \sum r(x)\, \log p_\theta(x)$, differentiate. The function below
+# makes `count` independent estimates at once, one per row.
 
 # %%
 def estimates(count, draws=2, baseline="none", over="pool", pay=pay):
@@ -286,15 +301,15 @@ assert estimate_error < 0.15
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# A single estimate is off by several times the gradient's length: it is mostly noise. With 100 times as many estimates the mean is off by about a tenth. The estimate is **unbiased**: its mean
-# has no error that stays.
+# A single estimate is off by several times the gradient's length: it is mostly noise. With 100 times as many estimates
+# the mean is off by about a tenth. The estimate is **unbiased**: its mean has no error that stays.
 #
 # </details>
 #
 # ## Exercise 2: the surrogate
 #
-# Write the loss that an optimiser is to descend. In: `log_probability` and `reward` of the drawn items, tensors (queries, draws). Return a scalar tensor, a mean over all draws.
-# Mind the sign, and what must not get a gradient.
+# Write the loss that an optimiser is to descend. In: `log_probability` and `reward` of the drawn items, tensors
+# (queries, draws). Return a scalar tensor, a mean over all draws. Mind the sign, and what must not get a gradient.
 
 # %%
 def surrogate(log_probability, reward):
@@ -308,14 +323,16 @@ q.q2.check(surrogate)
 # %% [markdown]
 # ## A baseline
 #
-# Our rewards are all positive. So *every* drawn item is made likelier, and the right direction only appears in the mean, because good items are pushed more.
-# Subtract from each reward what was to be expected, and bad items are made less likely at once. What is subtracted is the **baseline**,
-# which has nothing to do with the baseline methods of lesson 02.
+# Our rewards are all positive. So *every* drawn item is made likelier, and the right direction only appears in the
+# mean, because good items are pushed more. Subtract from each reward what was to be expected, and bad items are made
+# less likely at once. What is subtracted is the **baseline**, which has nothing to do with the baseline methods of
+# lesson 02.
 # The library's baseline is the mean reward of the query's *other* draws.
 #
 # ## Exercise 3: leave one out
 #
-# `reward` is a tensor (queries, draws). Return the baseline of each draw, of the same shape: the mean reward of the other draws in its row.
+# `reward` is a tensor (queries, draws). Return the baseline of each draw, of the same shape: the mean reward of the
+# other draws in its row.
 
 # %%
 def leave_one_out(reward):
@@ -341,16 +358,19 @@ assert variance["mean"] < variance["none"]
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The variance falls, and the mean stays where it is. A baseline that does not depend on the draw itself has mean effect 0, because $\mathbb{E}[\nabla \log p] = \nabla \sum_x p = \nabla 1 = 0$.
-# With a smaller variance a step of training points closer to the right direction.
+# The variance falls, and the mean stays where it is. A baseline that does not depend on the draw itself has mean effect
+# 0, because $\mathbb{E}[\nabla \log p] = \nabla \sum_x p = \nabla 1 = 0$. With a smaller variance a step of training
+# points closer to the right direction.
 #
 # </details>
 #
 # ## A defect: log p over the draws
 #
-# The official code normalises $\log p$ over the *two drawn items* and not over the pool. The cell compares both, with our rewards and with eight equal rewards.
+# The official code normalises $\log p$ over the *two drawn items* and not over the pool. The cell compares both, with
+# our rewards and with eight equal rewards.
 #
-# **Predict.** Suppose all eight items pay the same. What is the exact gradient? And what does the official estimate do when one of two drawn items is likelier than the other?
+# **Predict.** Suppose all eight items pay the same. What is the exact gradient? And what does the official estimate do
+# when one of two drawn items is likelier than the other?
 
 # %%
 wrong = estimates(100_000, over="draws")
@@ -366,8 +386,9 @@ assert bias > 2 * estimate_error and flat["draws"] > flat["pool"]
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# With equal rewards there is nothing to learn, and the exact gradient is zero. The official estimate's mean is not: with equal rewards it pushes both items of the softmax towards one half, so the likelier item becomes
-# less likely. The estimate is **biased**: a mean over more estimates does not help.
+# With equal rewards there is nothing to learn, and the exact gradient is zero. The official estimate's mean is not:
+# with equal rewards it pushes both items of the softmax towards one half, so the likelier item becomes less likely. The
+# estimate is **biased**: a mean over more estimates does not help.
 #
 # </details>
 
@@ -392,7 +413,8 @@ nb.show(
 # %% [markdown]
 # ## Exercise 4: log p without a pitfall
 #
-# `distance` is a tensor of squared distances, (queries, pool). Return $\log p_\theta$ at temperature 1, of the same shape. Distances between long codes are large: compute the logarithm so that it holds for them too.
+# `distance` is a tensor of squared distances, (queries, pool). Return $\log p_\theta$ at temperature 1, of the same
+# shape. Distances between long codes are large: compute the logarithm so that it holds for them too.
 
 # %%
 def log_p(distance):
@@ -407,13 +429,15 @@ q.q4.check(log_p)
 # ## The game
 #
 # 1. Pretrain the discriminator, as above.
-# 2. Rounds. In each, first the discriminator steps, with negatives drawn from the frozen generator; then the generator steps, by policy gradient, with rewards from the frozen discriminator.
+# 2. Rounds. In each, first the discriminator steps, with negatives drawn from the frozen generator; then the generator
+#    steps, by policy gradient, with rewards from the frozen discriminator.
 # 3. The codes come from the **discriminator**, for pictures and texts. The generator is not used for retrieval.
 #
 # ### What is embedded, and how often
 #
-# A frozen network gives the same $h$ for the same item each time. So while the generator is frozen, the library embeds the training set **once a round**, and every
-# discriminator step looks its pool up. Three ways, and the number of items that go through the generator in one round of discriminator steps (pictures and texts together):
+# A frozen network gives the same $h$ for the same item each time. So while the generator is frozen, the library embeds
+# the training set **once a round**, and every discriminator step looks its pool up. Three ways, and the number of items
+# that go through the generator in one round of discriminator steps (pictures and texts together):
 
 # %%
 n, pool = len(train), min(config.pool, len(train))
@@ -426,16 +450,20 @@ for way, count in cost.items():
     print(f"{way:35s} {2 * count:12,d}")
 
 # %% [markdown]
-# The last way is the cheapest whenever the steps of a round look at more items than the set has, and the numbers are the same.
-# The other half of the round works alike: while the discriminator is frozen, its codes are computed once, and each generator step looks up the distances that its rewards need.
+# The last way is the cheapest whenever the steps of a round look at more items than the set has, and the numbers are
+# the same.
+# The other half of the round works alike: while the discriminator is frozen, its codes are computed once, and each
+# generator step looks up the distances that its rewards need.
 #
 # ### Watching it
 #
-# `fit` calls `watch` after each epoch; epoch 0 is the pretraining. We keep the codes of some pictures, MAP on the query set, and once the weights after the pretraining.
-# This is a short run: the preset plays more rounds, and `bench/RESULTS.md` has its whole runs for five seeds.
+# `fit` calls `watch` after each epoch; epoch 0 is the pretraining. We keep the codes of some pictures, MAP on the query
+# set, and once the weights after the pretraining. This is a short run: the preset plays more rounds, and
+# `bench/RESULTS.md` has its whole runs for five seeds.
 #
-# > **MAP here is for reading only.** It is computed from the query set's labels. The result is the *last* epoch's, whatever the curve says, and no option of the preset was set by it.
-# > One exception, for honesty: that six rounds are enough to show here was judged from such curves of whole runs, where MAP hardly moves after a few rounds.
+# > **MAP here is for reading only.** It is computed from the query set's labels. The result is the *last* epoch's,
+# whatever the curve says, and no option of the preset was set by it. > One exception, for honesty: that six rounds are
+# enough to show here was judged from such curves of whole runs, where MAP hardly moves after a few rounds.
 
 # %%
 watched = train.images[:200]
@@ -485,9 +513,12 @@ nb.show(figure, alt=alt, caption=caption)
 # How to read them:
 #
 # - *Hinge:* the preset's margin is K/8, not 1 as above, so this hinge is larger.
-# - *Active share:* it rises if the generator finds harder negatives. Compare the rounds with one another: epoch 0 is a mean over the whole pretraining, from its start.
-# - *Reward:* the two players pull it in opposite directions, so it need not rise. A reward near $\log 2$ means that $f$ is near 0 for nearly all items that are drawn.
-# - *Entropy:* near the dotted line the generator draws almost evenly, and its negatives are hardly other than uniform ones. Well below the line it has learned to choose. Near 0 it proposes the same items over and over.
+# - *Active share:* it rises if the generator finds harder negatives. Compare the rounds with one another: epoch 0 is a
+#   mean over the whole pretraining, from its start.
+# - *Reward:* the two players pull it in opposite directions, so it need not rise. A reward near $\log 2$ means that $f$
+#   is near 0 for nearly all items that are drawn.
+# - *Entropy:* near the dotted line the generator draws almost evenly, and its negatives are hardly other than uniform
+#   ones. Well below the line it has learned to choose. Near 0 it proposes the same items over and over.
 #
 # Now the codes. Play, or step by hand.
 
@@ -499,7 +530,8 @@ watcher = widgets.CodeWatcher(history, [np.mean(pair) for pair in map_by_epoch],
 watcher
 
 # %% [markdown]
-# The picture above is the last epoch; the MAP in it is the mean of both ways. The next figure shows how many bits flip from epoch to epoch, beside MAP.
+# The picture above is the last epoch; the MAP in it is the mean of both ways. The next figure shows how many bits flip
+# from epoch to epoch, beside MAP.
 
 # %% tags=["nbval-ignore-output"]
 flips = (np.sign(history[1:]) != np.sign(history[:-1])).mean(axis=(1, 2))
@@ -521,7 +553,8 @@ print("flipped, %:", *(f"{100 * share:.0f}" for share in flips))
 # %% [markdown]
 # ## Results
 #
-# We compare the game with random codes, with CCA and ITQ from lesson 02, and with UGACH's own pretraining, which is epoch 0 of the same run.
+# We compare the game with random codes, with CCA and ITQ from lesson 02, and with UGACH's own pretraining, which is
+# epoch 0 of the same run.
 
 # %%
 score = {}
@@ -536,8 +569,9 @@ assert not last.image_codes.collapsed and not last.text_codes.collapsed
 # %% [markdown]
 # ### The ablation: no generator
 #
-# Does the *generator* help, or only the extra steps? To tell, we run again without one: the same positives, the same number of discriminator steps, but negatives stay uniform.
-# The run starts from the weights that the game's pretraining left, so only the rounds differ.
+# Does the *generator* help, or only the extra steps? To tell, we run again without one: the same positives, the same
+# number of discriminator steps, but negatives stay uniform. The run starts from the weights that the game's pretraining
+# left, so only the rounds differ.
 
 # %%
 def start_pretrained(row, hasher):
@@ -578,25 +612,33 @@ told_apart("UGACH, the game", "UGACH, pretraining only")
 told_apart("UGACH, the game", "UGACH, uniform negatives")
 
 # %% [markdown]
-# What may be concluded? This is **one short run with one seed**. Another seed moves each figure, and a difference that is no larger than that says nothing. `bench/RESULTS.md` has the spread.
+# What may be concluded? This is **one short run with one seed**. Another seed moves each figure, and a difference that
+# is no larger than that says nothing. `bench/RESULTS.md` has the spread.
 #
-# The comparison with pretraining alone mixes two causes: the generator, and more steps. Only the comparison with uniform negatives isolates the generator. It comes out small in the whole runs as well,
-# and so it did when the authors' own code was run that way on the Wikipedia set. So most of what UGACH gains over CCA comes from the *positives*, which the two graphs give.
+# The comparison with pretraining alone mixes two causes: the generator, and more steps. Only the comparison with
+# uniform negatives isolates the generator. It comes out small in the whole runs as well, and so it did when the
+# authors' own code was run that way on the Wikipedia set. So most of what UGACH gains over CCA comes from the
+# *positives*, which the two graphs give.
 #
-# The entropy tells why: at these rates the generator hardly chooses. With `game = {}` the table shows the entropy begin to fall in the last rounds. With a higher rate the generator does choose,
-# and MAP falls; `bench/RESULTS.md` has the figures and a likely reason.
+# The entropy tells why: at these rates the generator hardly chooses. With `game = {}` the table shows the entropy begin
+# to fall in the last rounds. With a higher rate the generator does choose, and MAP falls; `bench/RESULTS.md` has the
+# figures and a likely reason.
 #
 # > **The note, the paper, the official code.**
 # >
-# > - *Pretraining.* The official code pretrains with the pair itself as the only positive; the graphs' positives enter with the game. So a comparison of its game with its pretraining also
-# >   compares two sets of positives. Ours has the graphs' positives from the start (`pretrain_positives`).
-# > - *Learning rate.* The official code sets up a decay of the rate that never fires: the step counter is not handed to the optimiser.
-# > - *Which epoch.* The official code keeps the epoch with the best MAP on the test labels. That is selection on the test set. Ours reports the last epoch.
-# > - *Baseline.* The official code has none, with rewards that are all positive. Ours: `baseline`, "none" or "mean".
-# > - *log p.* The official code normalises over the two drawn items, the biased estimate above. Ours: `log_p`, "pool" or "draws".
+# > - *Pretraining.* The official code pretrains with the pair itself as the only positive; the graphs' positives enter
+# with the game. So a comparison of its game with its pretraining also >   compares two sets of positives. Ours has the
+# graphs' positives from the start (`pretrain_positives`).
+# > - *Learning rate.* The official code sets up a decay of the rate that never fires: the step counter is not handed to
+# the optimiser. > - *Which epoch.* The official code keeps the epoch with the best MAP on the test labels. That is
+# selection on the test set. Ours reports the last epoch. > - *Baseline.* The official code has none, with rewards that
+# are all positive. Ours: `baseline`, "none" or "mean".
+# > - *log p.* The official code normalises over the two drawn items, the biased estimate above. Ours: `log_p`, "pool"
+# or "draws".
 # > - *Weight decay.* The official code adds 0.01 times half the squared weights; the note does not mention it.
 #
-# `ck.UGACH(bits=32, preset="official")` sets the options of this list as the official code has them. The choice of epoch is no option.
+# `ck.UGACH(bits=32, preset="official")` sets the options of this list as the official code has them. The choice of
+# epoch is no option.
 #
 # ## Quiz
 
@@ -606,11 +648,14 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You pretrained the discriminator: positives from both graphs, uniform negatives, the triplet hinge. As it learns, fewer triplets are active.
-# 2. You estimated the gradient of a choice by the score function. On a pool of eight its mean was the exact gradient; a leave-one-out baseline lowered its variance; log p over the draws made it biased.
+# 1. You pretrained the discriminator: positives from both graphs, uniform negatives, the triplet hinge. As it learns,
+#    fewer triplets are active.
+# 2. You estimated the gradient of a choice by the score function. On a pool of eight its mean was the exact gradient; a
+#    leave-one-out baseline lowered its variance; log p over the draws made it biased.
 # 3. You ran the game, and compared its last epoch with baselines, with its own pretraining and with uniform negatives.
 #
-# **On a GPU.** `ck.UGACH(bits=32, preset="paper").fit(data)` plays the game at the paper's size: wide layers, plain SGD, thousands of steps. The code of this lesson stays as it is.
+# **On a GPU.** `ck.UGACH(bits=32, preset="paper").fit(data)` plays the game at the paper's size: wide layers, plain
+# SGD, thousands of steps. The code of this lesson stays as it is.
 
 # %%
 nb.results(

@@ -19,8 +19,10 @@
 #
 # After this notebook you can
 #
-# 1. make an attention mask of a feature map, cut the map into an attended and an unattended part, and say when the threshold is a trap;
-# 2. compute the straight-through gradient of the threshold, and check it by finite differences of the function whose gradient it is;
+# 1. make an attention mask of a feature map, cut the map into an attended and an unattended part, and say when the
+#    threshold is a trap;
+# 2. compute the straight-through gradient of the threshold, and check it by finite differences of the function whose
+#    gradient it is;
 # 3. measure how well a mask fits what is drawn, and compare that with chance.
 #
 # Reading takes 40 minutes, running takes 10 to 20 seconds. Lesson 21 has the losses.
@@ -57,8 +59,9 @@ random = torch.Generator().manual_seed(seed)
 # %% [markdown]
 # ## A picture as a map
 #
-# A hashing method may read a picture as one vector. ADAH keeps the **places**: the last convolution layer gives a vector of $C$ numbers for each cell of a coarse grid.
-# Ours is the last layer of SceneNet, the small network that comes with the kit and is never trained here. We take its maps of some training pictures.
+# A hashing method may read a picture as one vector. ADAH keeps the **places**: the last convolution layer gives a
+# vector of $C$ numbers for each cell of a coarse grid. Ours is the last layer of SceneNet, the small network that comes
+# with the kit and is never trained here. We take its maps of some training pictures.
 
 # %%
 from cmhkit.data.features import image_features
@@ -75,8 +78,8 @@ print(f"{n} maps of {C} channels on a grid of {H} by {W}: {places} places")
 # %% [markdown]
 # ## Scores: a 1×1 convolution
 #
-# The attention module gives each place one number. A convolution with a kernel of one by one pixel looks at a place alone: it is a weighted sum of the place's $C$ channels,
-# with the same weights everywhere.
+# The attention module gives each place one number. A convolution with a kernel of one by one pixel looks at a place
+# alone: it is a weighted sum of the place's $C$ channels, with the same weights everywhere.
 #
 # $$M(h, w) = \sum_c v_c\, f(h, w, c)$$
 #
@@ -114,7 +117,8 @@ print(f"the mean of P is {P.mean():.4f}, the threshold {1 / places:.4f}")
 print(f"places that are on: {Z.mean():.2f}")
 
 # %% [markdown]
-# (Two ways to sum may differ in the last digit, so a place right on the threshold may fall on either side; hence the 0.999 in the code.)
+# (Two ways to sum may differ in the last digit, so a place right on the threshold may fall on either side; hence the
+# 0.999 in the code.)
 #
 # **Predict.** The threshold is the mean of $P$. Can a mask be all on? All off?
 
@@ -127,14 +131,15 @@ for name, first in (("all equal", 0.0), ("one stands out", 3.0), ("one falls sho
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# All on: only if all places are alike, for if one is above the mean, another is below it. All off: never on paper, since the greatest $P$ is at least the mean.
-# In floating point it may be a hair below.
+# All on: only if all places are alike, for if one is above the mean, another is below it. All off: never on paper,
+# since the greatest $P$ is at least the mean. In floating point it may be a hair below.
 #
 # </details>
 #
 # ## Exercise 1: the mask
 #
-# Write `mask(M)`. In: scores of some pictures, shape (n, places). Out: their masks, 0 or 1, of the same shape and type. A place on the threshold 1/places is on.
+# Write `mask(M)`. In: scores of some pictures, shape (n, places). Out: their masks, 0 or 1, of the same shape and type.
+# A place on the threshold 1/places is on.
 
 
 # %%
@@ -149,7 +154,8 @@ q.q1.check(mask)
 # %% [markdown]
 # ## Two halves of a map
 #
-# The mask cuts the map in two. What is on is **attended**, what is off is **unattended**; each place goes to exactly one side, with all its channels:
+# The mask cuts the map in two. What is on is **attended**, what is off is **unattended**; each place goes to exactly
+# one side, with all its channels:
 #
 # $$\breve f(h, w, c) = Z(h, w)\, f(h, w, c), \qquad \hat f(h, w, c) = (1 - Z(h, w))\, f(h, w, c).$$
 
@@ -162,7 +168,8 @@ assert ((attended * unattended) == 0).all()
 print("attended", tuple(attended.shape), " unattended", tuple(unattended.shape))
 
 # %% [markdown]
-# Here are the two parts of two pictures, shown on the pixels: a place covers a square of the picture. The numbers on the left are $P$ times $H \cdot W$, so the threshold is at 1.
+# Here are the two parts of two pictures, shown on the pixels: a place covers a square of the picture. The numbers on
+# the left are $P$ times $H \cdot W$, so the threshold is at 1.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit.course import widgets
@@ -174,7 +181,8 @@ first.small_multiples({"item": 0}, {"item": 5})
 # %% [markdown]
 # ## Exercise 2: the two parts
 #
-# Write `split(f, Z)`. In: a map of shape (n, C, H, W) and its masks of shape (n, H·W), places row by row. Out: a pair, the attended and the unattended map, each of the shape of `f`.
+# Write `split(f, Z)`. In: a map of shape (n, C, H, W) and its masks of shape (n, H·W), places row by row. Out: a pair,
+# the attended and the unattended map, each of the shape of `f`.
 
 
 # %%
@@ -189,9 +197,11 @@ q.q2.check(split)
 # %% [markdown]
 # ## The trap: a softmax that is nearly uniform
 #
-# It is usual to start a layer with small weights. With tiny scores all $P$ are nearly $1/(H \cdot W)$, which is where the threshold is.
+# It is usual to start a layer with small weights. With tiny scores all $P$ are nearly $1/(H \cdot W)$, which is where
+# the threshold is.
 #
-# **Predict.** Shrink the weights more and more. What happens to the mask's **area**, its share of all places? And does the mask stay the same if we compute in 64 bits instead of 32?
+# **Predict.** Shrink the weights more and more. What happens to the mask's **area**, its share of all places? And does
+# the mask stay the same if we compute in 64 bits instead of 32?
 
 # %% tags=["nbval-ignore-output"]
 shrink = [1.0, 1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9]
@@ -221,13 +231,14 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The area first grows from about a third to about a half; the next cells say why. Then the mask stays the same for several powers of ten. At last the differences drown in rounding: the two
-# precisions disagree, and every place is on. Such a mask says nothing about the picture: in 64 bits half of its places are off.
+# The area first grows from about a third to about a half; the next cells say why. Then the mask stays the same for
+# several powers of ten. At last the differences drown in rounding: the two precisions disagree, and every place is on.
+# Such a mask says nothing about the picture: in 64 bits half of its places are off.
 #
 # </details>
 #
-# So the start matters. `spread_masks` looks at some items and scales the weights, so that the scores of an item have a standard deviation of 1 over its places, in the mean over the items.
-# By hand that is one division:
+# So the start matters. `spread_masks` looks at some items and scales the weights, so that the scores of an item have a
+# standard deviation of 1 over its places, in the mean over the items. By hand that is one division:
 
 # %%
 with torch.no_grad():
@@ -243,8 +254,9 @@ print(f"area {start.mask.mean():.2f}   entropy of P {mask_entropy(start.probabil
 # %% [markdown]
 # The **entropy** of $P$ runs from 0 (one place has it all) to 1 (all alike).
 #
-# **Why is less than half on?** $P$ is an exponential of the scores: few places get much, and they pull the mean, which is the threshold, above the median. For normal scores of deviation 1 the mean
-# of $e^M$ is $e^{1/2}$, so a score must be above ½, and three in ten are.
+# **Why is less than half on?** $P$ is an exponential of the scores: few places get much, and they pull the mean, which
+# is the threshold, above the median. For normal scores of deviation 1 the mean of $e^M$ is $e^{1/2}$, so a score must
+# be above ½, and three in ten are.
 #
 # **Predict.** What happens to area and entropy at a much larger deviation, 10?
 
@@ -257,14 +269,15 @@ for spread in (0.1, 1.0, 3.0, 10.0):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Both nearly vanish: a few places take nearly all the probability, and the rest fall below the mean. So there is a trap on both sides.
+# Both nearly vanish: a few places take nearly all the probability, and the rest fall below the mean. So there is a trap
+# on both sides.
 #
 # </details>
 #
 # ## A step has no slope
 #
-# To train the attention module we need the derivative of a loss with respect to $M$. Between them stands the threshold, whose derivative is 0 wherever it exists.
-# A plain comparison gives autograd nothing to follow.
+# To train the attention module we need the derivative of a loss with respect to $M$. Between them stands the threshold,
+# whose derivative is 0 wherever it exists. A plain comparison gives autograd nothing to follow.
 
 # %%
 scores = attention.scores(f[:1]).detach().double().requires_grad_()
@@ -278,12 +291,14 @@ assert torch.equal(plain, through.detach())
 # %% [markdown]
 # ## Straight through
 #
-# `threshold_mask` is a **straight-through estimator**. Forward it is the step, exactly 0 and 1. Backward it pretends that the step was the identity:
+# `threshold_mask` is a **straight-through estimator**. Forward it is the step, exactly 0 and 1. Backward it pretends
+# that the step was the identity:
 #
 # $$Z = [P \ge \alpha], \qquad \frac{\partial Z}{\partial P} := 1.$$
 #
-# For a loss $L(Z)$ with slope $u = \partial L / \partial Z$, the chain rule then goes on through the softmax: $\partial L / \partial M_i = P_i\,(u_i - \sum_j P_j u_j)$.
-# As an example we take $L = \sum (Z - t)^2$ for a target $t$ drawn at random.
+# For a loss $L(Z)$ with slope $u = \partial L / \partial Z$, the chain rule then goes on through the softmax:
+# $\partial L / \partial M_i = P_i\,(u_i - \sum_j P_j u_j)$. As an example we take $L = \sum (Z - t)^2$ for a target $t$
+# drawn at random.
 
 # %%
 target = torch.randn(1, places, generator=random, dtype=torch.float64)
@@ -298,7 +313,8 @@ assert closed_gap < 1e-12
 print("size of the gradient: of Z", f"{u.norm():.2f}", " of M", f"{closed.norm():.3f}")
 
 # %% [markdown]
-# On the way through the softmax the gradient shrinks: each $P_i$ is about $1/(H \cdot W)$. That is one reason why the attention modules get learning rates of their own, `lr_g` and `lr_g_text`.
+# On the way through the softmax the gradient shrinks: each $P_i$ is about $1/(H \cdot W)$. That is one reason why the
+# attention modules get learning rates of their own, `lr_g` and `lr_g_text`.
 #
 # ## Of what is it the gradient?
 #
@@ -306,7 +322,8 @@ print("size of the gradient: of Z", f"{u.norm():.2f}", " of M", f"{closed.norm()
 #
 # $$Z_0 + P(M) - P_0,$$
 #
-# with $Z_0$ and $P_0$ held fixed at the present $M$. There it has the same value as $Z$, and it moves as $P$ does. A finite difference can check that.
+# with $Z_0$ and $P_0$ held fixed at the present $M$. There it has the same value as $Z$, and it moves as $P$ does. A
+# finite difference can check that.
 #
 # **Predict.** What do finite differences of the loss itself give?
 
@@ -337,14 +354,16 @@ assert surrogate_gap < 1e-6
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Zero: no place crosses the threshold under so small a step. (Had one been that close to it, its quotient would be huge instead.)
+# Zero: no place crosses the threshold under so small a step. (Had one been that close to it, its quotient would be huge
+# instead.)
 #
 # </details>
 #
 # ## Exercise 3: the surrogate's slope
 #
-# Write `straight_through(M, target)` for $L = \sum (Z - t)^2$, without autograd. In: the scores `M` of one picture and `target`, both float64 of shape (places,).
-# Out: the central differences of the surrogate at `M`, shape (places,). The threshold is 1/places.
+# Write `straight_through(M, target)` for $L = \sum (Z - t)^2$, without autograd. In: the scores `M` of one picture and
+# `target`, both float64 of shape (places,). Out: the central differences of the surrogate at `M`, shape (places,). The
+# threshold is 1/places.
 
 
 # %%
@@ -359,11 +378,13 @@ q.q3.check(straight_through)
 # %% [markdown]
 # ## Texts: words struck or kept
 #
-# A text has no places, it has a vector of $d$ entries, and the mask runs over these. The layer is fully connected, and the threshold is $1/d$:
+# A text has no places, it has a vector of $d$ entries, and the mask runs over these. The layer is fully connected, and
+# the threshold is $1/d$:
 #
 # $$M = W f + b, \qquad P = \operatorname{softmax}_d(M), \qquad Z = [P \ge 1/d].$$
 #
-# To see what that does, start with the simplest feature: the bag of words itself. Then an entry *is* a word, and the mask strikes words or keeps them.
+# To see what that does, start with the simplest feature: the bag of words itself. Then an entry *is* a word, and the
+# mask strikes words or keeps them.
 
 # %%
 bags = torch.from_numpy(train.text_vectors[:some])
@@ -386,12 +407,14 @@ for i in range(4):
     print(f"text {i}:", *said)
 
 # %% [markdown]
-# These are the first words of four texts; struck words stand in brackets. The weights are random, so which words are struck is random as well. The mask of a word depends on the *other* words too: the layer reads them all.
+# These are the first words of four texts; struck words stand in brackets. The weights are random, so which words are
+# struck is random as well. The mask of a word depends on the *other* words too: the layer reads them all.
 #
 # ## In ADAH an entry is no word
 #
-# ADAH puts a two-layer network $E^T$ before the attention, so that an entry of $f^T$ mixes words. We can still ask where a word has its effect: leave it out, and see which share of the change
-# of $f^T$ (its squares, summed) falls on attended entries.
+# ADAH puts a two-layer network $E^T$ before the attention, so that an entry of $f^T$ mixes words. We can still ask
+# where a word has its effect: leave it out, and see which share of the change of $f^T$ (its squares, summed) falls on
+# attended entries.
 
 # %%
 features = model.TextFeatures(bags.shape[1], 1024, 512, 0.0, random)
@@ -409,11 +432,13 @@ with torch.no_grad():
 print(f"entries that are on: {Z_text.mean():.2f}")
 
 # %% [markdown]
-# No word has a share near 0 or near 1: with random weights each word acts a little on all entries, and none is struck whole. So we do not claim that a text mask over features picks words.
+# No word has a share near 0 or near 1: with random weights each word acts a little on all entries, and none is struck
+# whole. So we do not claim that a text mask over features picks words.
 #
 # ## Does a mask find what is drawn?
 #
-# Of our scenes we know which pixels belong to a drawing. We bring this **truth** to the grid of the map: a place is true if drawings cover at least half of it.
+# Of our scenes we know which pixels belong to a drawing. We bring this **truth** to the grid of the map: a place is
+# true if drawings cover at least half of it.
 
 # %%
 owner = train.truth.owner[:some]
@@ -423,8 +448,9 @@ truth = torch.from_numpy(covered >= 0.5).reshape(n, places)
 print(f"places that are true: {truth.float().mean():.2f}")
 
 # %% [markdown]
-# Three measures. **Precision**: the share of the attended places that is true. **Recall**: the share of the true places that is attended. **IoU**, intersection over union: the number of places
-# that are attended and true, over the number of those that are at least one of both.
+# Three measures. **Precision**: the share of the attended places that is true. **Recall**: the share of the true places
+# that is attended. **IoU**, intersection over union: the number of places that are attended and true, over the number
+# of those that are at least one of both.
 #
 # ## Exercise 4: intersection over union
 #
@@ -442,7 +468,8 @@ q.q4.check(iou)
 
 
 # %% [markdown]
-# All three for many pictures at once. And, to compare with, masks by chance: each mask's places shuffled, so that its area stays.
+# All three for many pictures at once. And, to compare with, masks by chance: each mask's places shuffled, so that its
+# area stays.
 
 # %%
 def measures(masks):
@@ -473,9 +500,11 @@ assert (truth.reshape(n, H, W).numpy() == truth_places(owner, H)).all()
 print("IoU, precision, recall:", *(f"{x:.2f}" for x in by_library))
 
 # %% [markdown]
-# A number alone says little: a large mask meets much of the truth by chance. So we compare each mask with a random one of *its own area*.
+# A number alone says little: a large mask meets much of the truth by chance. So we compare each mask with a random one
+# of *its own area*.
 #
-# **Predict.** Below are six untrained attention modules, each with other random weights. Will they be better than chance, worse, or the same?
+# **Predict.** Below are six untrained attention modules, each with other random weights. Will they be better than
+# chance, worse, or the same?
 
 # %%
 print("start   area    IoU (chance)   precision (chance)   recall (chance)")
@@ -492,14 +521,16 @@ for draw in range(6):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It depends on the draw, and some differ from chance a lot, in both directions. Nothing was learned: SceneNet was trained to see drawings, so a drawing's channels differ from the background's. A random
-# $v$ is likely to score the two differently, and its sign decides which of them it attends.
+# It depends on the draw, and some differ from chance a lot, in both directions. Nothing was learned: SceneNet was
+# trained to see drawings, so a drawing's channels differ from the background's. A random $v$ is likely to score the two
+# differently, and its sign decides which of them it attends.
 #
 # </details>
 #
 # ## After a moment of training
 #
-# Four epochs of ADAH on at most 1,000 training pairs. The objective speaks of similar and dissimilar pairs only; nothing in it asks the mask to find drawings.
+# Four epochs of ADAH on at most 1,000 training pairs. The objective speaks of similar and dissimilar pairs only;
+# nothing in it asks the mask to find drawings.
 #
 # To see the start, we train once more with `attention="frozen"`: then the masks of pictures stay as they were drawn.
 
@@ -524,11 +555,13 @@ print("after four epochs of the game:")
 report(brief)
 
 # %% [markdown]
-# Compare the two, and mind the spread over starts in the table before: this is one seed, and a short run. `bench/RESULTS.md` has five seeds and longer training.
+# Compare the two, and mind the spread over starts in the table before: this is one seed, and a short run.
+# `bench/RESULTS.md` has five seeds and longer training.
 #
 # ## The mask explorer
 #
-# The pictures have the masks after these epochs, the words those of the bag-of-words attention above. Move the threshold, which is given as a multiple of $1/(H \cdot W)$, and show the truth.
+# The pictures have the masks after these epochs, the words those of the bag-of-words attention above. Move the
+# threshold, which is given as a multiple of $1/(H \cdot W)$, and show the truth.
 
 # %%
 shown = 24
@@ -557,13 +590,16 @@ still.small_multiples({"level": 0.5}, {"level": 1.0}, {"level": 2.0}, {"mode": "
 # %% [markdown]
 # > **The note, the paper, the official code.**
 # >
-# > - *Code.* None was published, so there is no official code to compare with. What the note leaves open is a named option; `docs/CHOICES.md` lists each with its reason.
-# > - *A typo.* The note writes the attended feature as $Z(h, w) \times f(h, w, w)$. The last index must be the channel: $f(h, w, c)$, as its own next line has it for the unattended one.
-# > - *Text threshold.* The note gives $\alpha = 1/(H \cdot W)$ for pictures and none for texts. $1/d$ is our reading by analogy.
-# > - *Straight through.* The note points to a paper on binary networks, arXiv 1602.02830. The estimator there also sets the gradient to 0 where its argument is beyond ±1. $P - \alpha$ never is.
-# > - *Scale of the scores.* The note says nothing of it. The preset `lab` scales each item's scores to deviation 1 all through training (`mask_scaling="standard"`), a **departure from the note**.
-# >   The preset `paper` scales the start only.
-# > - *Zeros.* The note multiplies the map by the mask, so that a place that is off enters the next layers as zeros. In `lab` SceneNet pools over places, and one that is off is left out of the pooling.
+# > - *Code.* None was published, so there is no official code to compare with. What the note leaves open is a named
+# option; `docs/CHOICES.md` lists each with its reason. > - *A typo.* The note writes the attended feature as
+# $Z(h, w) \times f(h, w, w)$. The last index must be the channel: $f(h, w, c)$, as its own next line has it for the
+# unattended one. > - *Text threshold.* The note gives $\alpha = 1/(H \cdot W)$ for pictures and none for texts. $1/d$
+# is our reading by analogy. > - *Straight through.* The note points to a paper on binary networks, arXiv 1602.02830.
+# The estimator there also sets the gradient to 0 where its argument is beyond ±1. $P - \alpha$ never is. > - *Scale of
+# the scores.* The note says nothing of it. The preset `lab` scales each item's scores to deviation 1 all through
+# training (`mask_scaling="standard"`), a **departure from the note**. >   The preset `paper` scales the start only.
+# > - *Zeros.* The note multiplies the map by the mask, so that a place that is off enters the next layers as zeros. In
+# `lab` SceneNet pools over places, and one that is off is left out of the pooling.
 #
 # ## Quiz
 
@@ -573,12 +609,16 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You made scores with a 1×1 convolution, probabilities with a softmax and a mask with the threshold $1/(H \cdot W)$, and cut the map in two. Nearly equal scores put every $P$ on the
-#    threshold, where rounding decides; scores far apart leave hardly a place on.
-# 2. You computed the straight-through gradient, and found by finite differences that it is the gradient of a surrogate: the real mask forward, the slope of $P$ backward.
-# 3. You measured masks against the truth beside random masks of equal area, and saw that even untrained ones may differ from chance.
+# 1. You made scores with a 1×1 convolution, probabilities with a softmax and a mask with the threshold $1/(H \cdot W)$,
+#    and cut the map in two. Nearly equal scores put every $P$ on the threshold, where rounding decides; scores far
+#    apart leave hardly a place on.
+# 2. You computed the straight-through gradient, and found by finite differences that it is the gradient of a surrogate:
+#    the real mask forward, the slope of $P$ backward.
+# 3. You measured masks against the truth beside random masks of equal area, and saw that even untrained ones may differ
+#    from chance.
 #
-# **On a GPU.** `ck.ADAH(bits=32, preset="paper")` puts the mask on VGG-19's last map, and takes pictures instead of kept features.
+# **On a GPU.** `ck.ADAH(bits=32, preset="paper")` puts the mask on VGG-19's last map, and takes pictures instead of
+# kept features.
 
 # %%
 gaps = [scores_gap, probability_gap, start_gap, closed_gap, surrogate_gap, text_gap, quality_gap]

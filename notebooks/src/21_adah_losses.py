@@ -23,7 +23,8 @@
 # 2. sum the hinge over all triplets exactly by sorting, without a loop over triplets;
 # 3. name ADAH's six terms, and say when the adversarial ones no longer teach anything.
 #
-# Reading takes 40 minutes, running takes 10 to 20 seconds. Lesson 20 made attended and unattended features; here their codes are compared.
+# Reading takes 40 minutes, running takes 10 to 20 seconds. Lesson 20 made attended and unattended features; here their
+# codes are compared.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -55,8 +56,9 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## Which triplets count
 #
-# A ranking loss does not say how far apart two codes should be. It compares: to an **anchor** $i$, a similar item $j$ should be nearer than a dissimilar item $k$.
-# Two items are similar, $S = 1$, when they share a label; the triplets that count are those with $S(i,j) > S(i,k)$. Here are four items with three labels, and the triplets of item 1.
+# A ranking loss does not say how far apart two codes should be. It compares: to an **anchor** $i$, a similar item $j$
+# should be nearer than a dissimilar item $k$. Two items are similar, $S = 1$, when they share a label; the triplets
+# that count are those with $S(i,j) > S(i,k)$. Here are four items with three labels, and the triplets of item 1.
 
 # %%
 labels = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]])
@@ -69,12 +71,13 @@ for j in range(4):
             print(f"anchor 1: item {j} should be nearer than item {k}")
 
 # %% [markdown]
-# Item 0 is similar to 1 and to 3, yet 1 and 3 are not similar to each other. With several labels an item, similarity is no partition into classes.
+# Item 0 is similar to 1 and to 3, yet 1 and 3 are not similar to each other. With several labels an item, similarity is
+# no partition into classes.
 #
 # ## Exercise 1: list the triplets
 #
-# Write `triplets(labels, i)`. In: labels, 0 or 1, shape (n, labels), and the number `i` of the anchor. Out: an array with a row (j, k) for each triplet, in ascending order.
-# An item shares its labels with itself, so $j = i$ counts.
+# Write `triplets(labels, i)`. In: labels, 0 or 1, shape (n, labels), and the number `i` of the anchor. Out: an array
+# with a row (j, k) for each triplet, in ascending order. An item shares its labels with itself, so $j = i$ counts.
 
 # %%
 def triplets(labels, i):
@@ -88,13 +91,15 @@ q.q1.check(triplets)
 # %% [markdown]
 # ## The hinge
 #
-# A small lead may be lost when codes are cut to signs. So the note asks for a lead of a **margin** $\varepsilon$, and charges what is missing, the **hinge**:
+# A small lead may be lost when codes are cut to signs. So the note asks for a lead of a **margin** $\varepsilon$, and
+# charges what is missing, the **hinge**:
 #
 # $$\max(0,\; \varepsilon + d_{ij} - d_{ik}).$$
 #
 # A triplet is **active** while its hinge is above zero. One that is not active costs nothing and has no gradient.
 #
-# **Predict.** A similar item lies at distance 2, a dissimilar one at 2.5; the margin is 1. The order is right. Is there a loss?
+# **Predict.** A similar item lies at distance 2, a dissimilar one at 2.5; the margin is 1. The order is right. Is there
+# a loss?
 
 # %%
 margin = 1.0
@@ -111,7 +116,8 @@ for d_near, d_far in ((2.0, 2.5), (2.0, 3.0), (2.0, 4.0), (2.0, 1.0)):
 #
 # ## Exercise 2: four triplets
 #
-# An anchor has similar items at distances 1 and 2.5 and dissimilar ones at 2 and 3; the margin is 1. Give two numbers: the sum of the hinges, and how many triplets are active.
+# An anchor has similar items at distances 1 and 2.5 and dissimilar ones at 2 and 3; the margin is 1. Give two numbers:
+# the sum of the hinges, and how many triplets are active.
 
 # %%
 hinge_sum = ...
@@ -124,7 +130,8 @@ q.q2.check((hinge_sum, active))
 # %% [markdown]
 # ## Norm or squared norm
 #
-# The note writes $\lVert H_i - H_j \rVert$. Many triplet losses square it. For codes of ±1 the square is four times the Hamming distance, so both sort the items alike.
+# The note writes $\lVert H_i - H_j \rVert$. Many triplet losses square it. For codes of ±1 the square is four times the
+# Hamming distance, so both sort the items alike.
 
 # %%
 signs = torch.from_numpy(np.where(rng.random((40, bits)) < 0.5, -1, 1).astype(np.int8))
@@ -138,8 +145,9 @@ print(f"{bits} bits, largest possible:  norm {2 * bits**0.5:.2f}   squared {4 * 
 print(f"mean of random codes:       norm {norm.mean():.2f}   squared {squared.mean():.2f}")
 
 # %% [markdown]
-# What differs is the scale, and with it what a margin means. And the **pull**, the length of the gradient: the norm changes at rate 1, whatever the distance $d$, and its square at rate $2d$.
-# So the square pulls far similar items harder.
+# What differs is the scale, and with it what a margin means. And the **pull**, the length of the gradient: the norm
+# changes at rate 1, whatever the distance $d$, and its square at rate $2d$. So the square pulls far similar items
+# harder.
 
 # %%
 for kind in ("norm", "squared"):
@@ -155,8 +163,9 @@ for kind in ("norm", "squared"):
 # %% [markdown]
 # ## A real batch
 #
-# From here on the similarities come from scenes: a batch of 128 training pairs. The codes come from a small ADAH network that has learned nothing yet.
-# E makes features, G splits them into attended and unattended ones (lesson 20), and D makes codes of both.
+# From here on the similarities come from scenes: a batch of 128 training pairs. The codes come from a small ADAH
+# network that has learned nothing yet. E makes features, G splits them into attended and unattended ones (lesson 20),
+# and D makes codes of both.
 
 # %%
 from cmhkit.data.features import image_features
@@ -191,7 +200,8 @@ print("unattended", tuple(codes.image_unattended.shape), tuple(codes.text_unatte
 # %% [markdown]
 # ## The triple loop, written out
 #
-# The formula of the note as it stands, for texts that query pictures. We take 24 pairs only, since the loop is slow, and a small margin, since untrained codes lie close together.
+# The formula of the note as it stands, for texts that query pictures. We take 24 pairs only, since the loop is slow,
+# and a small margin, since untrained codes lie close together.
 
 # %%
 few, small = 24, bits / 16
@@ -215,7 +225,8 @@ print(f"{active_by_loop} active triplets: sum {by_loop:.1f}, by the library {lib
 # %% [markdown]
 # ## Why the loop does not scale
 #
-# Three nested loops over $B$ items are $B^3$ turns. A tensor of all triples has as many entries, and autograd keeps several of them.
+# Three nested loops over $B$ items are $B^3$ turns. A tensor of all triples has as many entries, and autograd keeps
+# several of them.
 #
 # **Predict.** How many megabytes is one such tensor of 32-bit numbers for a batch of 512?
 
@@ -233,8 +244,9 @@ for batch in (32, 128, 512, 2048):
 #
 # ## The same sum by sorting: one anchor
 #
-# Take one anchor and sort the distances of its dissimilar items: $d_{(0)} \le d_{(1)} \le \dots$ A similar item at $d_{ij}$ makes an active triplet with those strictly below $\varepsilon + d_{ij}$.
-# They are the first $c_j$ of the row, so the hinges of $j$ sum to
+# Take one anchor and sort the distances of its dissimilar items: $d_{(0)} \le d_{(1)} \le \dots$ A similar item at
+# $d_{ij}$ makes an active triplet with those strictly below $\varepsilon + d_{ij}$. They are the first $c_j$ of the
+# row, so the hinges of $j$ sum to
 #
 # $$c_j\,(\varepsilon + d_{ij}) - \sum_{r < c_j} d_{(r)}.$$
 #
@@ -258,8 +270,8 @@ print(f"sum by sorting {by_sorting:.2f}, by pairs {by_pairs:.2f}, by the library
 # %% [markdown]
 # Nothing was approximated. One anchor costs a sort, $B \cdot \log B$ steps, and $B$ anchors cost $B^2 \cdot \log B$.
 #
-# **Ties.** What of a dissimilar item exactly at $\varepsilon + d_{ij}$? Its hinge is 0, so the *sum* is the same whether it is counted or not. The *count* is not, and active means above zero:
-# search on the left side.
+# **Ties.** What of a dissimilar item exactly at $\varepsilon + d_{ij}$? Its hinge is 0, so the *sum* is the same
+# whether it is counted or not. The *count* is not, and active means above zero: search on the left side.
 
 # %%
 near_tie, far_tie = np.array([1.0]), np.array([1.5, 2.0, 2.0, 3.0])
@@ -277,7 +289,8 @@ print("library: active", tied.active.item(), " sum", tied.loss.item())
 # %% [markdown]
 # ## Exercise 3: count the active triplets
 #
-# Write `count_active(near, sorted_far, margin)` for one anchor, without a loop. In: the distances of its similar items, the sorted distances of its dissimilar ones, a number. Out: a whole number.
+# Write `count_active(near, sorted_far, margin)` for one anchor, without a loop. In: the distances of its similar items,
+# the sorted distances of its dissimilar ones, a number. Out: a whole number.
 
 # %%
 def count_active(near, sorted_far, margin):
@@ -291,8 +304,9 @@ q.q3.check(count_active)
 # %% [markdown]
 # ## The gradient is a count
 #
-# In the sum a similar item's distance appears $c_j$ times with a plus. A dissimilar item's appears with a minus, once for each similar item that **reaches** beyond it: $\varepsilon + d_{ij} > d_{ik}$.
-# So the gradient with respect to the distances holds whole numbers, and two searches give them.
+# In the sum a similar item's distance appears $c_j$ times with a plus. A dissimilar item's appears with a minus, once
+# for each similar item that **reaches** beyond it: $\varepsilon + d_{ij} > d_{ik}$. So the gradient with respect to the
+# distances holds whole numbers, and two searches give them.
 
 # %%
 weight = np.zeros(few)
@@ -310,7 +324,8 @@ print("similar items:   ", *(f"{w:+.0f}" for w in weight[mine]))
 print("dissimilar items:", *(f"{w:+.0f}" for w in weight[~mine]))
 
 # %% [markdown]
-# The numbers add up to zero: each active triplet pulls one item and pushes one. The library does this for all rows at once.
+# The numbers add up to zero: each active triplet pulls one item and pushes one. The library does this for all rows at
+# once.
 #
 # How long does it take? That depends on your machine.
 
@@ -331,7 +346,8 @@ print(f"tensor of triples {1000 * (middle - start):.0f} ms, sorting {1000 * (end
 # %% [markdown]
 # ## The margin
 #
-# **Predict.** The codes are untrained. What share of the triplets is active at margin 0, and what share at a large margin?
+# **Predict.** The codes are untrained. What share of the triplets is active at margin 0, and what share at a large
+# margin?
 
 # %%
 import matplotlib.pyplot as plt
@@ -353,14 +369,15 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About half at margin 0: similar items are hardly nearer than others. Beyond the largest difference of distances all are active, and a larger margin only adds a constant.
+# About half at margin 0: similar items are hardly nearer than others. Beyond the largest difference of distances all
+# are active, and a larger margin only adds a constant.
 #
 # </details>
 #
 # ## The six terms
 #
-# Each term is the same hinge; what differs is whose codes are anchors and whose are items. There are four **retrieval** terms on attended codes, and two **adversarial** ones with attended anchors
-# and unattended items:
+# Each term is the same hinge; what differs is whose codes are anchors and whose are items. There are four **retrieval**
+# terms on attended codes, and two **adversarial** ones with attended anchors and unattended items:
 #
 # $$\mathcal{F}_{T \to I} + \mathcal{F}_{I \to T} + \mathcal{F}_{I \to I} + \mathcal{F}_{T \to T} \qquad\text{and}\qquad \mathcal{F}_{T \to \hat I} + \mathcal{F}_{I \to \hat T}.$$
 
@@ -394,7 +411,8 @@ for (name, value), term in zip(by_hand.items(), terms, strict=True):
 assert terms_gap < 1e-5
 
 # %% [markdown]
-# Within a modality, in II and TT, an item meets itself: $d_{ii} = 0$. The note does not say whether $j = i$ counts; in the library it is an option, `own`.
+# Within a modality, in II and TT, an item meets itself: $d_{ii} = 0$. The note does not say whether $j = i$ counts; in
+# the library it is an option, `own`.
 
 # %%
 for own in (True, False):
@@ -406,8 +424,9 @@ for own in (True, False):
 #
 # ## Exercise 4: which step uses which terms
 #
-# Training alternates. First E and D take a step that minimises all of the objective; then G takes one that maximises its part, the terms on unattended codes. Give for each of the two steps the
-# set of its terms, out of `"TI"`, `"IT"`, `"II"`, `"TT"`, `"TI^"`, `"IT^"`.
+# Training alternates. First E and D take a step that minimises all of the objective; then G takes one that maximises
+# its part, the terms on unattended codes. Give for each of the two steps the set of its terms, out of `"TI"`, `"IT"`,
+# `"II"`, `"TT"`, `"TI^"`, `"IT^"`.
 
 # %%
 of_e_and_d = ...
@@ -420,9 +439,11 @@ q.q4.check((of_e_and_d, of_g))
 # %% [markdown]
 # ## Sum or mean
 #
-# The note sums over the triplets. The mean divides this by their number, active or not. So the two gradients have the same direction, and only their lengths differ.
+# The note sums over the triplets. The mean divides this by their number, active or not. So the two gradients have the
+# same direction, and only their lengths differ.
 #
-# **Predict.** How many times longer is the gradient of the sum in a batch of 128? What happens to this factor when the batch doubles?
+# **Predict.** How many times longer is the gradient of the sum in a batch of 128? What happens to this factor when the
+# batch doubles?
 
 # %%
 for batch in (len(items) // 4, len(items) // 2, len(items)):
@@ -439,8 +460,9 @@ for batch in (len(items) // 4, len(items) // 2, len(items)):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Hundreds of thousands of times, and about eightfold with each doubling. So with a sum the learning rate has to change with the batch.
-# Adam divides by the gradient's running size, so it hides most of this; plain gradient descent does not.
+# Hundreds of thousands of times, and about eightfold with each doubling. So with a sum the learning rate has to change
+# with the batch. Adam divides by the gradient's running size, so it hides most of this; plain gradient descent does
+# not.
 #
 # </details>
 #
@@ -489,15 +511,17 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Both fall: E and D learn to rank the unattended codes as well. The gradient of the mean shrinks too, since inactive triplets stay in the divisor. The hard
-# triplets stay active: an item with several labels has to lie near items that should lie apart from each other.
+# Both fall: E and D learn to rank the unattended codes as well. The gradient of the mean shrinks too, since inactive
+# triplets stay in the divisor. The hard triplets stay active: an item with several labels has to lie near items that
+# should lie apart from each other.
 #
 # </details>
 #
 # ## The triplet viewer
 #
-# These are the learned codes: texts are anchors, pictures are items. Each similar item has a row of its own, and a bar as long as the margin. A dissimilar item left of the bar's end makes an
-# active triplet with it. Choose an anchor, then move the margin. The table has the hinges.
+# These are the learned codes: texts are anchors, pictures are items. Each similar item has a row of its own, and a bar
+# as long as the margin. A dissimilar item left of the bar's end makes an active triplet with it. Choose an anchor, then
+# move the margin. The table has the hinges.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit.course import widgets
@@ -524,7 +548,8 @@ viewer.small_multiples({"margin": bits / 8}, {"margin": 1.5 * bits})
 # %% [markdown]
 # ## When E and D do too well
 #
-# G learns from the adversarial terms only. What if no triplet is active there? To bring that about we take an easy batch, scenes with one label, of two kinds only, and let E and D learn.
+# G learns from the adversarial terms only. What if no triplet is active there? To bring that about we take an easy
+# batch, scenes with one label, of two kinds only, and let E and D learn.
 
 # %%
 single = train.labels.sum(1) == 1
@@ -543,7 +568,8 @@ print("kinds:", *(data.label_names[kind] for kind in common))
 print(f"adversarial active: {two_history[0, 2]:.2f} at first, {two_history[-1, 2]:.2f} in the end")
 
 # %% [markdown]
-# **Predict.** Now G takes its step. How large is its gradient at the margin that E and D were trained with? At a larger one?
+# **Predict.** Now G takes its step. How large is its gradient at the margin that E and D were trained with? At a larger
+# one?
 
 # %%
 for m in (bits / 8, bits / 2, 2.0 * bits, 4.0 * bits):
@@ -561,8 +587,9 @@ for m in (bits / 8, bits / 2, 2.0 * bits, 4.0 * bits):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Exactly zero: every hinge is the constant 0 nearby. We call this a **dead hinge**. A larger margin asks for a larger lead than D has reached, so triplets become active again. The library logs the share as
-# `adversarial_active`, and warns when it is 0 for an epoch.
+# Exactly zero: every hinge is the constant 0 nearby. We call this a **dead hinge**. A larger margin asks for a larger
+# lead than D has reached, so triplets become active again. The library logs the share as `adversarial_active`, and
+# warns when it is 0 for an epoch.
 #
 # </details>
 #
@@ -570,11 +597,14 @@ for m in (bits / 8, bits / 2, 2.0 * bits, 4.0 * bits):
 # >
 # > No code was published for ADAH. Where the note is silent or we depart from it, there is an option:
 # >
-# > - *The margin* $\varepsilon$. Not said. `margin`: half the code's bits in `lab`, an eighth in `paper`; both are our guesses.
-# > - *Norm or squared.* The note has the norm, and so has `paper`. `distance`: `lab` squares, so that a large margin can be met.
-# > - *Sum or mean.* The note sums, and so does `paper`. `reduction`: `lab` takes the mean, so that the rate does not depend on the batch.
-# > - *All triplets or mined ones.* The formula sums over all. We take all of a batch; over the whole training set all codes would be needed at every step.
-# > - *Whether $j = i$ counts.* Not said. `own`: it does, in both presets.
+# > - *The margin* $\varepsilon$. Not said. `margin`: half the code's bits in `lab`, an eighth in `paper`; both are our
+# guesses.
+# > - *Norm or squared.* The note has the norm, and so has `paper`. `distance`: `lab` squares, so that a large margin
+# can be met.
+# > - *Sum or mean.* The note sums, and so does `paper`. `reduction`: `lab` takes the mean, so that the rate does not
+# depend on the batch. > - *All triplets or mined ones.* The formula sums over all. We take all of a batch; over the
+# whole training set all codes would be needed at every step. > - *Whether $j = i$ counts.* Not said. `own`: it does, in
+# both presets.
 #
 # ## Quiz
 
@@ -584,11 +614,14 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You listed the triplets with $S(i,j) > S(i,k)$ and computed their hinges. One whose lead is the margin or more is not active, and has no gradient.
-# 2. You summed the hinge over all triplets with a sort, a search and prefix sums, found the triple loop's value, and saw that the gradient is a count.
+# 1. You listed the triplets with $S(i,j) > S(i,k)$ and computed their hinges. One whose lead is the margin or more is
+#    not active, and has no gradient.
+# 2. You summed the hinge over all triplets with a sort, a search and prefix sums, found the triple loop's value, and
+#    saw that the gradient is a count.
 # 3. You wrote the six terms out, and saw the gradient of G vanish when no adversarial triplet is active.
 #
-# **On a GPU.** The losses are the same there: `ck.ADAH(bits=32, preset="paper")` uses them with VGG-19, the norm and the sum.
+# **On a GPU.** The losses are the same there: `ck.ADAH(bits=32, preset="paper")` uses them with VGG-19, the norm and
+# the sum.
 
 # %%
 with torch.no_grad():

@@ -21,9 +21,11 @@
 #
 # 1. say who minimises what and who maximises what, write both steps out, and show which weights each step changes;
 # 2. run the game and watch its masks move, beside a truth that training never saw;
-# 3. judge what attention and the game do to retrieval, by **ablations**: runs that differ from the game in one option only.
+# 3. judge what attention and the game do to retrieval, by **ablations**: runs that differ from the game in one option
+#    only.
 #
-# Reading takes 40 minutes, running takes about half a minute. Lesson 20 explains the masks and lesson 21 the six terms; here they are used.
+# Reading takes 40 minutes, running takes about half a minute. Lesson 20 explains the masks and lesson 21 the six terms;
+# here they are used.
 #
 # | the note's symbol | in cmhkit | shape |
 # | --- | --- | --- |
@@ -57,17 +59,19 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## Two players
 #
-# A mask splits a picture's features in two: the **attended** part gives the code $H$, the **unattended** part, by the same head, gives $\hat H$. Only $H$ is used for retrieval.
+# A mask splits a picture's features in two: the **attended** part gives the code $H$, the **unattended** part, by the
+# same head, gives $\hat H$. Only $H$ is used for retrieval.
 #
 # | player | parameters | step |
 # | --- | --- | --- |
 # | E and D | features and heads | $\min$ over E, D of all **six** terms: four on attended codes, two on unattended ones |
 # | G | attention | $\max$ over G of the **two** adversarial terms |
 #
-# The two adversarial terms ask an attended query to rank the *unattended* codes of the other side. E and D make that work. G works against it: it takes under the mask
-# what the unattended codes could still use.
+# The two adversarial terms ask an attended query to rank the *unattended* codes of the other side. E and D make that
+# work. G works against it: it takes under the mask what the unattended codes could still use.
 #
-# We build the network from the library's modules. All random draws come from one generator, so the order of the lines matters: it is the library's.
+# We build the network from the library's modules. All random draws come from one generator, so the order of the lines
+# matters: it is the library's.
 
 # %%
 config = ck.ADAH(bits=bits).config
@@ -87,7 +91,8 @@ def players(text_inputs, random):
 
 
 # %% [markdown]
-# One batch is enough to see both steps: 128 training pairs. Of the pictures we take SceneNet's feature maps. Two items are *similar* if they share a label.
+# One batch is enough to see both steps: 128 training pairs. Of the pictures we take SceneNet's feature maps. Two items
+# are *similar* if they share a label.
 
 # %%
 from cmhkit.data.features import image_features, remember
@@ -106,7 +111,8 @@ for name, parameter in net.named_parameters():
     print(f"{name:36s} {parameter.numel():8,d}")
 
 # %% [markdown]
-# $E^I$ has no line: SceneNet is frozen. Before the first step the attention layers are scaled, so that masks start neither all on nor all off (lesson 20).
+# $E^I$ has no line: SceneNet is frozen. Before the first step the attention layers are scaled, so that masks start
+# neither all on nor all off (lesson 20).
 
 # %%
 items = torch.randperm(len(few), generator=random)  # the library draws these, so we do
@@ -124,7 +130,8 @@ similar = labels @ labels.T > 0
 # %% [markdown]
 # ### Exercise 1: which parameters?
 #
-# Write `may_touch(name, step)`. In: a parameter's name as printed above, and a step, `"d"` (of E and D) or `"g"` (of G). Out: True if that step may change the parameter, else False.
+# Write `may_touch(name, step)`. In: a parameter's name as printed above, and a step, `"d"` (of E and D) or `"g"` (of
+# G). Out: True if that step may change the parameter, else False.
 
 
 # %%
@@ -180,8 +187,8 @@ after_d = weights()
 # %% [markdown]
 # ### Exercise 2: the step of G
 #
-# An optimiser always descends. Write `loss_of_g(retrieval, adversarial)`, what it descends on in G's step. In: two numbers, the sum of the four retrieval terms and the sum of the two
-# adversarial ones. Out: a number.
+# An optimiser always descends. Write `loss_of_g(retrieval, adversarial)`, what it descends on in G's step. In: two
+# numbers, the sum of the four retrieval terms and the sum of the two adversarial ones. Out: a number.
 
 
 # %%
@@ -215,7 +222,8 @@ step(of_g, -adversarial_loss())
 after_g = weights()
 
 # %% [markdown]
-# **Predict.** The loss of E and D has a gradient with respect to G's weights too. Of the 13 tensors printed above, how many change in the first step, and how many in the second?
+# **Predict.** The loss of E and D has a gradient with respect to G's weights too. Of the 13 tensors printed above, how
+# many change in the first step, and how many in the second?
 
 
 # %%
@@ -236,12 +244,13 @@ assert "image_head.hashing.weight" in d_changed
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Ten, then three. The gradient of the first step reaches G's weights too, but the optimiser of that step holds E's and D's only. In G's step it holds G's only. Each tensor belongs to exactly
-# one player.
+# Ten, then three. The gradient of the first step reaches G's weights too, but the optimiser of that step holds E's and
+# D's only. In G's step it holds G's only. Each tensor belongs to exactly one player.
 #
 # </details>
 #
-# Was that the library's game? For 128 pairs one epoch is one batch: one step of E and D, one of G. Its weights must then be ours.
+# Was that the library's game? For 128 pairs one epoch is one batch: one step of E and D, one of G. Its weights must
+# then be ours.
 
 # %%
 one = ck.ADAH(bits=bits, seed=seed, epochs=1, device="cpu").fit(few, show_progress=False)
@@ -253,7 +262,8 @@ print(f"{len(theirs)} tensors after both steps: the library's")
 # %% [markdown]
 # ### One goes down, the other up
 #
-# Now each player alone. E and D take five steps while G holds still; then G takes five, while E and D hold still. After each step we read the two adversarial terms, without dropout.
+# Now each player alone. E and D take five steps while G holds still; then G takes five, while E and D hold still. After
+# each step we read the two adversarial terms, without dropout.
 
 
 # %%
@@ -295,8 +305,9 @@ nb.show(
 #
 # ## The truth, for reading only
 #
-# Lesson 20 brought the truth about the scenes to the 8×8 places of a mask, and measured masks by IoU, precision and recall. We do so again, for 24 training pictures and 24 query
-# pictures. Training reads neither the truth nor the query pictures.
+# Lesson 20 brought the truth about the scenes to the 8×8 places of a mask, and measured masks by IoU, precision and
+# recall. We do so again, for 24 training pictures and 24 query pictures. Training reads neither the truth nor the query
+# pictures.
 
 # %%
 from cmhkit.adah import masks as quality
@@ -310,7 +321,8 @@ print(f"{len(truth)} pictures; drawings take {truth.mean():.2f} of the places")
 # %% [markdown]
 # ### Exercise 3: intersection over union
 #
-# **IoU** divides the places in both by the places in either. Write `iou(mask, truth)`. In: bool arrays of shape (n, 8, 8). Out: the IoU of each picture, shape (n,).
+# **IoU** divides the places in both by the places in either. Write `iou(mask, truth)`. In: bool arrays of shape (n, 8,
+# 8). Out: the IoU of each picture, shape (n,).
 
 
 # %%
@@ -323,7 +335,8 @@ q.q3.check(iou)
 # q.q3.solution()
 
 # %% [markdown]
-# All three measures depend on a mask's area. So beside each mask we set random ones of equal area: its places, shuffled.
+# All three measures depend on a mask's area. So beside each mask we set random ones of equal area: its places,
+# shuffled.
 
 
 # %%
@@ -340,7 +353,8 @@ def by_chance(masks, truth):
 
 
 # %% [markdown]
-# **Predict.** A random mask covers 30 % of the places, and the drawings' share is the one printed above. What are its precision and its recall, on average?
+# **Predict.** A random mask covers 30 % of the places, and the drawings' share is the one printed above. What are its
+# precision and its recall, on average?
 
 # %%
 scattered = rng.random(truth.shape) < 0.3
@@ -351,13 +365,15 @@ print(f"precision {precision:.2f}, recall {recall:.2f}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Its precision is the drawings' share, and its recall is its own share. Neither says anything by itself: a mask must beat chance *at its own area*.
+# Its precision is the drawings' share, and its recall is its own share. Neither says anything by itself: a mask must
+# beat chance *at its own area*.
 #
 # </details>
 #
 # ## The game
 #
-# Three **short runs**: 3 epochs, where the preset has 25, in batches of 64. They have the same options and seed, and differ in `attention` only:
+# Three **short runs**: 3 epochs, where the preset has 25, in batches of 64. They have the same options and seed, and
+# differ in `attention` only:
 #
 # - `"frozen"`: G stays as it is drawn, at random. So its image masks are the masks *before the game*.
 # - `"adversarial"`: the game.
@@ -393,8 +409,9 @@ print("masks: (epochs, pictures, rows, columns) =", masks_by_epoch.shape)
 # %% [markdown]
 # ### The history
 #
-# Of the history four things matter here: the share of **active** triplets, in the retrieval terms and in the adversarial terms, and the **area** and the **entropy** of the masks
-# (entropy as in lesson 20: 1 for an even $P$, 0 with all on one place).
+# Of the history four things matter here: the share of **active** triplets, in the retrieval terms and in the
+# adversarial terms, and the **area** and the **entropy** of the masks (entropy as in lesson 20: 1 for an even $P$, 0
+# with all on one place).
 
 # %% tags=["nbval-ignore-output"]
 rows = history["adversarial"]
@@ -407,12 +424,13 @@ for row in rows:
     print(f"{row['epoch']:5d} {a:10.2f} {b:8.2f}  ", "  ".join(f"{x:5.2f}" for x in masks))
 
 # %% [markdown]
-# Read the columns downwards. Both shares of active triplets fall, since E and D learn. At an adversarial share of 0 the game would end: a dead hinge (lesson 21). The masks stay clear of
-# all on, all off and all alike.
+# Read the columns downwards. Both shares of active triplets fall, since E and D learn. At an adversarial share of 0 the
+# game would end: a dead hinge (lesson 21). The masks stay clear of all on, all off and all alike.
 #
 # ### The masks move
 #
-# **Predict.** In lesson 20 a few epochs moved the masks towards the drawings. Do the masks of *query* pictures, on which G was never trained, fit as well as those of training pictures?
+# **Predict.** In lesson 20 a few epochs moved the masks towards the drawings. Do the masks of *query* pictures, on
+# which G was never trained, fit as well as those of training pictures?
 
 # %% tags=["nbval-ignore-output"]
 first, last = masks_by_epoch[0], masks_by_epoch[-1]
@@ -429,11 +447,12 @@ for name, masks in (("before", first), ("after", last)):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Compare the last two lines. With two dozen pictures each, a difference below .1 says nothing. $G^I$ is a weighted sum of 128 channels, the same for all places: it has little room to learn single
-# pictures by heart.
+# Compare the last two lines. With two dozen pictures each, a difference below .1 says nothing. $G^I$ is a weighted sum
+# of 128 channels, the same for all places: it has little room to learn single pictures by heart.
 #
-# Why do masks go to the drawings at all? What lies under them is what ranks pictures, so hiding *it* from $\hat H$ costs the most. The objective does not ask for a mask that covers a
-# whole drawing, nor for a clean edge. Recall tells how much of the drawings is left out.
+# Why do masks go to the drawings at all? What lies under them is what ranks pictures, so hiding *it* from $\hat H$
+# costs the most. The objective does not ask for a mask that covers a whole drawing, nor for a clean edge. Recall tells
+# how much of the drawings is left out.
 #
 # </details>
 #
@@ -453,16 +472,19 @@ still = widgets.MaskReplay(masks_by_epoch, watched, truth, max_items=6)
 still.small_multiples({"epoch": 0}, {"epoch": len(masks_by_epoch) - 1})
 
 # %% [markdown]
-# > **Given or free: the query in G's step.** An adversarial term holds two codes, the query's, attended, and the database's, unattended. G makes the masks of both. The note says
-# > "given a query"; that its code is then a constant is our reading, `game_query="given"`. With `"free"` G may also raise the loss by *spoiling the query*, and attend the background. On pairs held out of
-# > training the free game took the masks' IoU below where it started; `docs/CHOICES.md` has the figures. To see it, run `ck.ADAH(**game, game_query="free")` with the callback above.
+# > **Given or free: the query in G's step.** An adversarial term holds two codes, the query's, attended, and the
+# database's, unattended. G makes the masks of both. The note says > "given a query"; that its code is then a constant
+# is our reading, `game_query="given"`. With `"free"` G may also raise the loss by *spoiling the query*, and attend the
+# background. On pairs held out of > training the free game took the masks' IoU below where it started;
+# `docs/CHOICES.md` has the figures. To see it, run `ck.ADAH(**game, game_query="free")` with the callback above.
 #
 # ## Results
 #
 # The third run, without attention, and two baselines: random codes, and ITQ (lesson 02).
 #
-# > **MAP here is for reading only.** No option of the method was chosen by it, and each figure is the last epoch's. The runs are short to save time. Of two short plans we kept the one
-# > in which the differences known from the full runs (`bench/RESULTS.md`) can be seen: here they are an illustration, not new evidence.
+# > **MAP here is for reading only.** No option of the method was chosen by it, and each figure is the last epoch's. The
+# runs are short to save time. Of two short plans we kept the one > in which the differences known from the full runs
+# (`bench/RESULTS.md`) can be seen: here they are an illustration, not new evidence.
 #
 # **Predict.** Order the three runs of ADAH by their MAP.
 
@@ -485,8 +507,8 @@ for name, pair in sorted(score.items(), key=lambda item: sum(item[1])):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# From the lowest: frozen, adversarial, none. That is the order in the full runs, with 25 epochs and five seeds. The table above is **one short run with one seed**: its figures are lower, and a
-# difference of .02 says nothing.
+# From the lowest: frozen, adversarial, none. That is the order in the full runs, with 25 epochs and five seeds. The
+# table above is **one short run with one seed**: its figures are lower, and a difference of .02 says nothing.
 #
 # </details>
 #
@@ -494,14 +516,16 @@ for name, pair in sorted(score.items(), key=lambda item: sum(item[1])):
 #
 # - *Against ITQ:* do labels and training pay at all? ITQ reads no labels.
 # - *Against the frozen G:* does the game pay, given that something must be hidden?
-# - *Against no attention:* does hiding pay? The paper claims so. On scenes it does not. A likely reason: with a part of the picture hidden the code knows less, and our backgrounds hold nothing that
-#   could mislead it. A small object in a large photograph, as in the paper's data, is another case.
+# - *Against no attention:* does hiding pay? The paper claims so. On scenes it does not. A likely reason: with a part of
+#   the picture hidden the code knows less, and our backgrounds hold nothing that could mislead it. A small object in a
+#   large photograph, as in the paper's data, is another case.
 #
 # > **The note, the paper, the official code.**
 # >
-# > - *Code and figures.* No code was published for ADAH, so there is no preset `official`. We know of no confirmed MAP of ADAH on the common files, so we print none.
-# > - *Who minimises.* The adversarial loss is stated as min over D and max over G; the total objective as min over E and D of all six terms. Ours follows the latter.
-# > - *Steps.* They alternate; in what ratio is not said. Ours: `d_steps` and `g_steps`, one batch each.
+# > - *Code and figures.* No code was published for ADAH, so there is no preset `official`. We know of no confirmed MAP
+# of ADAH on the common files, so we print none. > - *Who minimises.* The adversarial loss is stated as min over D and
+# max over G; the total objective as min over E and D of all six terms. Ours follows the latter. > - *Steps.* They
+# alternate; in what ratio is not said. Ours: `d_steps` and `g_steps`, one batch each.
 # > - *Masks.* The note has no truth to measure masks by; the scenes do. IoU, precision and recall are ours.
 #
 # ## Quiz
@@ -512,8 +536,10 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. E and D descend on six terms, G ascends on two. You wrote one step of each, compared all weights before and after, and reached the library's weights.
-# 2. You ran the game, replayed its masks, and measured them against a truth that training never saw, beside random masks of equal area.
+# 1. E and D descend on six terms, G ascends on two. You wrote one step of each, compared all weights before and after,
+#    and reached the library's weights.
+# 2. You ran the game, replayed its masks, and measured them against a truth that training never saw, beside random
+#    masks of equal area.
 # 3. You compared three values of one option, with baselines beside them, and saw what hiding costs.
 #
 # **On a GPU.** `ck.ADAH(bits=32, preset="paper").fit(data)` plays the game on VGG-19's maps.

@@ -20,7 +20,8 @@
 # After this notebook you can
 #
 # 1. make S from labels, say what it forgets, and write the likelihood of S so that it never overflows;
-# 2. write LabNet and its four terms, take the library's training step by hand, and train LabNet until its codes rank label sets;
+# 2. write LabNet and its four terms, take the library's training step by hand, and train LabNet until its codes rank
+#    label sets;
 # 3. tell a wrong sign and a dead network by their numbers.
 #
 # Reading takes 45 minutes, running takes about half a minute. Lesson 01 explains codes and MAP; nothing else is needed.
@@ -60,8 +61,9 @@ short = 6  # epochs of each run that is only compared; the main run below has 15
 # %% [markdown]
 # ## A teacher made of labels
 #
-# SSAH first trains a third network, **LabNet**, that reads nothing but the labels of an item, and makes a semantic feature and a code of them. In lesson 31 a network for pictures and one for texts
-# learn to agree with LabNet. The paper calls this self-supervision, since the labels come with the item; somebody has to give them all the same.
+# SSAH first trains a third network, **LabNet**, that reads nothing but the labels of an item, and makes a semantic
+# feature and a code of them. In lesson 31 a network for pictures and one for texts learn to agree with LabNet. The
+# paper calls this self-supervision, since the labels come with the item; somebody has to give them all the same.
 #
 # So this notebook has no pictures and no words. Here is all that LabNet sees.
 
@@ -95,7 +97,8 @@ q.q1.check(similar)
 # q.q1.solution()
 
 # %% [markdown]
-# The library makes S from the labels, a block of rows at a time, and never keeps the (n, n) matrix. For our size the whole matrix is small enough to look at.
+# The library makes S from the labels, a block of rows at a time, and never keeps the (n, n) matrix. For our size the
+# whole matrix is small enough to look at.
 
 # %%
 from cmhkit.nn.pairwise import LabelSimilarity
@@ -122,7 +125,8 @@ for labels, row in zip(four, S_four, strict=True):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Items 0, 1 and 3. *Dog* never comes without *animal* here, so whoever shares *dog* shares *animal* too, and *dog* changes no entry of S.
+# Items 0, 1 and 3. *Dog* never comes without *animal* here, so whoever shares *dog* shares *animal* too, and *dog*
+# changes no entry of S.
 #
 # </details>
 #
@@ -138,14 +142,16 @@ print(f"labels that some item has alone: {train_labels[alone].any(0).sum()} of {
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# As many as sets, if every label stands alone on some item, as here. In the column of an item whose only label is *bird*, S says who has *bird*. With one such item for each label, S holds all labels of everybody.
+# As many as sets, if every label stands alone on some item, as here. In the column of an item whose only label is
+# *bird*, S says who has *bird*. With one such item for each label, S holds all labels of everybody.
 #
 # </details>
 #
 # ### Items without a label
 #
-# Real label files have rows of zeros. Such an item shares no label with anybody, **not even with itself**: $S_{ii} = 0$, so the loss asks its code to differ from itself. The library
-# counts such rows and warns. Here three of 16 items lose their labels:
+# Real label files have rows of zeros. Such an item shares no label with anybody, **not even with itself**:
+# $S_{ii} = 0$, so the loss asks its code to differ from itself. The library counts such rows and warns. Here three of
+# 16 items lose their labels:
 
 # %%
 import warnings
@@ -165,13 +171,15 @@ print("counted:", hasher.unlabelled_)
 # %% [markdown]
 # ## The likelihood of S
 #
-# A pair's codes make a prediction. Half their inner product, $\theta = \tfrac12 b_i^\top b_j$, goes through the logistic function:
+# A pair's codes make a prediction. Half their inner product, $\theta = \tfrac12 b_i^\top b_j$, goes through the
+# logistic function:
 #
 # $$p(S_{ij} = 1 \mid B) = \sigma(\theta) = \frac{1}{1 + e^{-\theta}}, \qquad p(S_{ij} = 0 \mid B) = 1 - \sigma(\theta).$$
 #
 # ### Exercise 2: a probability from a distance
 #
-# `distance` is a Hamming distance, a number or an array; `bits` is the length of the codes. Return p(S = 1), of the shape of `distance`.
+# `distance` is a Hamming distance, a number or an array; `bits` is the length of the codes. Return p(S = 1), of the
+# shape of `distance`.
 
 
 # %%
@@ -193,7 +201,8 @@ for d in (0, bits // 2 - 4, bits // 2 - 1, bits // 2, bits // 2 + 1, bits // 2 +
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# At half of the bits, and four bits from there p is already .98 or .02. So the likelihood asks for one thing: similar pairs nearer than half the bits, dissimilar pairs farther.
+# At half of the bits, and four bits from there p is already .98 or .02. So the likelihood asks for one thing: similar
+# pairs nearer than half the bits, dissimilar pairs farther.
 #
 # </details>
 #
@@ -215,8 +224,9 @@ for kind, thetas in ((np.float32, (88, 89)), (np.float64, (709, 710))):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The exponential is infinite above 88.7 in float32 and above 709.8 in float64. The right value is harmless: for large θ it is θ itself. With codes θ is at most half the bits. But LabNet puts features there too,
-# and those have no bound: we will meet such a θ below.
+# The exponential is infinite above 88.7 in float32 and above 709.8 in float64. The right value is harmless: for large θ
+# it is θ itself. With codes θ is at most half the bits. But LabNet puts features there too, and those have no bound: we
+# will meet such a θ below.
 #
 # </details>
 #
@@ -236,7 +246,8 @@ q.q3.check(log_one_plus_exp)
 # %% [markdown]
 # ### Exercise 4: the slope
 #
-# How hard does a pair pull at its θ? `theta` and `s` are float arrays of one shape. Return the derivative of the pair's loss with respect to θ, of the same shape.
+# How hard does a pair pull at its θ? `theta` and `s` are float arrays of one shape. Return the derivative of the pair's
+# loss with respect to θ, of the same shape.
 
 
 # %%
@@ -249,8 +260,9 @@ q.q4.check(slope)
 
 
 # %% [markdown]
-# A finite difference knows no calculus: it moves θ a little and looks at the loss. It checks the slope of the likelihood, and that of a variant in the authors' published code (from here on: the official code),
-# which **squares** each pair's loss: $\tfrac12 (\log(1+e^\theta) - S\theta)^2$.
+# A finite difference knows no calculus: it moves θ a little and looks at the loss. It checks the slope of the
+# likelihood, and that of a variant in the authors' published code (from here on: the official code), which **squares**
+# each pair's loss: $\tfrac12 (\log(1+e^\theta) - S\theta)^2$.
 
 
 # %%
@@ -270,7 +282,8 @@ print("likelihood: σ(θ) - S       squared: (loss of the pair) · (σ(θ) - S)"
 # %% [markdown]
 # So squaring keeps each pair's direction and multiplies its pull by its loss.
 #
-# **Predict.** Look at a similar pair. Where is its loss lowest if $S = 1$, and where if $S = .999$, as in the official code?
+# **Predict.** Look at a similar pair. Where is its loss lowest if $S = 1$, and where if $S = .999$, as in the official
+# code?
 
 # %%
 import matplotlib.pyplot as plt
@@ -297,17 +310,20 @@ for s in (1.0, 0.999):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# With $S = 1$ nowhere: the loss keeps falling as θ grows, so features would grow for ever. With $S = .999$ at $\log(.999 / .001)$, about 6.9, where $\sigma(\theta) = S$: beyond it a similar pair is pushed back.
+# With $S = 1$ nowhere: the loss keeps falling as θ grows, so features would grow for ever. With $S = .999$ at
+# $\log(.999 / .001)$, about 6.9, where $\sigma(\theta) = S$: beyond it a similar pair is pushed back.
 #
 # </details>
 #
 # ## LabNet
 #
-# Labels go through two layers to the **semantic feature** $F^l$, and two heads read that feature: one makes the code, one gives the labels back.
+# Labels go through two layers to the **semantic feature** $F^l$, and two heads read that feature: one makes the code,
+# one gives the labels back.
 #
 # $$F = \operatorname{ReLU}(W_2 \operatorname{ReLU}(W_1 l)), \qquad H = \tanh(W_h F), \qquad \hat L = \sigma(W_l F)$$
 #
-# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone, without the discriminators of lesson 32.
+# (each layer with a bias). The options are those of the library's preset `lab`, for LabNet alone, without the
+# discriminators of lesson 32.
 
 # %%
 config = evolve(ck.SSAH(bits=bits).config, adversarial="none", binary="own", label_passes=1, epochs=15)
@@ -350,7 +366,8 @@ print("F", tuple(F.shape), " H", tuple(H.shape), " labels given back", tuple(L_h
 # | $\mathcal{J}_3$ | H is near a binary code | $\lVert H - B \rVert_F^2$ |
 # | $\mathcal{J}_4$ | the feature still holds the labels | $\lVert \hat L - L \rVert_F^2$ |
 #
-# LabNet minimises $\alpha \mathcal{J}_1 + \gamma \mathcal{J}_2 + \eta \mathcal{J}_3 + \beta \mathcal{J}_4$. For six items two loops are fine:
+# LabNet minimises $\alpha \mathcal{J}_1 + \gamma \mathcal{J}_2 + \eta \mathcal{J}_3 + \beta \mathcal{J}_4$. For six
+# items two loops are fine:
 
 # %%
 S6 = S[:6, :6]
@@ -381,7 +398,8 @@ for name, value in zip(("J1", "J2", "J3", "J4"), ours, strict=True):
     print(f"{name} {value:8.3f}")
 
 # %% [markdown]
-# **Predict.** The features come out of a ReLU, so they are never negative. How small can the J1 of a dissimilar pair become?
+# **Predict.** The features come out of a ReLU, so they are never negative. How small can the J1 of a dissimilar pair
+# become?
 
 # %%
 delta = 0.5 * (found.features @ found.features.T)
@@ -390,20 +408,25 @@ print(f"smallest Δ of any pair here: {delta.min().item():.2f}; the loss of a di
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Not below $\log 2 \approx .693$. Without negative entries no inner product is negative, so $p = \sigma(\Delta) \ge \tfrac12$ for *every* pair. The best that J1 can do for dissimilar pairs is $\Delta = 0$: features that have nothing in
-# common. Or features that are 0 altogether: keep that in mind.
+# Not below $\log 2 \approx .693$. Without negative entries no inner product is negative, so
+# $p = \sigma(\Delta) \ge \tfrac12$ for *every* pair. The best that J1 can do for dissimilar pairs is $\Delta = 0$:
+# features that have nothing in common. Or features that are 0 altogether: keep that in mind.
 #
 # </details>
 #
 # ### One step, ours and the library's
 #
-# The note's sums run over all pairs of the training set. A step has only a batch of items. So the library sets the batch against a **bank**: features and codes of all training items as they were last seen, constants without gradient.
-# `lab` also divides by the number of pairs, and gives similar and dissimilar pairs half of the weight each, since the former are few.
+# The note's sums run over all pairs of the training set. A step has only a batch of items. So the library sets the
+# batch against a **bank**: features and codes of all training items as they were last seen, constants without gradient.
+# `lab` also divides by the number of pairs, and gives similar and dissimilar pairs half of the weight each, since the
+# former are few.
 
 
 # %%
 def first_bank(net, labels, config):
-    """What a batch is set against: labels, features and codes of all items, and what similar and dissimilar pairs count."""
+    """What a batch is set against: labels, features and codes of all items, and what similar and dissimilar pairs
+    count.
+    """
     with torch.no_grad():
         found = net(labels)
     share = LabelSimilarity(labels, labels).share()
@@ -440,9 +463,10 @@ def step(net, optimiser, items, bank, config, sign=1.0):
 
 
 # %% [markdown]
-# To compare, we give the library as many pairs as one batch holds, so that its epoch is a single step. Both sides take it by plain gradient descent at rate 1: the step *is* the gradient.
-# Adam, which trains LabNet below, would not compare well. Its first step divides each entry's gradient by its own size, so an entry whose gradient is only rounding may move either way.
-# And rounding differs: the library shuffles the batch, so it adds in another order.
+# To compare, we give the library as many pairs as one batch holds, so that its epoch is a single step. Both sides take
+# it by plain gradient descent at rate 1: the step *is* the gradient. Adam, which trains LabNet below, would not compare
+# well. Its first step divides each entry's gradient by its own size, so an entry whose gradient is only rounding may
+# move either way. And rounding differs: the library shuffles the batch, so it adds in another order.
 
 # %%
 few = data.take(data.train.index[: config.batch])
@@ -511,14 +535,17 @@ print("lower in the last epoch than in the first:", *fell)
 print(f"half of log 2: {np.log(2) / 2:.2f}   J1 in the last epoch, to two decimals: {history[-1, 0]:.2f}")
 
 # %% [markdown]
-# J1 comes to rest near .35, half of $\log 2$. That is the part of the dissimilar pairs, which have half of the weight, at $\Delta = 0$: they cannot do better.
+# J1 comes to rest near .35, half of $\log 2$. That is the part of the dissimilar pairs, which have half of the weight,
+# at $\Delta = 0$: they cannot do better.
 #
 # ## The ceiling
 #
-# A query's labels as the query, the labels of the retrieval set as the database: how well do LabNet's codes rank? Pictures and texts are trained to reach these codes, so this MAP, **label → label**, is
-# what they would get if they learned their teacher perfectly. In earnest nobody has a query's labels.
+# A query's labels as the query, the labels of the retrieval set as the database: how well do LabNet's codes rank?
+# Pictures and texts are trained to reach these codes, so this MAP, **label → label**, is what they would get if they
+# learned their teacher perfectly. In earnest nobody has a query's labels.
 #
-# **Predict.** The simplest code of labels is the row of 0/1 itself. Will its Hamming distance rank better than LabNet's code, or worse?
+# **Predict.** The simplest code of labels is the row of 0/1 itself. Will its Hamming distance rank better than LabNet's
+# code, or worse?
 
 
 # %%
@@ -545,7 +572,8 @@ assert score["LabNet"] > score["untrained LabNet"]
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Worse. Hamming distance between label rows counts *differences*: from {bird} it is 2 to {boat}, and 2 to {bird, car, sky} as well, though only one of them is relevant. LabNet is trained for relevance itself.
+# Worse. Hamming distance between label rows counts *differences*: from {bird} it is 2 to {boat}, and 2 to {bird, car,
+# sky} as well, though only one of them is relevant. LabNet is trained for relevance itself.
 #
 # </details>
 #
@@ -564,7 +592,8 @@ known_map, new_map = label_map(net, ~new), label_map(net, new)
 print(f"MAP of sets seen in training {known_map:.2f}, of new sets {new_map:.2f}")
 
 # %% [markdown]
-# New sets rank a little worse than sets that were seen, and still far better than an untrained LabNet ranks all of them. So it is not a table learned by heart.
+# New sets rank a little worse than sets that were seen, and still far better than an untrained LabNet ranks all of
+# them. So it is not a table learned by heart.
 #
 # ## The codes of label sets
 #
@@ -603,8 +632,9 @@ nb.show(
 #
 # ### The label-to-code explorer
 #
-# Switch labels on and off. You see the code of that set; the nearest training sets, with S and p for each; and what the label head gives back. Try a single label first, then add
-# one and watch how many bits flip. Then switch all off and look at |H|: LabNet has never seen a set without labels, and its bits are hardly decided.
+# Switch labels on and off. You see the code of that set; the nearest training sets, with S and p for each; and what the
+# label head gives back. Try a single label first, then add one and watch how many bits flip. Then switch all off and
+# look at |H|: LabNet has never seen a set without labels, and its bits are hardly decided.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit.course import widgets
@@ -631,8 +661,9 @@ explorer.small_multiples({"labels": [first]}, {"labels": [first, second]}, {"lab
 # %% [markdown]
 # ## Which sign has η?
 #
-# In the note, LabNet's loss has $+\eta \lVert H - B \rVert^2$. In the loss of the other two networks the same term stands with a *minus*. One of them is a typo, and a run tells which.
-# Of the runs A and B one has $\eta = 1$ and the other −1; all else is equal. Which is which is not shown here: it is exercise 5.
+# In the note, LabNet's loss has $+\eta \lVert H - B \rVert^2$. In the loss of the other two networks the same term
+# stands with a *minus*. One of them is a typo, and a run tells which. Of the runs A and B one has $\eta = 1$ and the
+# other −1; all else is equal. Which is which is not shown here: it is exercise 5.
 
 # %% tags=["nbval-ignore-output"]
 runs = {name: trained(evolve(config, eta=1.0, epochs=short), sign) for name, sign in q.SIGNS.items()}
@@ -680,15 +711,18 @@ except ck.errors.InputError as error:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No. J2 pulls H outwards by itself, and a small wrong push is drowned: the mean of |H| tells a little, the MAP does not. Test a sign at a large weight. The library refuses a negative η.
+# No. J2 pulls H outwards by itself, and a small wrong push is drowned: the mean of |H| tells a little, the MAP does
+# not. Test a sign at a large weight. The library refuses a negative η.
 #
 # </details>
 #
 # ## A network that dies
 #
-# The official code trains LabNet with Adam at a rate of $10^{-2}$, on the squared variant, with 4,096 hidden units and sums instead of means. We take the first steps of that LabNet with our functions and its options.
+# The official code trains LabNet with Adam at a rate of $10^{-2}$, on the squared variant, with 4,096 hidden units and
+# sums instead of means. We take the first steps of that LabNet with our functions and its options.
 #
-# **Predict.** One step of Adam moves every weight by about the rate. A semantic unit sums over 4,096 hidden units. What can a step of .01 in each of its weights do to that sum?
+# **Predict.** One step of Adam moves every weight by about the rate. A semantic unit sums over 4,096 hidden units. What
+# can a step of .01 in each of its weights do to that sum?
 
 # %%
 official = evolve(ck.SSAH(bits=bits, preset="official").config, adversarial="none")
@@ -703,7 +737,9 @@ del fresh
 
 # %%
 def first_steps(config, count=8):
-    """The codes of all sets after some steps. By step: share of units that are on in the batch, the largest Δ, J1 a pair."""
+    """The codes of all sets after some steps. By step: share of units that are on in the batch, the largest Δ, J1 a
+    pair.
+    """
     net, random = labnet(config), torch.Generator().manual_seed(seed)
     adam, bank = torch.optim.Adam(net.parameters(), lr=config.lr_label), first_bank(net, L, config)
     rows = []
@@ -729,15 +765,18 @@ for rate, (packed, rows) in dying.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It can throw the sum far beyond its own size. And it throws nearly all units the same way: at the start all Δ are positive and most pairs are dissimilar, so J1 pushes most weights down.
-# A unit that is below 0 for every label set is cut off by the ReLU. It gives 0, gets no gradient, and never comes back.
+# It can throw the sum far beyond its own size. And it throws nearly all units the same way: at the start all Δ are
+# positive and most pairs are dissimilar, so J1 pushes most weights down. A unit that is below 0 for every label set is
+# cut off by the ReLU. It gives 0, gets no gradient, and never comes back.
 #
-# With all features 0 every Δ is 0, and the likelihood's J1 is log 2 a pair: the loss of a network that says nothing. All codes are the same, since the heads see only their biases.
+# With all features 0 every Δ is 0, and the likelihood's J1 is log 2 a pair: the loss of a network that says nothing.
+# All codes are the same, since the heads see only their biases.
 #
 # </details>
 #
-# At the small rate units fall silent too, more slowly: features that are never negative can say *dissimilar* only by being 0. In `lab` similar pairs count as much
-# as dissimilar ones, J4 weighs more, and the rate suits the width. Even so, how many units are left at the end of our training?
+# At the small rate units fall silent too, more slowly: features that are never negative can say *dissimilar* only by
+# being 0. In `lab` similar pairs count as much as dissimilar ones, J4 weighs more, and the rate suits the width. Even
+# so, how many units are left at the end of our training?
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
@@ -749,11 +788,13 @@ print(f"largest Δ: ours {largest:.0f}; in the official one's first steps {at_ri
 print("e^Δ overflows in float32 above 88.7")
 
 # %% [markdown]
-# Silent units do no harm as long as enough are left: the MAP above was reached with them. And look at the largest Δ: our training goes well, and still needs the safe form of exercise 3.
+# Silent units do no harm as long as enough are left: the MAP above was reached with them. And look at the largest Δ:
+# our training goes well, and still needs the safe form of exercise 3.
 #
 # ### Likelihood or squared
 #
-# Last, the squared variant alone, at our options and rate, where nothing dies. Beside it stands the run with $+\eta$ from above. **Predict** from its slope: which pairs does it neglect?
+# Last, the squared variant alone, at our options and rate, where nothing dies. Beside it stands the run with $+\eta$
+# from above. **Predict** from its slope: which pairs does it neglect?
 
 # %% tags=["nbval-ignore-output"]
 for kind in ("likelihood", "squared"):
@@ -766,19 +807,24 @@ for kind in ("likelihood", "squared"):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Those with a small loss. A similar pair at $p = .9$ has a loss of about .1, so its pull is a tenth of the likelihood's. |H| stays smaller. This is one short run with one seed, at weights and a rate that
-# were chosen for the likelihood: it does not say which variant is better when each has its own options.
+# Those with a small loss. A similar pair at $p = .9$ has a loss of about .1, so its pull is a tenth of the
+# likelihood's. |H| stays smaller. This is one short run with one seed, at weights and a rate that were chosen for the
+# likelihood: it does not say which variant is better when each has its own options.
 #
 # </details>
 #
 # > **The note, the paper, the official code.**
 # >
 # > - *The sign of η.* The note prints + for LabNet and − for the other two. It is + in all three.
-# > - *The likelihood.* The note sums $\log(1 + e^\theta) - S\theta$. The code takes half of the square of each pair's term, with $S = .999$ and the plain $\log(1 + e^\theta)$, which overflows. Options `pair_loss`, `similarity`;
-# >   always the safe form.
-# > - *The rate.* With the code's options LabNet died above. The code itself, run on the Wikipedia file, ended in one single code as well. The preset `official` keeps its rate, and the library warns of the collapse.
-# > - *Which B.* J3 of LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the sign of $H^v + H^t + H^l$: lesson 31, option `binary`.
-# > - *Sums.* The note sums over all pairs. A mean has the same minimum, and its rate does not depend on the number of items: `reduction`. That similar and dissimilar pairs get half of the weight each is ours: `pair_weights`.
+# > - *The likelihood.* The note sums $\log(1 + e^\theta) - S\theta$. The code takes half of the square of each pair's
+# term, with $S = .999$ and the plain $\log(1 + e^\theta)$, which overflows. Options `pair_loss`, `similarity`; >
+# always the safe form.
+# > - *The rate.* With the code's options LabNet died above. The code itself, run on the Wikipedia file, ended in one
+# single code as well. The preset `official` keeps its rate, and the library warns of the collapse. > - *Which B.* J3 of
+# LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the sign of
+# $H^v + H^t + H^l$: lesson 31, option `binary`. > - *Sums.* The note sums over all pairs. A mean has the same minimum,
+# and its rate does not depend on the number of items: `reduction`. That similar and dissimilar pairs get half of the
+# weight each is ours: `pair_weights`.
 #
 # ## Quiz
 
@@ -788,13 +834,17 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You made S from labels, saw that it forgets how many labels are shared, and wrote a likelihood that no θ breaks. Its slope is $\sigma(\theta) - S$.
-# 2. You wrote LabNet and its four terms, took one step and reached the library's weights, trained it, and measured the ceiling, label → label.
-# 3. You found the sign of η from |H|, and watched a network die by three numbers: units that are on, different codes, and a loss of log 2.
+# 1. You made S from labels, saw that it forgets how many labels are shared, and wrote a likelihood that no θ breaks.
+#    Its slope is $\sigma(\theta) - S$.
+# 2. You wrote LabNet and its four terms, took one step and reached the library's weights, trained it, and measured the
+#    ceiling, label → label.
+# 3. You found the sign of η from |H|, and watched a network die by three numbers: units that are on, different codes,
+#    and a loss of log 2.
 #
 # Lesson 31 puts ImgNet and TxtNet under this teacher.
 #
-# **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains LabNet with the paper's widths beside the other two, and `hasher.encode(labels=...)` gives its codes.
+# **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains LabNet with the paper's widths beside the other two,
+# and `hasher.encode(labels=...)` gives its codes.
 
 # %%
 nb.results(

@@ -23,7 +23,8 @@
 # 2. write the multi-scale fusion of texts out, and say which of its pools are dead before training starts;
 # 3. prove that the sign of the sum is the best shared code, and judge by short runs what each choice is worth.
 #
-# Reading takes 45 minutes, running takes about half a minute. Lesson 30 trains LabNet; lesson 32 adds the discriminators.
+# Reading takes 45 minutes, running takes about half a minute. Lesson 30 trains LabNet; lesson 32 adds the
+# discriminators.
 #
 # | the note's symbol | in cmhkit | shape, range |
 # | --- | --- | --- |
@@ -50,16 +51,19 @@ from cmhkit.course.lessons import notebook as nb
 from cmhkit.ssah import losses, model
 
 rng = nb.setup(seed, torch=True)
-# Options of the long runs below. The preset has batches of 128 and more epochs; `tiny` has few pairs, so it gets more epochs too.
+# Options of the long runs below. The preset has batches of 128 and more epochs; `tiny` has few pairs, so it gets more
+# epochs too.
 common = {"epochs": 12 if size == "tiny" else 5, "batch": 64, "adversarial": "none", "pools": ()}
 
 # %% [markdown]
 # ## Three networks that never meet
 #
-# LabNet reads an item's labels, ImgNet its picture, TxtNet its words. Each ends in the same three things: semantic features $F$, a relaxed code $H$, and a guess of the labels $\hat L$.
-# No network reads another's input. What they share is a *space*: features of one width, codes of one length.
+# LabNet reads an item's labels, ImgNet its picture, TxtNet its words. Each ends in the same three things: semantic
+# features $F$, a relaxed code $H$, and a guess of the labels $\hat L$. No network reads another's input. What they
+# share is a *space*: features of one width, codes of one length.
 #
-# We build all three from the library's modules, in the library's order, since every draw comes from one generator. We begin with 128 training pairs, one batch. The runs further down have 1,250 of the 2,500, to be quick.
+# We build all three from the library's modules, in the library's order, since every draw comes from one generator. We
+# begin with 128 training pairs, one batch. The runs further down have 1,250 of the 2,500, to be quick.
 
 # %%
 from cmhkit.data.features import image_features
@@ -102,7 +106,8 @@ for name, net in nets.items():
 # %% [markdown]
 # ## Multi-scale fusion
 #
-# A bag of words is sparse: a few ones among many zeros. TxtNet's first part sets beside it **averages over neighbouring places**, at several scales. For each window length $p$ it does four things:
+# A bag of words is sparse: a few ones among many zeros. TxtNet's first part sets beside it **averages over neighbouring
+# places**, at several scales. For each window length $p$ it does four things:
 #
 # 1. average each window of $p$ places, one window after the other (the last one may be shorter);
 # 2. multiply by one learned scalar $w_p$;
@@ -111,7 +116,8 @@ for name, net in nets.items():
 #
 # ### Exercise 1: up to the resize
 #
-# `x` is a bag of words, a float array of shape (T,); `p` is a window's length, `w` its scalar. Return the result of steps 1 to 3, an array with one entry for each window.
+# `x` is a bag of words, a float array of shape (T,); `p` is a window's length, `w` its scalar. Return the result of
+# steps 1 to 3, an array with one entry for each window.
 
 
 # %%
@@ -123,7 +129,8 @@ q.q1.check(pooled)
 # q.q1.solution()
 
 # %% [markdown]
-# Here are all four steps for one text. The resize puts each average at the centre of its window and draws straight lines between the centres; beyond the first and the last centre it stays level.
+# Here are all four steps for one text. The resize puts each average at the centre of its window and draws straight
+# lines between the centres; beyond the first and the last centre it stays level.
 
 # %%
 x = inputs["text"][0].numpy().astype(float)
@@ -155,7 +162,8 @@ nb.show(
 )
 
 # %% [markdown]
-# **Predict.** The places of our vocabulary are sorted by how many texts hold the word. What can an average over neighbouring places tell?
+# **Predict.** The places of our vocabulary are sorted by how many texts hold the word. What can an average over
+# neighbouring places tell?
 
 # %%
 words = data.vocabulary.words
@@ -165,14 +173,16 @@ for start in (0, 5, 100):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Neighbours are about equally common, and need have nothing else in common. So in this order the averages tell how many common and how many rare words a text has. The fusion suits pictures, where neighbours
-# belong together. Below, a run with it and one without show what it is worth here.
+# Neighbours are about equally common, and need have nothing else in common. So in this order the averages tell how many
+# common and how many rare words a text has. The fusion suits pictures, where neighbours belong together. Below, a run
+# with it and one without show what it is worth here.
 #
 # </details>
 #
 # ## The dead scalar
 #
-# The official code draws each $w_p$ from a normal distribution around 0. A bag of words is at least 0, so are its averages, and then comes a ReLU. Here are the outputs and gradients of three scalars.
+# The official code draws each $w_p$ from a normal distribution around 0. A bag of words is at least 0, so are its
+# averages, and then comes a ReLU. Here are the outputs and gradients of three scalars.
 
 # %%
 for w in (0.5, 0.0, -0.5):
@@ -184,7 +194,8 @@ for w in (0.5, 0.0, -0.5):
 # %% [markdown]
 # ### Exercise 2: who is dead?
 #
-# `scalars` is a float array of shape (pools,). Return booleans of the same shape: True where the pool gives only zeros and gets no gradient.
+# `scalars` is a float array of shape (pools,). Return booleans of the same shape: True where the pool gives only zeros
+# and gets no gradient.
 
 
 # %%
@@ -212,21 +223,25 @@ print("drawn:", [round(v, 2) for v in as_published.raw.tolist()], " no gradient:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# One minus one half to the fifth power: .97. In the library the scalar is, by default, the **softplus** of a free number, so that it is above 0 and cannot die; `pool_scale="relu"` is the published way.
+# One minus one half to the fifth power: .97. In the library the scalar is, by default, the **softplus** of a free
+# number, so that it is above 0 and cannot die; `pool_scale="relu"` is the published way.
 #
 # </details>
 #
 # ## Cross terms: a batch against the bank
 #
-# In LabNet's $\mathcal{J}_1$ and $\mathcal{J}_2$ both sides are its own. In ImgNet's and TxtNet's loss **one side is LabNet's**:
+# In LabNet's $\mathcal{J}_1$ and $\mathcal{J}_2$ both sides are its own. In ImgNet's and TxtNet's loss **one side is
+# LabNet's**:
 #
 # $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\,\Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big), \qquad \Gamma_{ij} = \tfrac12\, (H^*_i)^\top H^l_j, \qquad * = v, t.$$
 #
-# The sum goes over all pairs of training items. LabNet's rows lie in the bank of lesson 30, and while ImgNet or TxtNet learns, the bank stands still. So a batch against the bank is exactly the batch's share of the whole sum.
+# The sum goes over all pairs of training items. LabNet's rows lie in the bank of lesson 30, and while ImgNet or TxtNet
+# learns, the bank stands still. So a batch against the bank is exactly the batch's share of the whole sum.
 #
 # ### Exercise 3: the gradient of one side
 #
-# `h` holds a batch's codes, shape (n, bits); `bank` LabNet's, (m, bits); `similar` is S, (n, m). Return the gradient of $\mathcal{J}_2$ with respect to `h`, shape (n, bits).
+# `h` holds a batch's codes, shape (n, bits); `bank` LabNet's, (m, bits); `similar` is S, (n, m). Return the gradient of
+# $\mathcal{J}_2$ with respect to `h`, shape (n, bits).
 
 
 # %%
@@ -238,7 +253,8 @@ q.q3.check(batch_gradient)
 # q.q3.solution()
 
 # %% [markdown]
-# We check the share of the sum on the labels of a thousand training items, with codes drawn at random: first as one matrix of pairs, written out; then the library, batch after batch against the bank.
+# We check the share of the sum on the labels of a thousand training items, with codes drawn at random: first as one
+# matrix of pairs, written out; then the library, batch after batch against the bank.
 
 # %%
 from cmhkit.nn.pairwise import LabelSimilarity
@@ -264,7 +280,8 @@ assert cross_gap < 1e-9
 print(f"sum over batches / sum over the matrix = {total / by_hand.item():.6f}")
 
 # %% [markdown]
-# **Predict.** One matrix of pairs of 32-bit numbers: how large is it for the paper's 10,000 training pairs? Autograd keeps several.
+# **Predict.** One matrix of pairs of 32-bit numbers: how large is it for the paper's 10,000 training pairs? Autograd
+# keeps several.
 
 # %%
 print("pairs of items     one matrix   a batch of 128 against the bank")
@@ -295,19 +312,22 @@ print(f"both sides / one side: {two:.3f}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It is twice as long, everywhere: $S$ and $\Gamma$ are symmetric, so each pair is met from either end. The direction is the same, hence a bank serves LabNet too; its rows are renewed whenever a batch has been seen.
+# It is twice as long, everywhere: $S$ and $\Gamma$ are symmetric, so each pair is met from either end. The direction is
+# the same, hence a bank serves LabNet too; its rows are renewed whenever a batch has been seen.
 #
 # </details>
 #
 # ## The shared code
 #
-# $\mathcal{J}_3 = \lVert H - B \rVert^2$ pulls relaxed codes to binary ones. In SSAH the three networks are pulled to **one** $B$. Which one? The sum of the three terms is smallest at
+# $\mathcal{J}_3 = \lVert H - B \rVert^2$ pulls relaxed codes to binary ones. In SSAH the three networks are pulled to
+# **one** $B$. Which one? The sum of the three terms is smallest at
 #
 # $$B = \operatorname{sign}(H^v + H^t + H^l).$$
 #
 # ### Exercise 4: the vote
 #
-# `label`, `image` and `text` are the three relaxed codes, each of shape (n, bits). Return this B, of the same shape, with +1 where the sum is 0.
+# `label`, `image` and `text` are the three relaxed codes, each of shape (n, bits). Return this B, of the same shape,
+# with +1 where the sum is 0.
 
 
 # %%
@@ -319,7 +339,8 @@ q.q4.check(best_code)
 # q.q4.solution()
 
 # %% [markdown]
-# A proof by trying all: with six bits there are 64 codes. For each of 500 items we compute the sum of the three $\mathcal{J}_3$ for every one of them.
+# A proof by trying all: with six bits there are 64 codes. For each of 500 items we compute the sum of the three
+# $\mathcal{J}_3$ for every one of them.
 
 # %%
 from itertools import product
@@ -337,7 +358,8 @@ print(f"best of 64 codes = sign of the sum, for all {len(best)} items")
 print(f"bits in which the majority of signs says otherwise: {differs:.2f}")
 
 # %% [markdown]
-# It is a vote with weights: one network that is sure beats two that are not. For the widget below we need what chance gives: how often does a network agree with the outcome if all three toss coins?
+# It is a vote with weights: one network that is sure beats two that are not. For the widget below we need what chance
+# gives: how often does a network agree with the outcome if all three toss coins?
 
 # %%
 coins = torch.from_numpy(rng.choice([-1.0, 1.0], (3, 20_000, 1)))
@@ -347,7 +369,8 @@ print(f"one network with B: {(coins[0] == outcome).double().mean():.2f}; all thr
 # %% [markdown]
 # ## One step of each network
 #
-# Now the four terms together, with means and weights of pairs as in lesson 30. First the banks: LabNet's features and codes, and everybody's codes for the vote.
+# Now the four terms together, with means and weights of pairs as in lesson 30. First the banks: LabNet's features and
+# codes, and everybody's codes for the vote.
 
 # %%
 label = inputs["label"]
@@ -399,7 +422,8 @@ print(*(f"J{k} {value:.3f}" for k, value in enumerate(by_hand, 1)), sep="   ")
 # %% [markdown]
 # ### Who moves in which step
 #
-# An epoch has stages: LabNet, several passes; then ImgNet; then TxtNet. **Predict.** ImgNet's loss holds LabNet's features and codes, and a $B$ in which all three voted. Whose weights change in its stage?
+# An epoch has stages: LabNet, several passes; then ImgNet; then TxtNet. **Predict.** ImgNet's loss holds LabNet's
+# features and codes, and a $B$ in which all three voted. Whose weights change in its stage?
 
 
 # %%
@@ -440,14 +464,16 @@ print(f"{len(theirs)} parameters after one epoch: the library's")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# ImgNet's, and nobody else's. LabNet's part of the loss is a bank of numbers, and so is $B$. LabNet leads; the others follow. Only through $B$ do they have a say: in LabNet's *next* stage $\mathcal{J}_3$ pulls it towards the vote.
+# ImgNet's, and nobody else's. LabNet's part of the loss is a bank of numbers, and so is $B$. LabNet leads; the others
+# follow. Only through $B$ do they have a say: in LabNet's *next* stage $\mathcal{J}_3$ pulls it towards the vote.
 #
 # </details>
 #
 # ## Training
 #
-# Now the 1,250 training pairs. `fit` calls us back after each epoch, and we keep three networks' codes of the same 40 pairs. Options leave out the discriminators, which are lesson 32's, and the
-# fusion, which takes time (one run below has it).
+# Now the 1,250 training pairs. `fit` calls us back after each epoch, and we keep three networks' codes of the same 40
+# pairs. Options leave out the discriminators, which are lesson 32's, and the fusion, which takes time (one run below
+# has it).
 
 # %%
 watched = data.take(train.index[:40])
@@ -492,11 +518,13 @@ for row in rows:
     print(f"{row['epoch']:5d}" + "".join("   " + " ".join(f"{row[f'{part}_j{k}']:5.2f}" for k in (1, 2, 3, 4)) for part in nets))
 
 # %% [markdown]
-# LabNet's $\mathcal{J}_2$ falls first: labels are easy to read. The other two follow its codes. $\mathcal{J}_3$, the distance to the vote, is lower in the end than at first for each.
+# LabNet's $\mathcal{J}_2$ falls first: labels are easy to read. The other two follow its codes. $\mathcal{J}_3$, the
+# distance to the vote, is lower in the end than at first for each.
 #
 # ### Watch them come to one code
 #
-# Play, or step by hand. Each panel has the same pairs; a cross marks a bit that is not $B$'s. Choose an item to see its vote bit by bit: $H^l$, $H^v$, $H^t$, their sum, and its sign.
+# Play, or step by hand. Each panel has the same pairs; a cross marks a bit that is not $B$'s. Choose an item to see its
+# vote bit by bit: $H^l$, $H^v$, $H^t$, their sum, and its sign.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit.course import widgets
@@ -505,14 +533,15 @@ watcher = widgets.NetworkCodeWatcher(*np.moveaxis(by_epoch, 1, 0), captions=watc
 watcher
 
 # %% [markdown]
-# The first epoch as a still picture, to compare with the last above. ImgNet and TxtNet give nearly all items the same bit in many columns: the dark and pale
-# stripes. LabNet already tells items apart, and is outvoted by the stripes.
+# The first epoch as a still picture, to compare with the last above. ImgNet and TxtNet give nearly all items the same
+# bit in many columns: the dark and pale stripes. LabNet already tells items apart, and is outvoted by the stripes.
 
 # %% tags=["nbval-ignore-output"]
 watcher.small_multiples({"epoch": 0})
 
 # %% [markdown]
-# The library keeps its own $B$ of all training pairs, `shared_code_`. It is the vote of the codes as each was *last seen in training*, with dropout on, so a few bits differ from the vote above.
+# The library keeps its own $B$ of all training pairs, `shared_code_`. It is the vote of the codes as each was *last
+# seen in training*, with dropout on, so a few bits differ from the vote above.
 
 # %% tags=["nbval-ignore-output"]
 mine = ck.codes.sign(by_epoch[-1].sum(axis=0))
@@ -522,7 +551,8 @@ print(f"bits in which the two votes agree: {(mine == kept).mean():.3f}")
 # %% [markdown]
 # ## The sign of η
 #
-# In ImgNet's and TxtNet's objective the note prints $-\,\eta\,\mathcal{J}_3$. Lesson 30 tried both signs on LabNet, whose $B$ was its own sign. Here $B$ stands still.
+# In ImgNet's and TxtNet's objective the note prints $-\,\eta\,\mathcal{J}_3$. Lesson 30 tried both signs on LabNet,
+# whose $B$ was its own sign. Here $B$ stands still.
 #
 # **Predict.** Which codes does a minus ask ImgNet for, and what will it get?
 #
@@ -554,8 +584,9 @@ def taught_with(eta, epochs=2):
 
 
 # %% [markdown]
-# Beside the distance to $B$ stand the share of bits that agree with it, the number of different codes, and MAP of the first 300 training pictures among LabNet's codes of all training pairs.
-# It says whether the codes serve, and chooses nothing.
+# Beside the distance to $B$ stand the share of bits that agree with it, the number of different codes, and MAP of the
+# first 300 training pictures among LabNet's codes of all training pairs. It says whether the codes serve, and chooses
+# nothing.
 
 # %% tags=["nbval-ignore-output"]
 packed = ck.codes.pack(B_label.numpy().astype(np.int8))
@@ -571,8 +602,9 @@ print(f"{len(H)} pictures; share of similar pairs, which is MAP by chance: {shar
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It asks for $-B$, the farthest of all codes. At 0.1 the likelihoods outweigh $\mathcal{J}_3$, and the minus merely leaves the codes farther from $B$. At 1 it wins, and ImgNet gives one
-# code for all pictures: before it can tell pictures apart, each bit is pushed away from what $B$ has more often, to where tanh has no slope, and it stays there.
+# It asks for $-B$, the farthest of all codes. At 0.1 the likelihoods outweigh $\mathcal{J}_3$, and the minus merely
+# leaves the codes farther from $B$. At 1 it wins, and ImgNet gives one code for all pictures: before it can tell
+# pictures apart, each bit is pushed away from what $B$ has more often, to where tanh has no slope, and it stays there.
 #
 # Note that $|H|$ is near 1: a binary look is no proof of a good code. The sign is a plus, and the library has it so.
 #
@@ -582,7 +614,8 @@ print(f"{len(H)} pictures; share of similar pairs, which is MAP by chance: {shar
 #
 # Four runs with the same seed and the same number of epochs. Each differs from the first, `shared B`, in one option:
 #
-# - `binary="own"`: each network is pulled to its own sign. That is the official code, where the shared $B$ is computed and never used.
+# - `binary="own"`: each network is pulled to its own sign. That is the official code, where the shared $B$ is computed
+#   and never used.
 # - `supervision="each-other"`: no LabNet; ImgNet meets TxtNet's features and codes, and TxtNet ImgNet's.
 # - `pools=(5, 10, 15, 30, 50)`: with the fusion.
 #
@@ -615,7 +648,8 @@ print(f"{'LabNet reads the labels':24s} {ceiling:12.3f} {ceiling:13.3f}   the ce
 #
 # ### Are these runs long enough to judge?
 #
-# **Predict.** From $\mathcal{J}_2$ of ImgNet by epoch: which runs were stopped on their way? And what does a flat end prove, if the rate always falls to 0 over the epochs?
+# **Predict.** From $\mathcal{J}_2$ of ImgNet by epoch: which runs were stopped on their way? And what does a flat end
+# prove, if the rate always falls to 0 over the epochs?
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -639,21 +673,24 @@ for name, rows in history.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Three curves still fall at the end. A flat end proves little: the rate was nearly used up. So the table ranks the variants by how *fast* they get somewhere; a slow one may come to the same place later.
-# To see it, set `epochs` in `common` to 12 at the top; it takes a minute or two. `bench/RESULTS.md` has runs of full length with several seeds: there, own signs come close to the shared $B$.
+# Three curves still fall at the end. A flat end proves little: the rate was nearly used up. So the table ranks the
+# variants by how *fast* they get somewhere; a slow one may come to the same place later. To see it, set `epochs` in
+# `common` to 12 at the top; it takes a minute or two. `bench/RESULTS.md` has runs of full length with several seeds:
+# there, own signs come close to the shared $B$.
 #
-# What the short runs do show: a teacher that reads labels gives both networks somewhere to go from the first epoch. Two networks that only have each other must find codes first, and here one of them had almost one code
-# for all.
+# What the short runs do show: a teacher that reads labels gives both networks somewhere to go from the first epoch. Two
+# networks that only have each other must find codes first, and here one of them had almost one code for all.
 #
 # </details>
 #
 # > **The note, the paper, the official code.**
 # >
-# > - *B.* Note: shared, $\operatorname{sign}(H^v + H^t + H^l)$. Code: the shared one is computed and never used; each network is pulled to its own sign. `binary`.
-# > - *η.* The note prints a minus for ImgNet and TxtNet. It is a typo; the code has a plus.
+# > - *B.* Note: shared, $\operatorname{sign}(H^v + H^t + H^l)$. Code: the shared one is computed and never used; each
+# network is pulled to its own sign. `binary`. > - *η.* The note prints a minus for ImgNet and TxtNet. It is a typo; the
+# code has a plus.
 # > - *Scalars of the fusion.* Code: drawn around 0, so about half are dead. Ours: softplus. `pool_scale`.
-# > - *The bank.* The note sums over all pairs; the code uses a batch against buffers of the whole training set, renewed as batches are seen. So do we.
-# > - *Pair loss and weights:* see lesson 30.
+# > - *The bank.* The note sums over all pairs; the code uses a batch against buffers of the whole training set, renewed
+# as batches are seen. So do we. > - *Pair loss and weights:* see lesson 30.
 #
 # ## Quiz
 
@@ -663,9 +700,11 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. LabNet supervises through a bank of numbers: you wrote the four terms and one epoch out, saw each stage move its own network only, and reached the library's weights.
+# 1. LabNet supervises through a bank of numbers: you wrote the four terms and one epoch out, saw each stage move its
+#    own network only, and reached the library's weights.
 # 2. You wrote the fusion out, and saw that a scalar at or below 0 is dead from the start.
-# 3. You proved by trying all codes that the sign of the sum is the best shared code, saw what a minus before η does, and compared four variants at equal length.
+# 3. You proved by trying all codes that the sign of the sum is the best shared code, saw what a minus before η does,
+#    and compared four variants at equal length.
 #
 # Lesson 32 adds the adversaries: do the three networks' features become alike?
 #

@@ -19,11 +19,15 @@
 #
 # After this notebook you can
 #
-# 1. write the loss of a discriminator and the four terms that a network may set against it, and say where the slope of each vanishes;
-# 2. prove from the weights which step changes which network, and that the way of the authors' published code (below: the official code) reaches none;
-# 3. measure whether two sets of features follow one distribution, and judge by runs at equal options what the adversarial term does for retrieval.
+# 1. write the loss of a discriminator and the four terms that a network may set against it, and say where the slope of
+#    each vanishes;
+# 2. prove from the weights which step changes which network, and that the way of the authors' published code (below:
+#    the official code) reaches none;
+# 3. measure whether two sets of features follow one distribution, and judge by runs at equal options what the
+#    adversarial term does for retrieval.
 #
-# Reading takes 40 minutes, running takes about half a minute. Lesson 30 explains LabNet and lesson 31 how it supervises the others; here they are used.
+# Reading takes 40 minutes, running takes about half a minute. Lesson 30 explains LabNet and lesson 31 how it supervises
+# the others; here they are used.
 #
 # | the note's symbol | in cmhkit | shape |
 # | --- | --- | --- |
@@ -50,19 +54,22 @@ from cmhkit.course.lessons import notebook as nb
 from cmhkit.ssah import distributions, losses
 
 rng = nb.setup(seed, torch=True)
-# Options of all four long runs below. The preset has batches of 128, more epochs, and TxtNet's fusion; `tiny` has few pairs, so it gets more epochs too.
+# Options of all four long runs below. The preset has batches of 128, more epochs, and TxtNet's fusion; `tiny` has few
+# pairs, so it gets more epochs too.
 game = {"epochs": 5 if size == "lab" else 12, "batch": 64, "adversarial_weight": 0.1, "pools": ()}
 
 # %% [markdown]
 # ## Two discriminators
 #
-# LabNet, ImgNet and TxtNet end in semantic features of the same width. The supervision of lesson 31 compares them **pair by pair**.
+# LabNet, ImgNet and TxtNet end in semantic features of the same width. The supervision of lesson 31 compares them
+# **pair by pair**.
 # The adversarial part compares them **as crowds**: the features of pictures, all together, should look as LabNet's do.
 #
-# A discriminator is a small network that reads features and says where they come from. One reads $F^l$ and $F^v$, the other $F^l$ and $F^t$. Each should rate LabNet's features
-# with $y = 1$ and the modality's with $y = 0$.
+# A discriminator is a small network that reads features and says where they come from. One reads $F^l$ and $F^v$, the
+# other $F^l$ and $F^t$. Each should rate LabNet's features with $y = 1$ and the modality's with $y = 0$.
 #
-# We take 128 training pairs and three networks that had one epoch on them. The runs further down have 1,250 of the 2,500 training pairs, to be quick.
+# We take 128 training pairs and three networks that had one epoch on them. The runs further down have 1,250 of the
+# 2,500 training pairs, to be quick.
 
 # %%
 from cmhkit.data.features import image_features
@@ -90,8 +97,9 @@ for name in read:
 # %% [markdown]
 # ## Exercise 1: the discriminator's loss
 #
-# The note has a squared error and leaves $y$ open; the $y$ above are the official code's. `d_label` and `d_image` hold the discriminator's outputs $D$ for LabNet's features, shape (n,), and for the pictures', (m,).
-# Return the sum of squared errors, a number.
+# The note has a squared error and leaves $y$ open; the $y$ above are the official code's. `d_label` and `d_image` hold
+# the discriminator's outputs $D$ for LabNet's features, shape (n,), and for the pictures', (m,). Return the sum of
+# squared errors, a number.
 
 
 # %%
@@ -103,7 +111,8 @@ q.q1.check(discriminator_loss)
 # q.q1.solution()
 
 # %% [markdown]
-# Written out on real features, and equal to the library's. Only the discriminator learns here, so the features are detached from the networks that made them.
+# Written out on real features, and equal to the library's. Only the discriminator learns here, so the features are
+# detached from the networks that made them.
 
 # %%
 library_gaps = []
@@ -118,8 +127,10 @@ assert max(map(abs, library_gaps)) < 1e-5
 # %% [markdown]
 # ## What a network sets against it
 #
-# The note minimises $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ over the networks, where $\mathcal{L}_{gen}$ is the supervision of lesson 31: what the discriminator wants small, they want large. Only one half of
-# $\mathcal{L}_{adv}$ depends on ImgNet, $(D(F^v) - 0)^2$. Another way is to flip the target, $(D(F^v) - 1)^2$. And the squared error can be the cross-entropy, as in the official code. That gives four terms $T$:
+# The note minimises $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ over the networks, where $\mathcal{L}_{gen}$ is the
+# supervision of lesson 31: what the discriminator wants small, they want large. Only one half of $\mathcal{L}_{adv}$
+# depends on ImgNet, $(D(F^v) - 0)^2$. Another way is to flip the target, $(D(F^v) - 1)^2$. And the squared error can be
+# the cross-entropy, as in the official code. That gives four terms $T$:
 #
 # | | squared | cross-entropy |
 # | --- | --- | --- |
@@ -132,7 +143,9 @@ assert max(map(abs, library_gaps)) < 1e-5
 #
 # ## Exercise 2: four slopes
 #
-# The discriminator gives a logit $z$, and $D = \operatorname{sigmoid}(z)$. From `d`, the number $D$, return $\mathrm{d}T/\mathrm{d}z$ of the four terms: minus squared, flipped squared, minus cross-entropy, flipped cross-entropy.
+# The discriminator gives a logit $z$, and $D = \operatorname{sigmoid}(z)$. From `d`, the number $D$, return
+# $\mathrm{d}T/\mathrm{d}z$ of the four terms: minus squared, flipped squared, minus cross-entropy, flipped
+# cross-entropy.
 
 
 # %%
@@ -166,8 +179,9 @@ for target, kind in ways:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The last row only. Near $D = 0$ the note's form, minus and squared, pulls with $2 D^2$; two others with $2 D$ and $D$; flipped cross-entropy with nearly 1. The better the discriminator,
-# the less it teaches ImgNet, unless the target is flipped *and* the error is the cross-entropy.
+# The last row only. Near $D = 0$ the note's form, minus and squared, pulls with $2 D^2$; two others with $2 D$ and $D$;
+# flipped cross-entropy with nearly 1. The better the discriminator, the less it teaches ImgNet, unless the target is
+# flipped *and* the error is the cross-entropy.
 #
 # </details>
 
@@ -187,8 +201,8 @@ nb.show(
 )
 
 # %% [markdown]
-# How soon is a discriminator sure? We hold the three networks still and let the image discriminator learn for sixty steps. Every twenty steps we ask each term for the gradient that arrives
-# at ImgNet's features.
+# How soon is a discriminator sure? We hold the three networks still and let the image discriminator learn for sixty
+# steps. Every twenty steps we ask each term for the gradient that arrives at ImgNet's features.
 
 
 # %%
@@ -218,16 +232,20 @@ for way, values in zip(ways, lengths, strict=True):
     print(f"  {', '.join(way):24s}", *(f"{value:8.4f}" for value in values))
 
 # %% [markdown]
-# Sixty steps are three epochs of the runs below. By then little is left of minus, squared. Flipped cross-entropy even grows: while the discriminator learns, its own slope, from features to logit, gets steeper.
+# Sixty steps are three epochs of the runs below. By then little is left of minus, squared. Flipped cross-entropy even
+# grows: while the discriminator learns, its own slope, from features to logit, gets steeper.
 #
 # ## Which step changes what?
 #
-# An epoch has four stages: LabNet, the discriminators, ImgNet, TxtNet. The term can be in ImgNet's and TxtNet's loss in two ways:
+# An epoch has four stages: LabNet, the discriminators, ImgNet, TxtNet. The term can be in ImgNet's and TxtNet's loss in
+# two ways:
 #
 # - `adversarial="flows"`: the note's. The gradient goes through the discriminator to the features, and on into ImgNet.
-# - `adversarial="detached"`: the official code's. The features are fed to the discriminator through a placeholder, that is as numbers. What is trained on the flipped target is the discriminator.
+# - `adversarial="detached"`: the official code's. The features are fed to the discriminator through a placeholder, that
+#   is as numbers. What is trained on the flipped target is the discriminator.
 #
-# A step descends on a loss with an optimiser that holds the weights of its *owners*. We note which parts the gradient reaches and which ones change.
+# A step descends on a loss with an optimiser that holds the weights of its *owners*. We note which parts the gradient
+# reaches and which ones change.
 
 # %%
 parts = {"LabNet": net.label, "ImgNet": net.image, "TxtNet": net.text}
@@ -246,7 +264,8 @@ def step(loss, *owners):
 
 
 # %% [markdown]
-# **Predict.** In the first step below the term is a function of ImgNet *and* of the discriminator. Does the discriminator change?
+# **Predict.** In the first step below the term is a function of ImgNet *and* of the discriminator. Does the
+# discriminator change?
 
 # %%
 flipped = {"target": "flipped", "kind": "cross-entropy"}
@@ -281,15 +300,17 @@ net = net.requires_grad_(True)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No. The gradient passes through the discriminator, but this step's optimiser does not hold its weights. With the term detached nothing arrives at ImgNet,
-# and the discriminator learns that pictures are labels. If one freezes the discriminator too, the term has no gradient at all, and torch says so.
+# No. The gradient passes through the discriminator, but this step's optimiser does not hold its weights. With the term
+# detached nothing arrives at ImgNet, and the discriminator learns that pictures are labels. If one freezes the
+# discriminator too, the term has no gradient at all, and torch says so.
 #
 # </details>
 #
 # ## Exercise 3: the whole epoch
 #
-# Say it for all four stages. A network's step has $\mathcal{J}_1$ to $\mathcal{J}_4$ besides the term. `step` is "LabNet", "discriminators", "ImgNet" or "TxtNet", and `adversarial` is "flows", "detached" or "none".
-# Return the set of parts that change, out of "LabNet", "ImgNet", "TxtNet", "image discriminator", "text discriminator".
+# Say it for all four stages. A network's step has $\mathcal{J}_1$ to $\mathcal{J}_4$ besides the term. `step` is
+# "LabNet", "discriminators", "ImgNet" or "TxtNet", and `adversarial` is "flows", "detached" or "none". Return the set
+# of parts that change, out of "LabNet", "ImgNet", "TxtNet", "image discriminator", "text discriminator".
 
 
 # %%
@@ -303,13 +324,16 @@ q.q3.check(changed)
 # %% [markdown]
 # ## Do two crowds look alike?
 #
-# The discriminator of the training is a poor witness: it learned from features that have moved since, and the networks were trained to deceive it. We use two others.
+# The discriminator of the training is a poor witness: it learned from features that have moved since, and the networks
+# were trained to deceive it. We use two others.
 #
-# **Energy distance.** Twice the mean distance between points of different samples, minus the mean distances within each:
+# **Energy distance.** Twice the mean distance between points of different samples, minus the mean distances within
+# each:
 #
 # $$\mathcal{E} = \frac{2}{nm} \sum_{i,j} \lVert a_i - b_j \rVert - \frac{1}{n^2} \sum_{i,j} \lVert a_i - a_j \rVert - \frac{1}{m^2} \sum_{i,j} \lVert b_i - b_j \rVert$$
 #
-# It is never below 0, and for distributions it is 0 only if they are the same. Divided by its first part it is a **share** between 0 and 1, whatever the features' scale.
+# It is never below 0, and for distributions it is 0 only if they are the same. Divided by its first part it is a
+# **share** between 0 and 1, whatever the features' scale.
 #
 # **A fresh classifier.** It learns on half of the items, and is asked about the other half. Chance is 0.5.
 #
@@ -327,8 +351,9 @@ q.q4.check(energy)
 # q.q4.solution()
 
 # %% [markdown]
-# **Predict.** Three pairs of clouds in eight dimensions: the same normal distribution twice; one of them shifted; one of them twice as wide, around the same mean.
-# Which differences does the energy distance see, which a *linear* classifier?
+# **Predict.** Three pairs of clouds in eight dimensions: the same normal distribution twice; one of them shifted; one
+# of them twice as wide, around the same mean. Which differences does the energy distance see, which a *linear*
+# classifier?
 
 # %%
 first, second = rng.normal(size=(2, 150, 8))
@@ -345,15 +370,17 @@ assert max(map(abs, library_gaps)) < 1e-5
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The energy distance sees both. A linear classifier sees the shift, but cannot cut off the wider cloud with a plane; a forest of decision trees finds it. `expected` is the energy's share that equal distributions
-# give with so many points; the p-value is the share of random divisions of all points that come out as far apart.
+# The energy distance sees both. A linear classifier sees the shift, but cannot cut off the wider cloud with a plane; a
+# forest of decision trees finds it. `expected` is the energy's share that equal distributions give with so many points;
+# the p-value is the share of random divisions of all points that come out as far apart.
 #
 # </details>
 #
 # ## Four runs
 #
-# The same options and the same seed: they differ in the term only. In `detached` no gradient of the term reaches a network, yet the discriminators take the same random draws as in the two runs
-# above it. So it is the **control**. From the run without a term it differs by other random numbers and nothing else: that difference is what chance alone does.
+# The same options and the same seed: they differ in the term only. In `detached` no gradient of the term reaches a
+# network, yet the discriminators take the same random draws as in the two runs above it. So it is the **control**. From
+# the run without a term it differs by other random numbers and nothing else: that difference is what chance alone does.
 
 # %%
 runs = {
@@ -367,12 +394,15 @@ watched = data.take(query.index[:48])
 
 
 # %% [markdown]
-# `fit` calls us back after each epoch. We keep the features of 48 query items, and what both discriminators say of them. No query takes part in training.
+# `fit` calls us back after each epoch. We keep the features of 48 query items, and what both discriminators say of
+# them. No query takes part in training.
 
 
 # %%
 def look(hasher):
-    """Features of labels, pictures and words, (3, n, width), and D, (2 discriminators, 2 kinds, n), or None without discriminators."""
+    """Features of labels, pictures and words, (3, n, width), and D, (2 discriminators, 2 kinds, n), or None without
+    discriminators.
+    """
     F = np.stack([hasher.features(labels=watched.labels), hasher.features(images=watched.images), hasher.features(texts=watched.text_vectors)])
     net = hasher.network_
     if net.image_judge is None:
@@ -394,7 +424,8 @@ for name, options in runs.items():
 print(f"{len(runs)} runs, {len(seen)} epochs each")
 
 # %% [markdown]
-# **Predict.** From the table of slopes: in which of the four runs do the features of pictures come to look like LabNet's?
+# **Predict.** From the table of slopes: in which of the four runs do the features of pictures come to look like
+# LabNet's?
 
 # %%
 measures = {
@@ -433,15 +464,18 @@ for name, hasher in hashers.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In none. The share falls without any term, by the supervision, and all four runs end alike: a fresh classifier tells the crowds apart every time. Minus and squared meets a discriminator that is soon sure. Where its mean D
-# is 0.000 the slope is gone too, and the run does as the control. Flipped cross-entropy keeps its pull: in the first epoch it deceives its discriminator and its share is the lowest. Then the discriminator learns where the
-# features have gone, and the lead is lost. (In `detached` nobody deceives: there the discriminator is *taught* that pictures are labels.)
+# In none. The share falls without any term, by the supervision, and all four runs end alike: a fresh classifier tells
+# the crowds apart every time. Minus and squared meets a discriminator that is soon sure. Where its mean D is 0.000 the
+# slope is gone too, and the run does as the control. Flipped cross-entropy keeps its pull: in the first epoch it
+# deceives its discriminator and its share is the lowest. Then the discriminator learns where the features have gone,
+# and the lead is lost. (In `detached` nobody deceives: there the discriminator is *taught* that pictures are labels.)
 #
 # </details>
 #
 # ### Why is it so easy to tell them apart?
 #
-# Semantic features are at least 0, and many are 0 for every item. We count, on all queries, the units that are ever above 0.
+# Semantic features are at least 0, and many are 0 for every item. We count, on all queries, the units that are ever
+# above 0.
 
 # %% tags=["nbval-ignore-output"]
 print(f"{'':24s}  units in use           mean length of F")
@@ -453,12 +487,15 @@ for name, hasher in hashers.items():
     print(f"{name:24s} {used[0].sum():7d} {used[1].sum():7d} {(used[0] & used[1]).sum():5d} {lengths[0]:8.1f} {lengths[1]:7.1f}")
 
 # %% [markdown]
-# A unit that ImgNet uses and LabNet never does gives pictures away. And $\mathcal{J}_1$ does not mind: it sees inner products with LabNet's features only, and a unit at which these are 0 adds nothing to
-# them. That is the gap that the adversarial part is meant to close. The last column shows that a pull that does not cease changes the length of the features.
+# A unit that ImgNet uses and LabNet never does gives pictures away. And $\mathcal{J}_1$ does not mind: it sees inner
+# products with LabNet's features only, and a unit at which these are 0 adds nothing to them. That is the gap that the
+# adversarial part is meant to close. The last column shows that a pull that does not cease changes the length of the
+# features.
 #
 # ### The replay
 #
-# One plane and one pair of axes for all epochs. Choose an item to join its three features, or lines for all. A hollow marker is one that its discriminator does not take for LabNet's.
+# One plane and one pair of axes for all epochs. Choose an item to join its three features, or lines for all. A hollow
+# marker is one that its discriminator does not take for LabNet's.
 
 # %% tags=["nbval-ignore-output"]
 from cmhkit.course import widgets
@@ -486,7 +523,8 @@ replay("flipped, cross-entropy").small_multiples({"epoch": 0})
 #
 # **Predict.** Does the adversarial term raise MAP?
 #
-# Each MAP is the last epoch's, never the best one's. The ceiling is the MAP of LabNet, which reads the *labels* of the queries and of the retrieval set, as in lesson 30. The baselines learn from the same pairs.
+# Each MAP is the last epoch's, never the best one's. The ceiling is the MAP of LabNet, which reads the *labels* of the
+# queries and of the retrieval set, as in lesson 30. The baselines learn from the same pairs.
 
 # %%
 from cmhkit import metrics
@@ -537,20 +575,25 @@ nb.show(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Not here. The difference of `no term` from `detached` is chance, and that of `minus, squared` from `detached` is of the same size: a term without a slope does nothing. Flipped cross-entropy lowers MAP: it pulls all the time,
-# against $\mathcal{J}_1$ to $\mathcal{J}_4$.
+# Not here. The difference of `no term` from `detached` is chance, and that of `minus, squared` from `detached` is of
+# the same size: a term without a slope does nothing. Flipped cross-entropy lowers MAP: it pulls all the time, against
+# $\mathcal{J}_1$ to $\mathcal{J}_4$.
 #
 # </details>
 #
-# These are **short runs with one seed**, on scenes. That we see no gain does not refute one on photographs, with wide networks and long runs. `bench/supervision.py` makes longer runs.
+# These are **short runs with one seed**, on scenes. That we see no gain does not refute one on photographs, with wide
+# networks and long runs. `bench/supervision.py` makes longer runs.
 #
 # > **The note, the paper, the official code.**
 # >
 # > - *The targets.* The note leaves $y$ undefined; ours is the code's.
 # > - *The error.* Squared in the note, sigmoid cross-entropy in the code: `adversarial_loss`.
-# > - *Who pulls.* $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ in the note, flipped targets in the code: `adversarial_target`.
-# > - *The gradient.* In the note it flows; in the code it reaches no network: `adversarial="detached"`, part of `preset="official"`.
-# > - *Witnesses.* Neither measures whether the distributions met. The energy distance and the fresh classifier are ours.
+# > - *Who pulls.* $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ in the note, flipped targets in the code:
+# `adversarial_target`.
+# > - *The gradient.* In the note it flows; in the code it reaches no network: `adversarial="detached"`, part of
+# `preset="official"`.
+# > - *Witnesses.* Neither measures whether the distributions met. The energy distance and the fresh classifier are
+# ours.
 #
 # ## Quiz
 
@@ -560,9 +603,12 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You wrote the discriminator's loss and four terms against it. Near $D = 0$ only flipped cross-entropy keeps its slope, and a discriminator is soon there.
-# 2. You took one step of each kind and compared the gradients and weights of all five networks: `detached` reaches none of the three that make codes.
-# 3. You measured distributions with two witnesses that took no part in the game, and compared four runs that differ in the term only.
+# 1. You wrote the discriminator's loss and four terms against it. Near $D = 0$ only flipped cross-entropy keeps its
+#    slope, and a discriminator is soon there.
+# 2. You took one step of each kind and compared the gradients and weights of all five networks: `detached` reaches none
+#    of the three that make codes.
+# 3. You measured distributions with two witnesses that took no part in the game, and compared four runs that differ in
+#    the term only.
 #
 # **On a GPU.** `ck.SSAH(bits=32, preset="paper").fit(data)` trains CNN-F and the wide networks.
 

@@ -66,8 +66,9 @@ rng = nb.setup(seed, torch=True)
 #
 # ## Saved runs: five seeds
 #
-# Five seeds of every method and length take too long for a notebook. `python -m bench.quality`, `bench.attention`, `bench.supervision` and `bench.sweeps` ran them on `lab`, with the presets, and this
-# notebook reads what they found. Every entry names its file in the repository.
+# Five seeds of every method and length take too long for a notebook. `python -m bench.quality`, `bench.attention`,
+# `bench.supervision` and `bench.sweeps` ran them on `lab`, with the presets, and this notebook reads what they found.
+# Every entry names its file in the repository.
 
 # %%
 saved = sweeps.load("scores")
@@ -81,7 +82,8 @@ print(f"{len(plain)} combinations of {len(methods)} methods and {lengths} bits; 
 # %% [markdown]
 # ### Exercise 1: mean and deviation
 #
-# One run says little. In: `runs`, the MAP of several seeds, as numbers. Out: two numbers, their mean and their standard deviation, as an estimate from a sample (divide by n − 1).
+# One run says little. In: `runs`, the MAP of several seeds, as numbers. Out: two numbers, their mean and their standard
+# deviation, as an estimate from a sample (divide by n − 1).
 
 
 # %%
@@ -93,7 +95,8 @@ q.q1.check(mean_and_deviation)
 # q.q1.solution()
 
 # %% [markdown]
-# **Predict.** All six get the same pictures and texts. How far apart are the methods that are told labels from those that are not?
+# **Predict.** All six get the same pictures and texts. How far apart are the methods that are told labels from those
+# that are not?
 
 # %%
 def table_of(way):
@@ -110,11 +113,13 @@ for way, title in enumerate(("pictures → texts", "texts → pictures")):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The two that are told labels stand far above the rest, at every length. So labels help. That does not make UGACH's idea the worse one: nobody gave it any.
+# The two that are told labels stand far above the rest, at every length. So labels help. That does not make UGACH's
+# idea the worse one: nobody gave it any.
 #
 # </details>
 #
-# CCA draws nothing at random here, so its deviation is 0. That does not make its figure more certain: another split of the data would move it too. Seeds measure *one* kind of luck.
+# CCA draws nothing at random here, so its deviation is 0. That does not make its figure more certain: another split of
+# the data would move it too. Seeds measure *one* kind of luck.
 
 # %%
 import matplotlib.pyplot as plt
@@ -137,12 +142,15 @@ nb.show(figure, alt=alt, caption="Saved runs. With more bits UGACH, ADAH and SSA
 #
 # ### Is a difference more than luck?
 #
-# Take the differences seed by seed, then their mean, and its standard error: the deviation over the root of the number of seeds. Where two runs differ in one option only, an equal seed
-# means the same start and the same batches, so that luck they share cancels. Two different methods share nothing but the seed's number; the error is right for them too, only no smaller.
+# Take the differences seed by seed, then their mean, and its standard error: the deviation over the root of the number
+# of seeds. Where two runs differ in one option only, an equal seed means the same start and the same batches, so that
+# luck they share cancels. Two different methods share nothing but the seed's number; the error is right for them too,
+# only no smaller.
 #
 # ### Exercise 2: paired differences
 #
-# In: `a` and `b`, the MAP of two methods at the same seeds, in the same order. Out: two numbers, the mean of the differences a − b and its standard error.
+# In: `a` and `b`, the MAP of two methods at the same seeds, in the same order. Out: two numbers, the mean of the
+# differences a − b and its standard error.
 
 
 # %%
@@ -171,13 +179,15 @@ for pair in (("ITQ", "CCA"), ("UGACH", "ITQ"), ("ADAH", "UGACH"), ("SSAH", "ADAH
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# UGACH less ITQ is many times its error and has the same sign in every seed. ITQ less CCA is a few thousandths, and not above 0 both ways in every seed; another split of the data may turn it.
+# UGACH less ITQ is many times its error and has the same sign in every seed. ITQ less CCA is a few thousandths, and not
+# above 0 both ways in every seed; another split of the data may turn it.
 #
 # </details>
 #
 # ### Ablations that were saved with them
 #
-# At 32 bits the benchmarks also ran ADAH and SSAH with one thing changed, which says what that part is worth. The last column is the difference from the method as it is, at equal seeds, mean of both ways.
+# At 32 bits the benchmarks also ran ADAH and SSAH with one thing changed, which says what that part is worth. The last
+# column is the difference from the method as it is, at equal seeds, mean of both ways.
 
 # %%
 def cell(runs):
@@ -195,8 +205,10 @@ for entry in saved:
         print(f"{words:44s}{cell(entry['map'])}   {told}".rstrip())
 
 # %% [markdown]
-# - ADAH retrieves better when *nothing* is hidden. Lesson 22 says why its masks cost MAP on scenes, and what they are good for all the same.
-# - SSAH lives by LabNet's supervision. The adversarial term moves nothing here, whether its gradient reaches the networks or not.
+# - ADAH retrieves better when *nothing* is hidden. Lesson 22 says why its masks cost MAP on scenes, and what they are
+#   good for all the same.
+# - SSAH lives by LabNet's supervision. The adversarial term moves nothing here, whether its gradient reaches the
+#   networks or not.
 # - The squared pair loss has a deviation above .2. Look at its seeds:
 
 # %%
@@ -210,8 +222,9 @@ for number, (i2t, t2i) in zip(wide["seeds"], wide["map"], strict=True):
 #
 # ## Short runs of our own
 #
-# Curves and single queries need codes, not only numbers. So we train all six here, **briefly**: a few epochs each, one seed. SSAH takes smaller batches, for more steps in fewer epochs, and runs without its
-# multi-scale fusion, for memory. Each method encodes the queries and the searched set, and only the codes are kept.
+# Curves and single queries need codes, not only numbers. So we train all six here, **briefly**: a few epochs each, one
+# seed. SSAH takes smaller batches, for more steps in fewer epochs, and runs without its multi-scale fusion, for memory.
+# Each method encodes the queries and the searched set, and only the codes are kept.
 
 # %%
 data = ck.data.load("scenes", size=size)
@@ -262,12 +275,14 @@ for name, both in found.items():
     print(f"{name:12s} {here:>20s}   {full}")
 
 # %% [markdown]
-# The short runs of UGACH, ADAH and SSAH lie below their saved ones. They are here to be looked at, not to be cited. The order of the methods is that of the saved runs, and that proves nothing:
-# the lengths of the short runs were chosen, on these very queries, so that it is.
+# The short runs of UGACH, ADAH and SSAH lie below their saved ones. They are here to be looked at, not to be cited. The
+# order of the methods is that of the saved runs, and that proves nothing: the lengths of the short runs were chosen, on
+# these very queries, so that it is.
 #
 # ### Precision and recall
 #
-# MAP is one number. The curve (lesson 01) tells where it comes from: one point for each Hamming radius. Within a very small radius many queries find nothing, which counts as precision 0. So the curves rise steeply at their left end.
+# MAP is one number. The curve (lesson 01) tells where it comes from: one point for each Hamming radius. Within a very
+# small radius many queries find nothing, which counts as precision 0. So the curves rise steeply at their left end.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
@@ -287,8 +302,9 @@ nb.show(
 # %% [markdown]
 # ### Precision@N, written out
 #
-# A reader sees the first few results. **Precision@N** is the share of relevant ones among the first N. Many items stand at the same distance, and N may cut through such a tie.
-# The expected number of hits then takes nearer items as they are, and of the tie that is cut its share.
+# A reader sees the first few results. **Precision@N** is the share of relevant ones among the first N. Many items stand
+# at the same distance, and N may cut through such a tie. The expected number of hits then takes nearer items as they
+# are, and of the tie that is cut its share.
 
 # %%
 def precision_at(distance, relevant, n):
@@ -319,7 +335,8 @@ for name, both in found.items():
 print(f"chance {S.mean():.3f}")
 
 # %% [markdown]
-# The head of a list and the whole of it need not have the same winner. Which pairs of methods trade places between MAP and precision@10?
+# The head of a list and the whole of it need not have the same winner. Which pairs of methods trade places between MAP
+# and precision@10?
 
 # %% tags=["nbval-ignore-output"]
 print("the higher MAP, yet the lower precision@10:")
@@ -331,7 +348,8 @@ for way in WAYS:
             print(f"{way}: {a} against {', '.join(parted)}")
 
 # %% [markdown]
-# MAP goes through thousands of places, a reader through ten. Which of the two counts depends on what the search is for, so decide it *before* you see the table. Why they part is seen below, where we ask what is found.
+# MAP goes through thousands of places, a reader through ten. Which of the two counts depends on what the search is for,
+# so decide it *before* you see the table. Why they part is seen below, where we ask what is found.
 #
 # ## Query by query
 #
@@ -349,8 +367,9 @@ for name in ap:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Look up CCA's row in UGACH's column: a good part of the queries is better served by the method with the lower MAP. Against SSAH, far above it, CCA wins few queries.
-# It is worth looking at the queries that go the other way: they show what a method is blind to.
+# Look up CCA's row in UGACH's column: a good part of the queries is better served by the method with the lower MAP.
+# Against SSAH, far above it, CCA wins few queries. It is worth looking at the queries that go the other way: they show
+# what a method is blind to.
 #
 # </details>
 #
@@ -358,7 +377,8 @@ for name in ap:
 #
 # ### Exercise 3: what two lists have in common
 #
-# In: `first` and `second`, rankings of rows, best first, as lists; `k`. Out: a number from 0 to 1, the share of the first k of one that is among the first k of the other.
+# In: `first` and `second`, rankings of rows, best first, as lists; `k`. Out: a number from 0 to 1, the share of the
+# first k of one that is among the first k of the other.
 
 
 # %%
@@ -381,9 +401,11 @@ for name in list(codes)[1:]:
     print(f"{name:8s}" + "".join(f"  {other} {share:.2f}" for other, share in zip(codes, shares, strict=True) if other != name))
 
 # %% [markdown]
-# These shares are small, even between methods that are both right most of the time: hundreds of items are relevant to a query, and ten places hold few of them.
+# These shares are small, even between methods that are both right most of the time: hundreds of items are relevant to a
+# query, and ten places hold few of them.
 #
-# So *what* do they find? We know which drawings each scene shows. A relevant item may show the very drawing of the query, or another one of its concept: another bird, another boat.
+# So *what* do they find? We know which drawings each scene shows. A relevant item may show the very drawing of the
+# query, or another one of its concept: another bird, another boat.
 
 
 # %%
@@ -403,17 +425,20 @@ for name, rows in firsts.items():
     print(f"{name:22s} {relevant.mean():12.3f} {drawing[relevant].mean():12.3f}")
 
 # %% [markdown]
-# CCA and ITQ learned from pairs alone. Most of what they put first shows the very same drawing. Scenes with *another* bird are most of what there is to find, and these they do not know to belong to it: that is why their
-# precision is high at the head of the list and their MAP is low.
+# CCA and ITQ learned from pairs alone. Most of what they put first shows the very same drawing. Scenes with *another*
+# bird are most of what there is to find, and these they do not know to belong to it: that is why their precision is
+# high at the head of the list and their MAP is low.
 #
-# ADAH and SSAH are told labels. Among what is relevant they find the same drawing hardly more often than chance does, since no label tells one bird from the other. UGACH, with its graphs of neighbours, stands between.
+# ADAH and SSAH are told labels. Among what is relevant they find the same drawing hardly more often than chance does,
+# since no label tells one bird from the other. UGACH, with its graphs of neighbours, stands between.
 #
 # So a score by labels rewards who was told the labels. A reader who typed "duck" may prefer the ducks.
 #
 # ### Look for yourself
 #
-# Choose a query, a way, and a method to compare with. Each column is one method's ranking; the line above the columns explains the marks.
-# Where a list is cut inside a tie, the head of the column says so: which of the tied items is shown is then a matter of chance.
+# Choose a query, a way, and a method to compare with. Each column is one method's ranking; the line above the columns
+# explains the marks. Where a list is cut inside a tie, the head of the column says so: which of the tied items is shown
+# is then a matter of chance.
 
 # %% tags=["nbval-ignore-output"]
 explorer = widgets.ComparisonExplorer(data, codes, query=3, k=4, against="CCA")
@@ -433,13 +458,16 @@ print("The explorer's AP of CCA for query 3 is the one that we computed.")
 # %% [markdown]
 # ## One option at a time
 #
-# A sweep changes one option and holds the rest. `bench/sweeps.py` ran three, each through papermill with the method, the option and its values as parameters. They are **small**: shorter
-# runs than the presets', two seeds, and two of them on `tiny`. The line below the table says what was held fixed.
+# A sweep changes one option and holds the rest. `bench/sweeps.py` ran three, each through papermill with the method,
+# the option and its values as parameters. They are **small**: shorter runs than the presets', two seeds, and two of
+# them on `tiny`. The line below the table says what was held fixed.
 #
-# They ask **pairs held out of the training set**, never the queries: to choose an option by the queries' MAP is to train on them by hand. For SSAH the adversarial loss is the flipped cross-entropy, which keeps its slope
-# (lesson 32), and not the preset's.
+# They ask **pairs held out of the training set**, never the queries: to choose an option by the queries' MAP is to
+# train on them by hand. For SSAH the adversarial loss is the flipped cross-entropy, which keeps its slope (lesson 32),
+# and not the preset's.
 #
-# **Predict.** UGACH takes `k_text` neighbours of each text as positives. What happens with too few, and with too many? And SSAH's adversarial weight: is there a best one above 0?
+# **Predict.** UGACH takes `k_text` neighbours of each text as positives. What happens with too few, and with too many?
+# And SSAH's adversarial weight: is there a best one above 0?
 
 # %%
 saved_sweeps = sweeps.load("ablations")
@@ -466,17 +494,21 @@ for entry in saved_sweeps:
 #
 # Compare each gain with the spread of the seeds beside it.
 #
-# - UGACH: too few neighbours cost most, and very many cost as well, since they share labels less often (lesson 10). 150 is a little better than the preset's 50, by more than seeds differ. But these runs stop after the pretraining; whether the game keeps the gain has not been tried.
+# - UGACH: too few neighbours cost most, and very many cost as well, since they share labels less often (lesson 10). 150
+#   is a little better than the preset's 50, by more than seeds differ. But these runs stop after the pretraining;
+#   whether the game keeps the gain has not been tried.
 # - ADAH: the preset's margin is the best of the five, and its neighbours are no further away than two seeds are.
 # - SSAH: on these few pairs the best weight is 0, and a large one ruins the codes.
 #
-# A gain smaller than what two seeds differ by is no reason to change a default, and a best value on `tiny` need not be the best on `lab`.
+# A gain smaller than what two seeds differ by is no reason to change a default, and a best value on `tiny` need not be
+# the best on `lab`.
 #
 # </details>
 #
 # ## Published tables beside
 #
-# Here are figures from the literature, pictures → texts / texts → pictures. They stand *beside* ours, not in our table. A – says that our source does not name the network.
+# Here are figures from the literature, pictures → texts / texts → pictures. They stand *beside* ours, not in our table.
+# A – says that our source does not name the network.
 
 # %%
 published = sweeps.load("published")
@@ -490,12 +522,13 @@ for method in dict.fromkeys(entry["method"] for entry in published):
 print("ADAH: no figure that we could confirm, so none is printed.")
 
 # %% [markdown]
-# **Predict.** SSAH's saved MAP on scenes at 64 bits is higher than its published one on MIRFlickr. Is ours the better SSAH?
+# **Predict.** SSAH's saved MAP on scenes at 64 bits is higher than its published one on MIRFlickr. Is ours the better
+# SSAH?
 #
 # <details><summary>Answer</summary>
 #
-# The two numbers cannot be compared. Scenes are drawings, the frozen SceneNet was trained to tell these very drawings apart, and a tag often *is* the name of the drawing. Photographs with tags by
-# strangers are another task.
+# The two numbers cannot be compared. Scenes are drawings, the frozen SceneNet was trained to tell these very drawings
+# apart, and a tag often *is* the name of the drawing. Photographs with tags by strangers are another task.
 #
 # </details>
 #
@@ -503,7 +536,8 @@ print("ADAH: no figure that we could confirm, so none is printed.")
 #
 # Before two figures may be compared, their protocols have to agree. What is not said does not agree.
 #
-# In: `a` and `b`, protocols, dicts from names to values. Out: the sorted list of the names that may differ: unequal, or missing or None in either.
+# In: `a` and `b`, protocols, dicts from names to values. Out: the sorted list of the names that may differ: unequal, or
+# missing or None in either.
 
 
 # %%
@@ -530,16 +564,18 @@ for name, other in theirs.items():
     print(f"{name}\n    differs in {', '.join(unequal)}\n    not said: {', '.join(unsaid)}")
 
 # %% [markdown]
-# Hardly an entry agrees. Nor do published tables agree with each other, as the first point below shows. A gain over a figure copied from another paper is no gain until both were run on the same split, with the
-# same code for the score.
+# Hardly an entry agrees. Nor do published tables agree with each other, as the first point below shows. A gain over a
+# figure copied from another paper is no gain until both were run on the same split, with the same code for the score.
 #
 # > **The note, the paper, the official code.**
 # >
-# > - *One method, two figures.* DCMH, an older method, on NUS-WIDE, pictures → texts, 16 bits: its own table says .590, SSAH's table says .478.
-# > - *UGACH's figures* above are those that the table of a later paper, UCCH, gives for it. UGACH's note takes 25,000 pairs of MIRFlickr, most others 20,015; what that table takes we have not confirmed.
-# > - *Which epoch.* UGACH's code keeps the epoch with the best MAP on the test labels. Ours are the last epoch's. So even at the same split the two would not be the same quantity.
-# > - *Ties.* Published codes rank with whatever their sort does to equal distances. Ours take the mean over all orders. Lesson 41 measures what that is worth.
-# > - *SSAH's code* does not do what its paper says (lessons 30 to 32). Its README's figures are what its authors report.
+# > - *One method, two figures.* DCMH, an older method, on NUS-WIDE, pictures → texts, 16 bits: its own table says .590,
+# SSAH's table says .478. > - *UGACH's figures* above are those that the table of a later paper, UCCH, gives for it.
+# UGACH's note takes 25,000 pairs of MIRFlickr, most others 20,015; what that table takes we have not confirmed. > -
+# *Which epoch.* UGACH's code keeps the epoch with the best MAP on the test labels. Ours are the last epoch's. So even
+# at the same split the two would not be the same quantity. > - *Ties.* Published codes rank with whatever their sort
+# does to equal distances. Ours take the mean over all orders. Lesson 41 measures what that is worth. > - *SSAH's code*
+# does not do what its paper says (lessons 30 to 32). Its README's figures are what its authors report.
 #
 # ## Quiz
 
@@ -550,10 +586,12 @@ q.quiz1
 # ## Recap
 #
 # 1. You read MAP with five seeds, and took differences seed by seed, with an error. Labels make the largest difference.
-# 2. You compared rankings query by query: the method with the lower MAP wins some, and methods that look equally good at the head of a list find different things.
+# 2. You compared rankings query by query: the method with the lower MAP wins some, and methods that look equally good
+#    at the head of a list find different things.
 # 3. You moved through sweeps that never asked the queries, and set published tables beside ours with what differs.
 #
-# **On a GPU.** `preset="paper"` trains the papers' own networks, and lesson 42 reads the papers' own files; the comparison is the same code. The runs at 128 bits come from `python -m bench.sweeps more`.
+# **On a GPU.** `preset="paper"` trains the papers' own networks, and lesson 42 reads the papers' own files; the
+# comparison is the same code. The runs at 128 bits come from `python -m bench.sweeps more`.
 
 # %%
 scores = {name: [both[way].map for way in WAYS] for name, both in found.items()}

@@ -17,13 +17,15 @@
 # %% [markdown]
 # # 41 · Failure gallery
 #
-# Nine mistakes that are made when codes are evaluated. None of them crashes. Each gives a number that looks like a result. After this notebook you can
+# Nine mistakes that are made when codes are evaluated. None of them crashes. Each gives a number that looks like a
+# result. After this notebook you can
 #
 # 1. recognise each mistake in a few lines of code;
 # 2. say about how much it changes the score, because you have measured it;
 # 3. repair it, and name what in the library stands guard.
 #
-# Reading takes 45 minutes, running takes half a minute. The methods are simple ones (CCA, a random projection, a ridge regression), so that nothing hides the mistake.
+# Reading takes 45 minutes, running takes half a minute. The methods are simple ones (CCA, a random projection, a ridge
+# regression), so that nothing hides the mistake.
 #
 # | symbol | in cmhkit | shape |
 # | --- | --- | --- |
@@ -55,7 +57,8 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## The right way first
 #
-# The scenes, SceneNet's features of their pictures (lesson 02), and CCA codes. Most sections below compare with the two numbers that are printed here.
+# The scenes, SceneNet's features of their pictures (lesson 02), and CCA codes. Most sections below compare with the two
+# numbers that are printed here.
 
 # %%
 pictures = ck.data.load("scenes", size=size)
@@ -87,8 +90,8 @@ gallery = {}  # name: (as the mistake reports it, as it is)
 # %% [markdown]
 # ## 1 · The order of ties
 #
-# A code of $K$ bits has only $K + 1$ distances, so most items of a database tie with others (lesson 01). Here is a ranking that looks harmless: a list of
-# pairs, distance first and "irrelevant" second, is sorted.
+# A code of $K$ bits has only $K + 1$ distances, so most items of a database tie with others (lesson 01). Here is a
+# ranking that looks harmless: a list of pairs, distance first and "irrelevant" second, is sorted.
 
 
 # %%
@@ -119,20 +122,21 @@ gallery["ties sorted together"] = (bounds["optimistic"].map, i2t.map)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Tuples are compared entry by entry. On a tie the second entry decides, and it is the answer itself: relevant items come first. It is the best of all orders,
-# the library's `optimistic`.
+# Tuples are compared entry by entry. On a tie the second entry decides, and it is the answer itself: relevant items
+# come first. It is the best of all orders, the library's `optimistic`.
 #
 # </details>
 #
-# `stable` keeps ties in the order of the database, as a stable sort does. That is fair only as long as this order says nothing about relevance. How the gap grows with shorter
-# codes was measured in lesson 01.
+# `stable` keeps ties in the order of the database, as a stable sort does. That is fair only as long as this order says
+# nothing about relevance. How the gap grows with shorter codes was measured in lesson 01.
 #
-# **Repair and guard.** The default of every metric here is `ties="expected"`: the mean over all orders. It does not depend on how the database is stored.
-# The other three are options, to show bounds or to reproduce a figure.
+# **Repair and guard.** The default of every metric here is `ties="expected"`: the mean over all orders. It does not
+# depend on how the database is stored. The other three are options, to show bounds or to reproduce a figure.
 #
 # ## Exercise 1: the worst order
 #
-# In: `distance`, numbers, and `relevant`, bool, both (m,). Out: bool (m,), the flags of `relevant` in the order of rising distance. Where distances tie, relevant items come last.
+# In: `distance`, numbers, and `relevant`, bool, both (m,). Out: bool (m,), the flags of `relevant` in the order of
+# rising distance. Where distances tie, relevant items come last.
 
 
 # %%
@@ -146,7 +150,8 @@ q.q1.check(worst_order)
 # %% [markdown]
 # ## 2 · The divisors of MAP@R
 #
-# MAP@R looks at the first $R$ places. It sums the precision at each hit there. Then it divides, and three divisors are in use.
+# MAP@R looks at the first $R$ places. It sums the precision at each hit there. Then it divides, and three divisors are
+# in use.
 
 
 # %%
@@ -180,12 +185,14 @@ print(f"whole ranking             MAP {i2t.map:.3f}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# `hits` is the largest here. It is never smaller than `relevant`, since it divides by fewer. It forgives what was *not* found: one hit at place 1 and none after it scores 1.
-# `hits_capped` looks beyond place $R$: it takes the first $R$ hits wherever they stand. It is no MAP@R at all.
+# `hits` is the largest here. It is never smaller than `relevant`, since it divides by fewer. It forgives what was *not*
+# found: one hit at place 1 and none after it scores 1. `hits_capped` looks beyond place $R$: it takes the first $R$
+# hits wherever they stand. It is no MAP@R at all.
 #
 # </details>
 #
-# The mistake is to write the first figure beside another's second. And what does the library say to a divisor that it does not know?
+# The mistake is to write the first figure beside another's second. And what does the library say to a divisor that it
+# does not know?
 
 # %%
 found = {divisor: evaluate(codes, "image", "text", r=R, divisor=divisor).map_at_r for divisor in ck.metrics.DIVISORS}
@@ -196,12 +203,13 @@ except ck.InputError as error:
     print(error)
 
 # %% [markdown]
-# **Repair and guard.** Only figures with the same divisor may be compared. It is a named option here (the default is `hits`), and it stands in the result
-# (`Metrics.divisor`) and in its summary.
+# **Repair and guard.** Only figures with the same divisor may be compared. It is a named option here (the default is
+# `hits`), and it stands in the result (`Metrics.divisor`) and in its summary.
 #
 # ## Exercise 2: divide by what could be found
 #
-# In: `hit`, bool (m,), the flags of the whole ranking in order, and `R`, a whole number. Out: AP@R with the divisor `relevant`, one number.
+# In: `hit`, bool (m,), the flags of the whole ranking in order, and `R`, a whole number. Out: AP@R with the divisor
+# `relevant`, one number.
 
 
 # %%
@@ -215,9 +223,11 @@ q.q2.check(ap_at_r)
 # %% [markdown]
 # ## 3 · The query's own pair in the database
 #
-# "We search the whole data set" sounds thorough. But the query is in it. Lesson 02 showed what that gives a method that has learned nothing. Here it is CCA.
+# "We search the whole data set" sounds thorough. But the query is in it. Lesson 02 showed what that gives a method that
+# has learned nothing. Here it is CCA.
 #
-# **Predict.** Which gains more from it, MAP over the whole ranking or the precision of the first place? And a search within one modality, or across?
+# **Predict.** Which gains more from it, MAP over the whole ranking or the precision of the first place? And a search
+# within one modality, or across?
 
 # %%
 databases = {"own pair out": searched, "own pair in": np.concatenate([searched, query])}
@@ -233,8 +243,9 @@ gallery["own pair, precision@1"] = (inside, out)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The first place, and most within a modality, where the query finds itself at distance 0. Across, it finds its own text, which a method that works puts near.
-# MAP hardly moves, since this is one hit among hundreds. So a steady MAP does not show that the database is clean.
+# The first place, and most within a modality, where the query finds itself at distance 0. Across, it finds its own
+# text, which a method that works puts near. MAP hardly moves, since this is one hit among hundreds. So a steady MAP
+# does not show that the database is clean.
 #
 # </details>
 #
@@ -253,7 +264,8 @@ except ck.InputError as error:
 # ## 4 · Selection on the query set
 #
 # Sixty runs are scored on the queries, and the best of them goes into the table. Our runs are nearly equal: each
-# turns the same CCA directions by another random rotation and keeps 16 of them. Sixty epochs of one training would do as well.
+# turns the same CCA directions by another random rotation and keeps 16 of them. Sixty epochs of one training would do
+# as well.
 
 # %%
 hasher = ck.CCA(bits=bits).fit(data)
@@ -271,12 +283,15 @@ runs = np.stack([one_run(run) for run in range(60)])
 print(f"MAP of {len(runs)} runs: lowest {runs.mean(axis=1).min():.3f}, mean {runs.mean():.3f}, highest {runs.mean(axis=1).max():.3f}")
 
 # %% [markdown]
-# Some queries choose the run; the others are fresh. How does the chosen run score on both? We repeat it two hundred times, each time with other queries.
+# Some queries choose the run; the others are fresh. How does the chosen run score on both? We repeat it two hundred
+# times, each time with other queries.
 
 
 # %%
 def chosen_on(count, repeats=200):
-    """Three means over all repeats: of the chosen run on the queries that chose it, of it on the others, and of any run."""
+    """Three means over all repeats: of the chosen run on the queries that chose it, of it on the others, and of any
+    run.
+    """
     told = []
     for _ in range(repeats):
         order = rng.permutation(runs.shape[1])
@@ -292,14 +307,16 @@ for count, (reported, true, any_run) in chosen.items():
 gallery["best run on 25 queries"] = tuple(chosen[25][:2])
 
 # %% [markdown]
-# Part of what the best run reports is real: it is a little better than the mean of all runs. The rest is luck that the fresh queries do not share, and the fewer queries choose, the larger it is.
+# Part of what the best run reports is real: it is a little better than the mean of all runs. The rest is luck that the
+# fresh queries do not share, and the fewer queries choose, the larger it is.
 #
 # **Repair.** Choose on pairs held out of the *training* set, and look at the queries once.
 #
 # ## Exercise 3: hold out
 #
-# In: `parts`, a dict with `query`, `retrieval` and `train`, each an array of positions; and `chosen`, positions of some training pairs. Out: a dict with the same keys, the parts of a validation
-# split, positions in rising order. The chosen pairs ask; nobody learns from them or finds them.
+# In: `parts`, a dict with `query`, `retrieval` and `train`, each an array of positions; and `chosen`, positions of some
+# training pairs. Out: a dict with the same keys, the parts of a validation split, positions in rising order. The chosen
+# pairs ask; nobody learns from them or finds them.
 
 
 # %%
@@ -311,7 +328,8 @@ q.q3.check(hold_out)
 # q.q3.solution()
 
 # %% [markdown]
-# **Guard.** `fit` reads the training part and nothing else. Spoil every query's text, and what is learned gives the same codes.
+# **Guard.** `fit` reads the training part and nothing else. Spoil every query's text, and what is learned gives the
+# same codes.
 
 # %%
 damaged = data.text_vectors.copy()
@@ -322,11 +340,13 @@ assert same.all()
 print("codes unchanged by spoiled queries:", bool(same.all()))
 
 # %% [markdown]
-# There is no "best epoch" either: a hasher keeps its last state. Our own options were chosen on held-out pairs (`bench/validation.py`).
+# There is no "best epoch" either: a hasher keeps its last state. Our own options were chosen on held-out pairs
+# (`bench/validation.py`).
 #
 # ## 5 · sign(0)
 #
-# `np.sign` has three values. Is anything ever exactly 0? Counts of tags are whole numbers. So are cheap random directions,
+# `np.sign` has three values. Is anything ever exactly 0? Counts of tags are whole numbers. So are cheap random
+# directions,
 # whose entries are −1, 0 and +1, most of them 0. Then so are the projections. We let texts ask for texts.
 
 # %%
@@ -340,7 +360,8 @@ print(f"mean distance of an item to itself, (K - b·b) / 2: {itself.mean():.1f} 
 # %% [markdown]
 # A distance to oneself must be 0, and this one is not.
 #
-# **Predict.** Does the third value lower MAP or raise it? And what becomes of it when the codes are packed, either by `code > 0` or by `code.astype(bool)`?
+# **Predict.** Does the third value lower MAP or raise it? And what becomes of it when the codes are packed, either by
+# `code > 0` or by `code.astype(bool)`?
 
 
 # %%
@@ -360,8 +381,9 @@ gallery["sign(0) = 0"] = (by_three, by_two)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The third value raises it: a place with three values holds more than one bit. So this is not the score of a $K$-bit code, and it is gone once the codes are packed.
-# `astype(bool)` is worst: −1 becomes True, as +1 does, so that only "is it zero" stays.
+# The third value raises it: a place with three values holds more than one bit. So this is not the score of a $K$-bit
+# code, and it is gone once the codes are packed. `astype(bool)` is worst: −1 becomes True, as +1 does, so that only "is
+# it zero" stays.
 #
 # </details>
 
@@ -391,10 +413,12 @@ q.q4.check(two_valued)
 # %% [markdown]
 # ## 6 · Collapsed codes
 #
-# "A picture and its text must have the same code, and its entries must be near −1 or +1." True, but not enough. We train two linear layers with tanh on just that:
-# the squared difference within each pair, and the squared distance of each entry to its sign. SSAH's $J_3$ (lesson 30) asks for both at once, but beside other terms.
+# "A picture and its text must have the same code, and its entries must be near −1 or +1." True, but not enough. We
+# train two linear layers with tanh on just that: the squared difference within each pair, and the squared distance of
+# each entry to its sign. SSAH's $J_3$ (lesson 30) asks for both at once, but beside other terms.
 #
-# `trained` returns the two layers and the loss of each step. With `contrast=True`, used later, the loss also asks for a distance to a stranger: the text of another pair.
+# `trained` returns the two layers and the loss of each step. With `contrast=True`, used later, the loss also asks for a
+# distance to a stranger: the text of another pair.
 
 # %%
 import torch
@@ -451,7 +475,8 @@ gallery["collapsed, ties at best"] = tuple(evaluate(collapsed, "image", "text", 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Two functions that ignore their input and always give the same code of ±1. The loss asks for nothing that speaks against it.
+# Two functions that ignore their input and always give the same code of ±1. The loss asks for nothing that speaks
+# against it.
 #
 # </details>
 #
@@ -481,7 +506,8 @@ print(f"collapsed: {ck.codes.diagnostics(repaired['image'][searched]).collapsed}
 #
 # ## 7 · Labels that leak through the tags
 #
-# Relevance is decided by labels. If a label's name stands among the tags, the text holds a part of the answer. Our own scenes have such tags.
+# Relevance is decided by labels. If a label's name stands among the tags, the text holds a part of the answer. Our own
+# scenes have such tags.
 
 # %%
 words = np.array(data.vocabulary.words)
@@ -491,7 +517,8 @@ holding = (data.text_vectors[:, is_label] > 0).any(axis=1).mean()
 print(f"texts that hold at least one such word: {holding:.0%}")
 
 # %% [markdown]
-# **Predict.** How much of CCA's score hangs on these few columns? And what if somebody joins all labels to the text vector, "as additional tags"?
+# **Predict.** How much of CCA's score hangs on these few columns? And what if somebody joins all labels to the text
+# vector, "as additional tags"?
 
 # %%
 T, L = data.text_vectors, data.labels.astype(np.float32)
@@ -507,15 +534,18 @@ gallery["labels among the tags"] = (leak["labels joined to the tags"], leak["as 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The few columns carry the difference of the first two lines. Joined labels double the score: the queries' texts then hold the very labels by which they are judged.
+# The few columns carry the difference of the first two lines. Joined labels double the score: the queries' texts then
+# hold the very labels by which they are judged.
 #
 # </details>
 #
-# Is the middle line leakage? People do write "bird" under a bird, so a new text may hold the word as well. But where labels were *made* from the tags, a score
-# measures how well a method finds a word. Say how the labels came about, and report the first line beside the second.
+# Is the middle line leakage? People do write "bird" under a bird, so a new text may hold the word as well. But where
+# labels were *made* from the tags, a score measures how well a method finds a word. Say how the labels came about, and
+# report the first line beside the second.
 #
-# **Guard.** A library cannot know where labels come from. It keeps them apart from the texts, lets you compare its vocabulary with `label_names` as above, and with `without_labels()` you can
-# show that an unsupervised method reads none:
+# **Guard.** A library cannot know where labels come from. It keeps them apart from the texts, lets you compare its
+# vocabulary with `label_names` as above, and with `without_labels()` you can show that an unsupervised method reads
+# none:
 
 # %%
 blind = ck.CCA(bits=bits).fit(data.without_labels())
@@ -526,9 +556,11 @@ assert equal
 # %% [markdown]
 # ## 8 · A split drawn afresh for each part
 #
-# One script draws the queries and another the training set, each with its own shuffle. So a query may be a training pair.
+# One script draws the queries and another the training set, each with its own shuffle. So a query may be a training
+# pair.
 #
-# To see the size we need a method that *can* learn by heart. This one is supervised: a ridge regression from features to the labels, which are spread over $K$ random directions.
+# To see the size we need a method that *can* learn by heart. This one is supervised: a ridge regression from features
+# to the labels, which are spread over $K$ random directions.
 
 # %%
 spread = rng.standard_normal((data.labels.shape[1], bits))
@@ -559,8 +591,9 @@ for name, positions in (("drawn once", train), ("drawn afresh", fresh_draw)):
 gallery["split drawn afresh"] = (by_split["drawn afresh"], by_split["drawn once"])
 
 # %% [markdown]
-# Texts that ask gain: a thousand words leave room to learn by heart. Pictures that ask gain next to nothing, since SceneNet is frozen. A deep network that is trained
-# end to end has more to learn by heart with. So this mistake favours the methods that memorise best.
+# Texts that ask gain: a thousand words leave room to learn by heart. Pictures that ask gain next to nothing, since
+# SceneNet is frozen. A deep network that is trained end to end has more to learn by heart with. So this mistake favours
+# the methods that memorise best.
 
 # %%
 try:
@@ -569,13 +602,15 @@ except ck.InputError as error:
     print(str(error).split(" (")[0])
 
 # %% [markdown]
-# **Guard.** A training pair among the queries is an error even with `own_pair=True`. And a split is drawn *once*: the readers of benchmark files keep it
-# in the cache folder (`cmhkit.data.field.protocols.fixed_split`), so that every method and every later run sees the same one.
+# **Guard.** A training pair among the queries is an error even with `own_pair=True`. And a split is drawn *once*: the
+# readers of benchmark files keep it in the cache folder (`cmhkit.data.field.protocols.fixed_split`), so that every
+# method and every later run sees the same one.
 #
 # ## 9 · A score of 0 or less is taken for "not relevant"
 #
-# Codes of ±1 are often ranked by their inner product $a^\top b = K - 2\,d_H$, and the scores handed to a general library of metrics. torchmetrics, for one,
-# reads a score of 0 or less as "not retrieved": a relevant item there does not count. Written out in a few lines:
+# Codes of ±1 are often ranked by their inner product $a^\top b = K - 2\,d_H$, and the scores handed to a general
+# library of metrics. torchmetrics, for one, reads a score of 0 or less as "not retrieved": a relevant item there does
+# not count. Written out in a few lines:
 
 
 # %%
@@ -604,7 +639,8 @@ gallery["scores of 0 or less"] = (cut, i2t.map)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# An item at distance $K/2$ has the score 0. So the relevant items at this distance and beyond are dropped, the worst of the ranking. AP is the mean over those that stay, and rises.
+# An item at distance $K/2$ has the score 0. So the relevant items at this distance and beyond are dropped, the worst of
+# the ranking. AP is the mean over those that stay, and rises.
 #
 # </details>
 #
@@ -612,7 +648,8 @@ gallery["scores of 0 or less"] = (cut, i2t.map)
 #
 # ## Exercise 5: hand over a safe score
 #
-# In: `a` and `b`, codes of ±1, shapes (n, K) and (m, K). Out: a score of each pair, shape (n, m), that ranks as the inner product does and is above 0 for *every* pair.
+# In: `a` and `b`, codes of ±1, shapes (n, K) and (m, K). Out: a score of each pair, shape (n, m), that ranks as the
+# inner product does and is above 0 for *every* pair.
 
 
 # %%
@@ -626,7 +663,8 @@ q.q5.check(safe_score)
 # %% [markdown]
 # ## The gallery
 #
-# All nine in one picture, as measured above. The rows are different scores, MAP where the name says nothing else; so compare within a row.
+# All nine in one picture, as measured above. The rows are different scores, MAP where the name says nothing else; so
+# compare within a row.
 
 # %%
 import matplotlib.pyplot as plt
@@ -645,11 +683,13 @@ for name, (with_it, without) in gallery.items():
     print(f"{name:28s} {with_it:.2f} instead of {without:.2f}")
 
 # %% [markdown]
-# Every line is at least .02 long, so a difference of that size between two methods may be such a mistake. And every mistake here raises the score. One that lowers it is more likely to be searched for.
+# Every line is at least .02 long, so a difference of that size between two methods may be such a mistake. And every
+# mistake here raises the score. One that lowers it is more likely to be searched for.
 #
-# > **The note, the paper, the official code.** None of the three notes says how ties are broken. The note on SSAH writes sign without a word on 0; the one on UGACH sets a bit
-# > where $h \ge 0.5$, which leaves no third value. The official code of UGACH picks the best epoch by the labels of its test set, which is mistake 4; ours reports the last.
-# > Lesson 40 shows by how much two papers' tables can differ.
+# > **The note, the paper, the official code.** None of the three notes says how ties are broken. The note on SSAH
+# writes sign without a word on 0; the one on UGACH sets a bit > where $h \ge 0.5$, which leaves no third value. The
+# official code of UGACH picks the best epoch by the labels of its test set, which is mistake 4; ours reports the
+# last. > Lesson 40 shows by how much two papers' tables can differ.
 #
 # ## Quiz
 
@@ -673,8 +713,8 @@ q.quiz1
 # | 8 split drawn twice | queries that are training pairs | `InputError`; `fixed_split` |
 # | 9 scores below 0 | inner products handed to a metric | metrics take codes |
 #
-# **On a GPU.** Nothing changes: these mistakes are in the counting. With `size="paper"` all cells run on 20,015 scenes; the codes may then be torch tensors on the device,
-# and `ck.metrics.evaluate` counts there.
+# **On a GPU.** Nothing changes: these mistakes are in the counting. With `size="paper"` all cells run on 20,015 scenes;
+# the codes may then be torch tensors on the device, and `ck.metrics.evaluate` counts there.
 
 # %%
 nb.results(

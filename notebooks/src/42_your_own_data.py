@@ -20,11 +20,13 @@
 # After this notebook you can
 #
 # 1. turn a folder of your own pictures and texts into a data set, and read the report on what was left out;
-# 2. ask the questions that a split must answer: who asks, which pictures are twins, who is learned from, and what is relevant;
+# 2. ask the questions that a split must answer: who asks, which pictures are twins, who is learned from, and what is
+#    relevant;
 # 3. train with and without labels, save the result, and encode a picture that was not there before;
 # 4. do this from the command line too, read a benchmark's file, and say what changes on a GPU.
 #
-# Reading takes 35 minutes, running takes about half a minute. The notebook makes a small folder for itself; at its end you can put in yours.
+# Reading takes 35 minutes, running takes about half a minute. The notebook makes a small folder for itself; at its end
+# you can put in yours.
 #
 # | what | in cmhkit | shape |
 # | --- | --- | --- |
@@ -59,8 +61,9 @@ rng = nb.setup(seed, torch=True)
 # %% [markdown]
 # ## A folder, made here
 #
-# The simplest form of a data set is a folder with pictures, and beside each picture a text file of the same name, `0007.bmp` and `0007.txt`. We make one
-# out of scenes, in a temporary place that is removed when the notebook's kernel ends. `short` is for printing only.
+# The simplest form of a data set is a folder with pictures, and beside each picture a text file of the same name,
+# `0007.bmp` and `0007.txt`. We make one out of scenes, in a temporary place that is removed when the notebook's kernel
+# ends. `short` is for printing only.
 
 # %%
 scenes = ck.data.load("scenes", size=size, show_progress=False)
@@ -84,7 +87,8 @@ print(short(f"{count} pictures, {count} texts; the first: {scenes.texts[0]}"))
 
 
 # %% [markdown]
-# (BMP has no compression, so its bytes do not depend on the version of a library, which matters below. Yours may be JPEG or PNG.)
+# (BMP has no compression, so its bytes do not depend on the version of a library, which matters below. Yours may be
+# JPEG or PNG.)
 #
 # Real folders are seldom clean. So we add some broken files.
 
@@ -115,10 +119,11 @@ texts["moving.txt"] = (made / "0000.txt").read_bytes()
 frames[0].save(made / "moving.gif", save_all=True, append_images=frames[1:])
 
 # %% [markdown]
-# **Predict.** Which of `cut.bmp`, `page.jpg`, `silent.bmp`, `alone.bmp` and `moving.gif` will be in the data set? Or will loading stop with an error?
+# **Predict.** Which of `cut.bmp`, `page.jpg`, `silent.bmp`, `alone.bmp` and `moving.gif` will be in the data set? Or
+# will loading stop with an error?
 #
-# `ck.data.load("folder:PATH")` reads it. `side` is the side of the squares in pixels. `features` names the network that turns pictures into features, for the methods that read these:
-# `"scenenet"` is for drawings.
+# `ck.data.load("folder:PATH")` reads it. `side` is the side of the squares in pixels. `features` names the network that
+# turns pictures into features, for the methods that read these: `"scenenet"` is for drawings.
 
 
 # %%
@@ -134,12 +139,14 @@ print(short(data.report))
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Only `moving.gif`, with a remark: the first of its pictures counts. The others are left out, each with its reason. One bad file does not stop the loading, and none is left
-# out silently. The file that is neither picture nor text is counted and left alone.
+# Only `moving.gif`, with a remark: the first of its pictures counts. The others are left out, each with its reason. One
+# bad file does not stop the loading, and none is left out silently. The file that is neither picture nor text is
+# counted and left alone.
 #
 # </details>
 #
-# **Read this report before you train.** A few skipped files are normal. "no .txt file beside it (550)" means a wrong folder or a wrong option.
+# **Read this report before you train.** A few skipped files are normal. "no .txt file beside it (550)" means a wrong
+# folder or a wrong option.
 #
 # We take the broken files out again.
 
@@ -153,7 +160,8 @@ assert not data.report.skipped and len(data) == count
 # %% [markdown]
 # ### Pictures become squares
 #
-# Networks want squares of one size. A picture that is not square is fitted in with grey bars, a **letterbox**. With `resize="crop"` its middle is cut out instead.
+# Networks want squares of one size. A picture that is not square is fitted in with grey bars, a **letterbox**. With
+# `resize="crop"` its middle is cut out instead.
 
 # %%
 wide = np.concatenate([scenes.images[0], scenes.images[1], scenes.images[2]], axis=1)
@@ -170,8 +178,9 @@ nb.gallery(
 # %% [markdown]
 # ### Exercise 1: the letterbox
 #
-# In: `width`, `height` and `side`, whole numbers of pixels. The picture goes into the square whole and centred. Out: four whole numbers, its new width, its new height, the bar on its left and the bar
-# above it. Use `round` for the sizes, and `// 2` for the bars.
+# In: `width`, `height` and `side`, whole numbers of pixels. The picture goes into the square whole and centred. Out:
+# four whole numbers, its new width, its new height, the bar on its left and the bar above it. Use `round` for the
+# sizes, and `// 2` for the bars.
 
 
 # %%
@@ -198,8 +207,10 @@ print(f"{broad}×{tall} becomes 64×{rows_taken}, below a bar of {above} rows")
 # %% [markdown]
 # ### Photographs
 #
-# SceneNet knows drawings only. For photographs there is EfficientNet-Lite0, the default of `folder:`. Its weights are a package
-# of their own. If it is missing, you are told before any picture is read. We hide the package for a moment, so that you see the message in any case.
+# SceneNet knows drawings only. For photographs there is EfficientNet-Lite0, the default of `folder:`. Its weights are a
+# package
+# of their own. If it is missing, you are told before any picture is read. We hide the package for a moment, so that you
+# see the message in any case.
 
 # %%
 import sys
@@ -218,10 +229,11 @@ except ck.InputError as error:
 #
 # ### Who asks?
 #
-# A query must not be trained on. A common way to split is to shuffle all files with a seed. But add ten pictures, and the shuffle is another one: pictures that yesterday's model was trained on are
-# queries today.
+# A query must not be trained on. A common way to split is to shuffle all files with a seed. But add ten pictures, and
+# the shuffle is another one: pictures that yesterday's model was trained on are queries today.
 #
-# So here a picture's part follows from **its content alone**. A checksum of the file's bytes is read as a number between 0 and 1. If it is below the share of queries, .1, the picture asks.
+# So here a picture's part follows from **its content alone**. A checksum of the file's bytes is read as a number
+# between 0 and 1. If it is below the share of queries, .1, the picture asks.
 
 # %%
 import hashlib
@@ -240,7 +252,8 @@ print(mark_of(b"a picturf").hex())
 #
 # ### Exercise 2: from content to part
 #
-# In: `mark`, a checksum of 16 bytes, and `share`, a number from 0 to 1. Read the first 8 bytes as one whole number, the first byte the most significant, and divide by 2**64. Out: True if the result is below `share`.
+# In: `mark`, a checksum of 16 bytes, and `share`, a number from 0 to 1. Read the first 8 bytes as one whole number, the
+# first byte the most significant, and divide by 2**64. Out: True if the result is below `share`.
 
 
 # %%
@@ -265,7 +278,8 @@ print(f"{len(ours)} of {len(data)} ask: a share of {len(ours) / len(data):.3f}, 
 # %% [markdown]
 # The share is met on average only.
 #
-# **Predict.** We take a third of the pictures away and load again. How many of the pictures that are left change their part?
+# **Predict.** We take a third of the pictures away and load again. How many of the pictures that are left change their
+# part?
 
 # %%
 part_of = {data.details["files"][i]: part for part in ("query", "retrieval") for i in data.parts[part]}
@@ -289,8 +303,8 @@ assert not moved
 #
 # ### Which pictures are twins?
 #
-# Two files with equal bytes have equal checksums, so they are always in one part. But a picture that was saved again, or sent through a messenger, has other bytes. We make 40 such
-# twins: one pixel in a corner is changed.
+# Two files with equal bytes have equal checksums, so they are always in one part. But a picture that was saved again,
+# or sent through a messenger, has other bytes. We make 40 such twins: one pixel in a corner is changed.
 
 # %%
 for i in range(40):
@@ -302,12 +316,13 @@ twins = load(made)
 print(len(twins), "pairs")
 
 # %% [markdown]
-# A query whose twin is in the retrieval set is too easy: it finds itself. So look for twins before you believe a figure.
+# A query whose twin is in the retrieval set is too easy: it finds itself. So look for twins before you believe a
+# figure.
 #
 # ### Exercise 3: find the twins
 #
-# In: `query` and `retrieval`, pictures, uint8, shapes (n, R, R, 3) and (m, R, R, 3); `limit`, a number. Out: bool (n,), True where some picture of `retrieval` differs by at most `limit`, on average over its
-# pixels and colours.
+# In: `query` and `retrieval`, pictures, uint8, shapes (n, R, R, 3) and (m, R, R, 3); `limit`, a number. Out: bool (n,),
+# True where some picture of `retrieval` differs by at most `limit`, on average over its pixels and colours.
 
 
 # %%
@@ -333,7 +348,8 @@ for name, some in (("with the changed copies", twins), ("before", data)):
     print(f"{name}: {(nearest(some) <= 2).sum()} of {len(some.query)} queries have a twin")
 
 # %% [markdown]
-# No library can say which twins are wrong: two photos of one product may be what you want to find. You decide, and say so. Here we remove them.
+# No library can say which twins are wrong: two photos of one product may be what you want to find. You decide, and say
+# so. Here we remove them.
 
 # %%
 for file in made.glob("again_*"):
@@ -344,8 +360,9 @@ assert (nearest(data) <= 2).sum() == 0
 # %% [markdown]
 # ### Who is learned from?
 #
-# All that is not a query is **searched**. By default a method may also learn from all of it: that suits an archive that stays as it is. But then the method is judged on pictures that it knows.
-# With `train=0.5` about half of them are never seen in training: that suits an archive that grows. It is drawn from the content too, so the queries stay as they are.
+# All that is not a query is **searched**. By default a method may also learn from all of it: that suits an archive that
+# stays as it is. But then the method is judged on pictures that it knows. With `train=0.5` about half of them are never
+# seen in training: that suits an archive that grows. It is drawn from the content too, so the queries stay as they are.
 
 # %%
 half = load(made, train=0.5)
@@ -368,9 +385,9 @@ except ck.InputError as error:
 # %% [markdown]
 # ## From the command line
 #
-# Two commands do the same without a notebook. `train` makes a *run folder*, which keeps options, codes, the hasher and a report as a web page; `search` asks it. We start
-# them from here; in a terminal you type what stands behind the `$`. We train ITQ, which is quick; write `ugach` in its place, or `ssah`
-# where there are labels.
+# Two commands do the same without a notebook. `train` makes a *run folder*, which keeps options, codes, the hasher and
+# a report as a web page; `search` asks it. We start them from here; in a terminal you type what stands behind the
+# `$`. We train ITQ, which is quick; write `ugach` in its place, or `ssah` where there are labels.
 
 # %%
 import subprocess
@@ -430,12 +447,14 @@ def search(hasher, some, words, k=6):
 search(ugach, data, "bird")
 
 # %% [markdown]
-# This search read no text of these pictures: it compared the code of your words with codes of pixels. With half a thousand pairs, expect misses.
+# This search read no text of these pictures: it compared the code of your words with codes of pixels. With half a
+# thousand pairs, expect misses.
 #
 # ## With labels: SSAH
 #
-# Labels can come in two ways: from the names of the folders that hold the pictures (one label each), or from a table with the columns `file`, `text`, `labels`. Several labels in a
-# cell have a semicolon between them. We write a table; where there is one, the `.txt` files are not read.
+# Labels can come in two ways: from the names of the folders that hold the pictures (one label each), or from a table
+# with the columns `file`, `text`, `labels`. Several labels in a cell have a semicolon between them. We write a table;
+# where there is one, the `.txt` files are not read.
 
 # %%
 import csv
@@ -466,7 +485,8 @@ print("the same pictures ask, and the words are the same")
 #
 # </details>
 #
-# SSAH (lessons 30 to 32) reads the labels of the training pairs, never those of queries. The preset has larger batches; five hundred pairs would make few steps an epoch with them.
+# SSAH (lessons 30 to 32) reads the labels of the training pairs, never those of queries. The preset has larger batches;
+# five hundred pairs would make few steps an epoch with them.
 
 # %%
 stages = {"epochs": 20, "batch": 64, "pools": ()}  # without the fusion of lesson 31, for speed
@@ -484,10 +504,13 @@ for name, (i2t, t2i) in score.items():
     print(f"{name:13s} {i2t:12.2f} {t2i:13.2f}")
 
 # %% [markdown]
-# Compare with random codes, and with ITQ, which has no network: a method that costs more should give more. Two cautions.
+# Compare with random codes, and with ITQ, which has no network: a method that costs more should give more. Two
+# cautions.
 #
-# - With so few queries and so short a run, a difference of a few hundredths says nothing. And SSAH was *told* what is relevant, UGACH was not.
-# - SSAH learned from the very pictures that are searched, with their labels, since `train` is 1 here. Load with `train=0.5` to see how it places new ones.
+# - With so few queries and so short a run, a difference of a few hundredths says nothing. And SSAH was *told* what is
+#   relevant, UGACH was not.
+# - SSAH learned from the very pictures that are searched, with their labels, since `train` is 1 here. Load with
+#   `train=0.5` to see how it places new ones.
 #
 # The explorer works on any data set. Where there are labels it marks what is relevant.
 
@@ -504,7 +527,8 @@ explorer.small_multiples({"method": "SSAH", "k": 4}, {"method": "UGACH", "k": 4}
 # %% [markdown]
 # ## Keep it, and use it on a new picture
 #
-# A fitted hasher is one file: networks, words, options, and the name of the network for pictures. It can be loaded without the data.
+# A fitted hasher is one file: networks, words, options, and the name of the network for pictures. It can be loaded
+# without the data.
 
 # %%
 kept_file = ssah.save(place / "ssah.safetensors")
@@ -515,7 +539,8 @@ assert save_gap == 0
 print(short(kept_file), "gives the same codes;", again)
 
 # %% [markdown]
-# A new picture must be made square as the training pictures were: by `read_photos`, with the same `side` and `resize`. Here it is our wide file, which no method was trained on.
+# A new picture must be made square as the training pictures were: by `read_photos`, with the same `side` and `resize`.
+# Here it is our wide file, which no method was trained on.
 
 # %%
 new = ck.data.folder.read_photos([place / "wide.bmp"], side=labelled.details["side"], resize=labelled.details["resize"])
@@ -531,8 +556,9 @@ for item, distance in zip(nearest_texts.ids[0], nearest_texts.distances[0]):
 # %% [markdown]
 # ## Now yours
 #
-# Put the path of your folder between the quotation marks and run from here. It needs pictures, and texts in one of three ways: a `.txt` beside each, a table, or folders whose names say what
-# is in them. A hundred pairs are few; a thousand are a start. While it is empty, the folder made above stands in.
+# Put the path of your folder between the quotation marks and run from here. It needs pictures, and texts in one of
+# three ways: a `.txt` beside each, a table, or folders whose names say what is in them. A hundred pairs are few; a
+# thousand are a start. While it is empty, the folder made above stands in.
 
 # %%
 folder = ""  # for example "~/Pictures/holiday"
@@ -567,8 +593,9 @@ print("no labels: nothing to measure" if yours.labels is None else mine.evaluate
 # %% [markdown]
 # ## Benchmark files
 #
-# The field's data sets are passed on as files: MATLAB's or HDF5, with pictures or features, texts and labels under short keys. We make a tiny one, in MATLAB's version 5, with the keys of
-# the Wikipedia benchmark: `I_tr` for the pictures' features of the training part, `T_te` for the texts of the test part, and so on.
+# The field's data sets are passed on as files: MATLAB's or HDF5, with pictures or features, texts and labels under
+# short keys. We make a tiny one, in MATLAB's version 5, with the keys of the Wikipedia benchmark: `I_tr` for the
+# pictures' features of the training part, `T_te` for the texts of the test part, and so on.
 
 # %%
 from scipy.io import savemat
@@ -582,7 +609,8 @@ savemat(place / "mine.mat", keys)
 print(short({key: value.shape for key, value in keys.items()}))
 
 # %% [markdown]
-# `mat:PATH` is told nothing more. It looks at keys, shapes and types, checks the sizes against each other, and says what it recognised. Read that before you go on.
+# `mat:PATH` is told nothing more. It looks at keys, shapes and types, checks the sizes against each other, and says
+# what it recognised. Read that before you go on.
 
 # %%
 found = ck.data.load(f"mat:{place / 'mine.mat'}", show_progress=False)
@@ -591,10 +619,13 @@ print(short(found))
 assert (found.query.labels == labelled.query.labels).all()
 
 # %% [markdown]
-# The file has its own split, and it is kept: test asks, training is searched. A query that is found again in the training part, with the same features, text and labels, is an error, unless
-# you say `repeated="drop"` or `"keep"`. There are no pictures to look at, only features. And words cannot be typed, since the file does not say which column stands for which word.
+# The file has its own split, and it is kept: test asks, training is searched. A query that is found again in the
+# training part, with the same features, text and labels, is an error, unless you say `repeated="drop"` or `"keep"`.
+# There are no pictures to look at, only features. And words cannot be typed, since the file does not say which column
+# stands for which word.
 #
-# **Predict.** Which of these four files is read: one without `L_te`; one with a label row too few; a web page that was saved as `.mat`; a Python pickle called `.mat`?
+# **Predict.** Which of these four files is read: one without `L_te`; one with a label row too few; a web page that was
+# saved as `.mat`; a Python pickle called `.mat`?
 
 # %%
 import pickle
@@ -613,19 +644,23 @@ for name in ("no_key", "too_few", "page", "pickle"):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# None. Each message says what was expected and what came. A pickle is never opened: loading one runs whatever code its maker put in.
+# None. Each message says what was expected and what came. A pickle is never opened: loading one runs whatever code its
+# maker put in.
 #
 # </details>
 #
-# > **The note, the paper, the official code.** A paper names a benchmark, and its code names a file; neither says which variant the file holds. The same key can hold pixels in one file and features in
-# > another, with items in the rows or in the columns, in MATLAB 5 or as HDF5. So figures of two papers on "MIRFlickr" need not be comparable. `ck.data.load("mirflickr:PATH")` takes the makers' own folder or such a file,
-# > and gives the papers' protocol; NUS-WIDE, MS COCO, IAPR TC-12 and Wikipedia have readers too. Nothing is downloaded: `cmhkit data check PATH` says what is there, what is missing, and where the
-# > makers publish it.
+# > **The note, the paper, the official code.** A paper names a benchmark, and its code names a file; neither says which
+# variant the file holds. The same key can hold pixels in one file and features in > another, with items in the rows or
+# in the columns, in MATLAB 5 or as HDF5. So figures of two papers on "MIRFlickr" need not be comparable.
+# `ck.data.load("mirflickr:PATH")` takes the makers' own folder or such a file, > and gives the papers' protocol;
+# NUS-WIDE, MS COCO, IAPR TC-12 and Wikipedia have readers too. Nothing is downloaded: `cmhkit data check PATH` says
+# what is there, what is missing, and where the > makers publish it.
 #
 # ## On a GPU: the papers' networks
 #
-# The preset `lab` is made for a laptop: frozen features and small layers. `preset="paper"` takes the paper's own: for SSAH it is CNN-F on pictures of 224 pixels, trained with the rest. Here is one
-# epoch of it, on our folder, if there is a GPU. The network starts untrained, so this only shows that it runs. For real training give the weights of a
+# The preset `lab` is made for a laptop: frozen features and small layers. `preset="paper"` takes the paper's own: for
+# SSAH it is CNN-F on pictures of 224 pixels, trained with the rest. Here is one epoch of it, on our folder, if there is
+# a GPU. The network starts untrained, so this only shows that it runs. For real training give the weights of a
 # pretrained CNN-F with `weights=PATH` (MatConvNet's `imagenet-vgg-f.mat`), and leave `epochs` out.
 
 # %%
@@ -648,13 +683,17 @@ q.quiz1
 # %% [markdown]
 # ## Recap
 #
-# 1. You made a folder a data set, and read in its report what was left out and why. Pictures became squares with bars, and you computed where the bars are.
-# 2. You asked who asks (a file's content says it, and you found the library's split by hand), which pictures are twins (a checksum does not see them), who is learned from, and what is relevant
-#    (without labels, nobody knows).
-# 3. You trained ITQ from the command line, UGACH without labels and SSAH with them, saved a hasher, and encoded a picture that came later.
+# 1. You made a folder a data set, and read in its report what was left out and why. Pictures became squares with bars,
+#    and you computed where the bars are.
+# 2. You asked who asks (a file's content says it, and you found the library's split by hand), which pictures are twins
+#    (a checksum does not see them), who is learned from, and what is relevant (without labels, nobody knows).
+# 3. You trained ITQ from the command line, UGACH without labels and SSAH with them, saved a hasher, and encoded a
+#    picture that came later.
 # 4. You read a benchmark's file, and saw four that are refused.
 #
-# **On a GPU.** `cmhkit train ssah --preset paper --set weights=PATH --data mirflickr:PATH --data-option features=none --out RUN`. CNN-F reads the pictures itself, so no features are asked for.
+# **On a GPU.**
+# `cmhkit train ssah --preset paper --set weights=PATH --data mirflickr:PATH --data-option features=none --out RUN`.
+# CNN-F reads the pictures itself, so no features are asked for.
 
 # %%
 nb.results(

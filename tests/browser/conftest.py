@@ -39,7 +39,9 @@ def lab_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running JupyterLab with its token: '{address}/lab/tree/x.ipynb?token=…' is `lab.format('x.ipynb')`."""
+    """The address of a running JupyterLab with its token: '{address}/lab/tree/x.ipynb?token=…' is
+    `lab.format('x.ipynb')`.
+    """
     home = tmp_path_factory.mktemp("jupyter")
     for name, values in SETTINGS.items():
         path = home / "settings" / f"{name}.jupyterlab-settings"
@@ -50,8 +52,20 @@ def lab(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     environment = {**os.environ, **{name: str(home / folder) for name, folder in folders.items()}}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     log = home / "lab.log"
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0", f"--ServerApp.root_dir={lab_root}"]
-    command += ["--LabApp.expose_app_in_browser=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        "--allow-root",
+        "--port=0",
+        f"--ServerApp.root_dir={lab_root}",
+    ]
+    command += [
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     with log.open("w") as stream:
         server = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment, cwd=lab_root)
     try:
@@ -84,7 +98,9 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture(scope="session")
 def new_tab(browser) -> Callable[[], object]:
-    """Opens an empty tab of 1280 by 900, which collects what goes wrong in `problems`. Close it with `tab.context.close()`."""
+    """Opens an empty tab of 1280 by 900, which collects what goes wrong in `problems`. Close it with
+    `tab.context.close()`.
+    """
 
     def opened() -> object:
         tab = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()

@@ -50,4 +50,6 @@ def run_all(tab: Any, address: str, seconds: int) -> None:
     tab.wait_for_function(ENDED, timeout=1000 * seconds, polling=500)
     state = tab.evaluate(STATE)
     assert state["errors"] == []
-    assert state["counts"] == list(range(1, len(state["counts"]) + 1)), f"not every cell ran, the kernel is {state['status']}"
+    assert state["counts"] == list(range(1, len(state["counts"]) + 1)), (
+        f"not every cell ran, the kernel is {state['status']}"
+    )

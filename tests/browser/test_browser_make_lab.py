@@ -1,4 +1,6 @@
-"""`make lab` as a reader types it: the first notebook opens, without a screen, as whoever runs it, and with the usual port taken."""
+"""`make lab` as a reader types it: the first notebook opens, without a screen, as whoever runs it, and with the usual
+port taken.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,15 @@ USUAL_PORT = 8888
 def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
     """The address that `make lab` prints, and its port."""
     folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
-    folders |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
+    folders |= {
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
     environment = {
-        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "MAKEFLAGS", "MAKELEVEL")
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "MAKEFLAGS", "MAKELEVEL")
     }
     environment |= {name: str(tmp_path / folder) for name, folder in folders.items()}
     log = tmp_path / "lab.log"
@@ -38,7 +46,9 @@ def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
             pass  # somebody else has it, which will do
         with log.open("w") as stream:
             command = ["make", "lab", f"VENV={sys.prefix}"]
-            server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+            server = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+            )
         try:
             found = printed_address(server, log, 120)
             yield found.group(), int(found[2])
@@ -58,7 +68,9 @@ def test_the_first_notebook_opens(new_tab, address: tuple[str, int], shots: Path
         page.goto(url)
         page.wait_for_selector(".jp-NotebookPanel h1", timeout=90_000)
         assert page.locator(".jp-NotebookPanel h1").first.inner_text().startswith("00")
-        page.wait_for_selector(".jp-NotebookPanel .jp-OutputArea-output img", timeout=30_000)  # kept outputs are there before anything runs
+        page.wait_for_selector(
+            ".jp-NotebookPanel .jp-OutputArea-output img", timeout=30_000
+        )  # kept outputs are there before anything runs
         assert page.locator(".jp-Dialog").count() == 0
         assert page.locator(".jp-StatusItem-trust").get_attribute("title").startswith("Notebook trusted")
         page.screenshot(path=shots / "make-lab.png")

@@ -1,7 +1,8 @@
 """Each notebook with a widget, opened in JupyterLab and run from its first cell to its last, on the tiny data.
 
-The strict check runs notebooks at their own size, without a browser. Here a reader's eyes count: no error on the page or in the console, every
-picture has a text, the widget is there and takes the focus. Screenshots go to out/browser/ for people to look at.
+The strict check runs notebooks at their own size, without a browser. Here a reader's eyes count: no error on the page
+or in the console, every picture has a text, the widget is there and takes the focus. Screenshots go to out/browser/ for
+people to look at.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def test_a_notebook_runs_in_the_browser(new_tab, lab: str, lab_root: Path, shots
         controls.first.focus()
         assert page.evaluate("document.activeElement.closest('.jp-OutputArea-output') !== null")
         for width, theme in WIDTHS.items():
-            page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme.title()}'}})")
+            page.evaluate(
+                f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme.title()}'}})"
+            )
             page.set_viewport_size({"width": width, "height": 900})
             widget.scroll_into_view_if_needed()
             page.wait_for_timeout(500)

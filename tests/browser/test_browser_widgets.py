@@ -109,11 +109,15 @@ def page(new_tab, lab: str, lab_root: Path) -> Iterator[object]:
     """A notebook with every widget, opened and run."""
     sources = [SETUP, *CELLS.values(), MULTIPLES]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources], metadata=kernel)
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in sources], metadata=kernel
+    )
     nbformat.write(notebook, lab_root / "widgets.ipynb")
     tab = new_tab()
     run_all(tab, lab.format("widgets.ipynb"), 90)
-    tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= " + str(len(CELLS)), timeout=90_000)
+    tab.wait_for_function(
+        "document.querySelectorAll('.jp-OutputArea-output .cmh-status').length >= " + str(len(CELLS)), timeout=90_000
+    )
     tab.wait_for_function("document.querySelectorAll('.jp-OutputArea-output h4').length >= 3")
     yield tab
     tab.context.close()
@@ -136,13 +140,19 @@ def wait_status(output, pattern: str) -> str:
     try:
         line.wait_for(timeout=30_000)
     except Exception:
-        focused = output.page.evaluate("document.activeElement.value + ' in ' + document.activeElement.outerHTML.slice(0, 200)")
-        pytest.fail(f"the status line never said {pattern!r}; it says {status(output)!r}, and the focus is on {focused}")
+        focused = output.page.evaluate(
+            "document.activeElement.value + ' in ' + document.activeElement.outerHTML.slice(0, 200)"
+        )
+        pytest.fail(
+            f"the status line never said {pattern!r}; it says {status(output)!r}, and the focus is on {focused}"
+        )
     return line.inner_text()
 
 
 def theme(page, name: str) -> None:
-    page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {name}")
+    page.evaluate(
+        "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {name}"
+    )
     page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=str(name == "Light").lower())
     page.wait_for_timeout(300)
 
@@ -200,7 +210,9 @@ def test_bits_by_keyboard(page) -> None:
     wait_status(output, "flipped a bit 1")
     output.get_by_label("bits K").select_option("32")
     wait_status(output, "of 32 bits")
-    page.wait_for_function("node => node.querySelectorAll('.widget-toggle-button').length === 64", arg=output.element_handle())
+    page.wait_for_function(
+        "node => node.querySelectorAll('.widget-toggle-button').length === 64", arg=output.element_handle()
+    )
 
 
 def test_data_by_keyboard(page) -> None:
@@ -241,7 +253,9 @@ def test_graph_by_keyboard(page) -> None:
     page.keyboard.press("Enter")
     wait_status(output, "k 6 → 9")
     assert output.locator(".cmh-card").count() == 10  # the item and its neighbours
-    assert output.locator("figure img").get_attribute("alt").startswith("Drawn graph. Item 4, 9 neighbours in text space")
+    assert (
+        output.locator("figure img").get_attribute("alt").startswith("Drawn graph. Item 4, 9 neighbours in text space")
+    )
 
 
 def test_sampling_by_keyboard(page) -> None:
@@ -317,7 +331,10 @@ def test_labels_by_keyboard(page) -> None:
 
 def test_distributions_by_keyboard(page) -> None:
     output = cell(page, "DistributionReplay")
-    assert re.match(r"Epoch 5: energy share against labels: pictures 0\.\d\d, words 0\.\d\d; the discriminator is right", status(output))
+    assert re.match(
+        r"Epoch 5: energy share against labels: pictures 0\.\d\d, words 0\.\d\d; the discriminator is right",
+        status(output),
+    )
     output.get_by_role("button", name="step back").focus()
     page.keyboard.press("Enter")
     wait_status(output, "step 5 → 4")
@@ -404,7 +421,9 @@ def test_networks_by_keyboard(page) -> None:
     page.keyboard.press("Enter")
     wait_status(output, "item 0 → 20")
     assert "the arrow points at item 20" in output.inner_text()
-    assert output.locator("img").count() == 5 and all(picture.get_attribute("alt") for picture in output.locator("img").all())
+    assert output.locator("img").count() == 5 and all(
+        picture.get_attribute("alt") for picture in output.locator("img").all()
+    )
 
 
 @pytest.mark.parametrize("width", [1280, 800])

@@ -1,4 +1,5 @@
-"""What the tests here share: the course's sources, and the example of docs/WRITING_LESSONS.md as a course of its own."""
+"""What the tests here share: the course's sources, and the example of docs/WRITING_LESSONS.md as a course of its own.
+"""
 
 from __future__ import annotations
 

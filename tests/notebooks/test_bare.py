@@ -1,4 +1,6 @@
-"""One command, one truth: every way to run a notebook, in a bare environment, gives the kept outputs; a bar of progress is in none of them."""
+"""One command, one truth: every way to run a notebook, in a bare environment, gives the kept outputs; a bar of progress
+is in none of them.
+"""
 
 from __future__ import annotations
 
@@ -89,11 +91,14 @@ def test_plain_nbval_over_the_course_compares_as_make_test_does() -> None:
     assert str(ROOT / "tests" / "notebooks" / "sanitize.cfg") in done.stdout
 
 
-# ── What CI runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What CI runs
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_ci_runs_every_part_in_a_bare_environment(tmp_path: Path) -> None:
-    """.ci/run as it stands, with stand-ins for `make` that write down what they are called with and which variables they see."""
+    """.ci/run as it stands, with stand-ins for `make` that write down what they are called with and which variables
+    they see.
+    """
     copy = tmp_path / "kit" / ".ci" / "run"
     copy.parent.mkdir(parents=True)
     copy.write_text((ROOT / ".ci" / "run").read_text())

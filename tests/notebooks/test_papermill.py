@@ -1,4 +1,6 @@
-"""Every notebook with other parameters: tiny data, another seed, 16 bits. Its last cell's results keep to what holds for any parameters."""
+"""Every notebook with other parameters: tiny data, another seed, 16 bits. Its last cell's results keep to what holds
+for any parameters.
+"""
 
 from __future__ import annotations
 

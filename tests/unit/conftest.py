@@ -1,4 +1,6 @@
-"""Shared by the unit tests: one torch thread, and the `tiny` scenes, built once a session in a cache folder of their own."""
+"""Shared by the unit tests: one torch thread, and the `tiny` scenes, built once a session in a cache folder of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def _one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for the whole session, shared by its workers, or the one that is named (tools/mutants.py). Tests damage nothing in it."""
+    """A cache folder for the whole session, shared by its workers, or the one that is named (tools/mutants.py). Tests
+    damage nothing in it.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-cache"
     folder = Path(os.environ.get("CMHKIT_TEST_CACHE", shared))

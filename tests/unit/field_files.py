@@ -40,7 +40,9 @@ def hdf5(path: Path, chunks: dict[str, tuple[int, ...]] | None = None, **arrays:
 
 
 def v73(path: Path, **arrays: np.ndarray) -> Path:
-    """MATLAB v7.3: arrays as h5py shows them, which is the reverse of what MATLAB holds; with MATLAB's header and class names."""
+    """MATLAB v7.3: arrays as h5py shows them, which is the reverse of what MATLAB holds; with MATLAB's header and class
+    names.
+    """
     with h5py.File(path, "w", userblock_size=512) as file:
         for key, array in arrays.items():
             file.create_dataset(key, data=array).attrs["MATLAB_class"] = np.bytes_(matlab_class(array))
@@ -63,7 +65,9 @@ def cells(file: h5py.File, key: str, texts: list[str]) -> None:
     kept = file.require_group("#refs#")
     refs = np.empty((1, len(texts)), dtype=h5py.ref_dtype)
     for i, text in enumerate(texts):
-        codes = np.array([[ord(letter)] for letter in text], dtype=np.uint16) if text else np.array([0, 0], dtype=np.uint64)
+        codes = (
+            np.array([[ord(letter)] for letter in text], dtype=np.uint16) if text else np.array([0, 0], dtype=np.uint64)
+        )
         item = kept.create_dataset(f"{key}{i}", data=codes)
         item.attrs["MATLAB_class"] = np.bytes_("char")
         if not text:
@@ -72,7 +76,9 @@ def cells(file: h5py.File, key: str, texts: list[str]) -> None:
     file.create_dataset(key, data=refs, dtype=h5py.ref_dtype).attrs["MATLAB_class"] = np.bytes_("cell")
 
 
-def parted(part_rows: dict[str, np.ndarray], source: dict[str, np.ndarray], keys: dict[str, str]) -> dict[str, np.ndarray]:
+def parted(
+    part_rows: dict[str, np.ndarray], source: dict[str, np.ndarray], keys: dict[str, str]
+) -> dict[str, np.ndarray]:
     """Arrays of a set with its own split: keys say the letter of each role, such as {"features": "I_{}"}."""
     return {keys[role].format(part): source[role][rows] for part, rows in part_rows.items() for role in keys}
 
@@ -94,12 +100,20 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> None:
 
 
 def mirflickr_folder(root: Path, n: int = 30) -> Path:
-    """Picture i has the tags even or odd, all, and a rare one of its own; 7 has none, 9 only a rare one. Picture 8 has no label."""
+    """Picture i has the tags even or odd, all, and a rare one of its own; 7 has none, 9 only a rare one. Picture 8 has
+    no label.
+    """
     from cmhkit.data.field.folders import MIRFLICKR_LABELS
 
     for i in range(1, n + 1):
         picture(root / "mirflickr" / f"im{i}.jpg", i)
-        tags = [] if i == 7 else [f"rare{i}"] if i == 9 else ["All", "even" if i % 2 == 0 else "odd", f"rare{i}", "new york"[: 8 * (i % 3 == 0)]]
+        tags = (
+            []
+            if i == 7
+            else [f"rare{i}"]
+            if i == 9
+            else ["All", "even" if i % 2 == 0 else "odd", f"rare{i}", "new york"[: 8 * (i % 3 == 0)]]
+        )
         write(root / "mirflickr" / "meta" / "tags" / f"tags{i}.txt", "\r\n".join(tags) + "\r\n")
     folder = root / "mirflickr25k_annotations_v080"
     for column, name in enumerate(MIRFLICKR_LABELS):
@@ -114,20 +128,29 @@ NUS_CONCEPTS = [f"concept{i:02d}" for i in range(23)]
 
 
 def nuswide_folder(root: Path, n: int = 60) -> Path:
-    """Concept k is held by pictures below 2 + 2k, so the last concepts are the commonest; pictures from 46 on have no label. Row 3 has no tag."""
+    """Concept k is held by pictures below 2 + 2k, so the last concepts are the commonest; pictures from 46 on have no
+    label. Row 3 has no tag.
+    """
     names = [f"{'actor' if i % 2 else 'zoo'}/{i:04d}_{1000 + i}.jpg" for i in range(n)]
     for i, name in enumerate(names):
         picture(root / "Flickr" / name, i)
     write(root / "ImageList" / "Imagelist.txt", "".join(name.replace("/", "\\") + "\r\n" for name in names))
     write(root / "ConceptsList" / "Concepts81.txt", "\n".join(NUS_CONCEPTS) + "\n")
     for k, concept in enumerate(NUS_CONCEPTS):
-        write(root / "Groundtruth" / "AllLabels" / f"Labels_{concept}.txt", "".join(f"{int(i < 2 + 2 * k)}\n" for i in range(n)))
+        write(
+            root / "Groundtruth" / "AllLabels" / f"Labels_{concept}.txt",
+            "".join(f"{int(i < 2 + 2 * k)}\n" for i in range(n)),
+        )
     words = [f"tag{j}" for j in range(8)]
     write(root / "NUS_WID_Tags" / "TagList1k.txt", "\n".join(words) + "\n")
     held = [[j for j in range(8) if (i != 3 and (i >> (j % 4)) & 1) or (j == 7 and i != 3)] for i in range(n)]
-    write(root / "NUS_WID_Tags" / "AllTags1k.txt", "".join("\t".join("1" if j in row else "0" for j in range(8)) + "\t\r\n" for row in held))
     write(
-        root / "NUS_WID_Tags" / "All_Tags.txt", "".join(f"{1000 + i}      {' '.join(words[j] for j in row)} unknown\n" for i, row in enumerate(held))
+        root / "NUS_WID_Tags" / "AllTags1k.txt",
+        "".join("\t".join("1" if j in row else "0" for j in range(8)) + "\t\r\n" for row in held),
+    )
+    write(
+        root / "NUS_WID_Tags" / "All_Tags.txt",
+        "".join(f"{1000 + i}      {' '.join(words[j] for j in row)} unknown\n" for i, row in enumerate(held)),
     )
     return root
 
@@ -143,11 +166,19 @@ def coco_folder(root: Path, n: int = 24) -> Path:
             name = f"COCO_{part}2014_{first + i:012d}.jpg"
             picture(root / f"{part}2014" / name, i)
             images.append({"id": first + i, "file_name": name, "height": 12, "width": 20})
-            captions += [{"id": 10 * i + j, "image_id": first + i, "caption": f"A word{i % 6} number{j}\n in {part}."} for j in range(5)]
+            captions += [
+                {"id": 10 * i + j, "image_id": first + i, "caption": f"A word{i % 6} number{j}\n in {part}."}
+                for j in range(5)
+            ]
             for k in {i % 80, (i * 3) % 80} if i else ():
                 area = {"segmentation": [[1.0, 2.0]], "area": 2.0, "iscrowd": 0, "bbox": [0, 0, 1, 1]}
-                instances.append({"id": 1000 * i + k, "image_id": first + i, "category_id": categories[k]["id"], **area})
-        write(root / "annotations" / f"captions_{part}2014.json", json.dumps({"images": images[::-1], "annotations": captions}))
+                instances.append(
+                    {"id": 1000 * i + k, "image_id": first + i, "category_id": categories[k]["id"], **area}
+                )
+        write(
+            root / "annotations" / f"captions_{part}2014.json",
+            json.dumps({"images": images[::-1], "annotations": captions}),
+        )
         content = {"images": images, "annotations": instances, "categories": categories}
         write(root / "annotations" / f"instances_{part}2014.json", json.dumps(content))
     return root
@@ -174,8 +205,14 @@ def iapr_folder(root: Path, n: int = 30) -> Path:
 def wikipedia_folder(root: Path, n: int = 12, m: int = 5) -> Path:
     rng = np.random.default_rng(0)
     root.mkdir(parents=True, exist_ok=True)
-    arrays = {f"{key}_{end}": rng.random((count, width)) for key, width in (("I", 6), ("T", 4)) for end, count in (("tr", n), ("te", m))}
+    arrays = {
+        f"{key}_{end}": rng.random((count, width))
+        for key, width in (("I", 6), ("T", 4))
+        for end, count in (("tr", n), ("te", m))
+    }
     v5(root / "raw_features.mat", **arrays)
     for name, count in (("trainset", n), ("testset", m)):
-        write(root / f"{name}_txt_img_cat.list", "".join(f"hash{i}-{i}\timage{i}\t{i % 10 + 1}\n" for i in range(count)))
+        write(
+            root / f"{name}_txt_img_cat.list", "".join(f"hash{i}-{i}\timage{i}\t{i % 10 + 1}\n" for i in range(count))
+        )
     return root

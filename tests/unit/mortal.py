@@ -1,9 +1,11 @@
-"""Runs the command line in processes that may be killed, without importing torch for each: a small server that forks. Started by test_kill.py.
+"""Runs the command line in processes that may be killed, without importing torch for each: a small server that forks.
+Started by test_kill.py.
 
 It reads one JSON object a line from standard input:
 "arguments" of cmhkit; "cache", the cache folder; "log" and "out", files for standard error and output;
-"die", 0 or a number n: the process kills itself with SIGKILL before its n-th call that makes a file durable or moves it; after it, if n is negative;
-"after", a file's name or "": the calls count from the one that moves this file to its place.
+"die", 0 or a number n: the process kills itself with SIGKILL before its n-th call that makes a file durable or moves
+it; after it, if n is negative; "after", a file's name or "": the calls count from the one that moves this file to its
+place.
 It answers with the process's number, then, when the process has ended, with its exit status.
 """
 
@@ -57,7 +59,9 @@ def die_at(number: int, after: str) -> None:
 
 
 def child(job: dict) -> None:
-    """The forked process: becomes `cmhkit ARGUMENTS`. "ended" is the last line of its standard error, unless it is killed."""
+    """The forked process: becomes `cmhkit ARGUMENTS`. "ended" is the last line of its standard error, unless it is
+    killed.
+    """
     for stream, file in ((1, job["out"]), (2, job["log"])):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(opened, stream)

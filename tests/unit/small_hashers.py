@@ -1,7 +1,8 @@
 """One small hasher of every method, for tests of what all methods share, and saved files of them.
 
-`python tests/unit/small_hashers.py FOLDER` fits each, saves it as FOLDER/METHOD.safetensors, and writes what it gives for `probes` to
-FOLDER/values.json. `saved/format1/` was made so by the last version that wrote files without a number of their format.
+`python tests/unit/small_hashers.py FOLDER` fits each, saves it as FOLDER/METHOD.safetensors, and writes what it gives
+for `probes` to FOLDER/values.json. `saved/format1/` was made so by the last version that wrote files without a number
+of their format.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "CCA": {"ridge": 0.25, "rotate": True},
     "ITQ": {"iterations": 7, "weighted": False},
     "UGACH": {
-        **{"hidden": 8, "k_image": 3, "k_text": 3, "pool": 10, "pretrain_steps": 2, "rounds": 2, "d_steps": 1, "g_steps": 1},
+        **{
+            "hidden": 8,
+            "k_image": 3,
+            "k_text": 3,
+            "pool": 10,
+            "pretrain_steps": 2,
+            "rounds": 2,
+            "d_steps": 1,
+            "g_steps": 1,
+        },
         **{"input_scaling": "standard", "margin": "K/4"},
     },
     "ADAH": {"text_hidden": 6, "text_width": 6, "image_hidden": 4, "epochs": 3, "batch": 16, "alpha_text": 0.2},
@@ -46,7 +56,9 @@ def data_for(method: str, pairs: int = 32) -> PairedData:
     else:
         images = labels @ rng.normal(size=(3, 9)) + rng.normal(size=(pairs, 9))
     parts = {"query": np.arange(4), "retrieval": np.arange(4, pairs), "train": np.arange(4, pairs)}
-    return PairedData("small", images, vocabulary.bag_of_words(texts), parts, labels=labels, texts=texts, vocabulary=vocabulary)
+    return PairedData(
+        "small", images, vocabulary.bag_of_words(texts), parts, labels=labels, texts=texts, vocabulary=vocabulary
+    )
 
 
 def small(method: str, **options: Any) -> Any:
@@ -77,7 +89,10 @@ def write(folder: Path) -> None:
     for method in OPTIONS:
         hasher = fitted(method)
         hasher.save(folder / f"{method}.safetensors")
-        values[method] = {kind: hasher.values(**{kind: given}).astype(float).round(5).tolist() for kind, given in probes(method).items()}
+        values[method] = {
+            kind: hasher.values(**{kind: given}).astype(float).round(5).tolist()
+            for kind, given in probes(method).items()
+        }
     (folder / "values.json").write_text(json.dumps(values, indent=1) + "\n")
 
 

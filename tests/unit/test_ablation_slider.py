@@ -42,8 +42,13 @@ def test_a_step_says_the_gain_both_ways() -> None:
     widget = slider()
     result = widget.set(position=2)
     assert result.gain.tolist() == pytest.approx([-0.045, 0.03]) and result.spread == pytest.approx(0.04)
-    assert "k_text = 500: MAP 0.360 / 0.350" in result.summary and "−0.045 / +0.030 against the preset's 50." in result.summary
-    assert result.html.count("▶") == 2 and "▶ 500" in result.html and "the preset" in result.html  # once in the words below the bars
+    assert (
+        "k_text = 500: MAP 0.360 / 0.350" in result.summary
+        and "−0.045 / +0.030 against the preset's 50." in result.summary
+    )
+    assert (
+        result.html.count("▶") == 2 and "▶ 500" in result.html and "the preset" in result.html
+    )  # once in the words below the bars
     assert "0.360 0.360" in result.html and "0.350 0.350" in result.html
 
 
@@ -52,7 +57,11 @@ def test_another_sweep_starts_at_its_own_default_and_its_controls_follow() -> No
     row = widget.view().children[1].children[0].children
     assert [text for text, _ in row[1].options] == ["5", "50", "500"] and row[1].value == 2 and row[2].value == 2
     row[0].label = "ADAH, margin"
-    assert widget.state.position == 0 and [text for text, _ in row[1].options] == ["4", "8"] and [text for text, _ in row[2].options] == ["4", "8"]
+    assert (
+        widget.state.position == 0
+        and [text for text, _ in row[1].options] == ["4", "8"]
+        and [text for text, _ in row[2].options] == ["4", "8"]
+    )
     assert "one seed" in widget.result.summary and "Seeds" not in widget.result.summary
     row[2].value = 1
     assert widget.result.value == 8 and row[1].value == 1
@@ -67,7 +76,9 @@ def test_static_twin_and_small_multiples() -> None:
     assert len(str(widget.small_multiples()).splitlines()) == 2
 
 
-@pytest.mark.parametrize("wrong", [{"position": 3}, {"position": -1}, {"position": 1.0}, {"sweep": "UGACH"}, {"colour": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"position": 3}, {"position": -1}, {"position": 1.0}, {"sweep": "UGACH"}, {"colour": 1}]
+)
 def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
     widget = slider()
     before = widget.state

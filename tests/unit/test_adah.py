@@ -1,4 +1,6 @@
-"""ADAH: each term against the triple loop, each step against what it may touch, and the schedule against what it promises."""
+"""ADAH: each term against the triple loop, each step against what it may touch, and the schedule against what it
+promises.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def _cache(shared_cache):
 
 
 def fitted(data, **options) -> ADAH:
-    return ADAH(bits=8, seed=options.pop("seed", 1), device="cpu", **{**SMALL, **options}).fit(data, show_progress=False)
+    return ADAH(bits=8, seed=options.pop("seed", 1), device="cpu", **{**SMALL, **options}).fit(
+        data, show_progress=False
+    )
 
 
 def players(data, seed: int = 3, items: int = 60, **options) -> tuple[schedule.Alternation, tuple]:
@@ -156,7 +160,9 @@ def test_the_head_reads_the_attended_places_only(tiny):
 def test_text_networks_by_the_formula():
     net, head = TextFeatures(7, 5, 4, 0.5, generator(0)).eval(), TextHead(4, 8, generator(1))
     x = torch.rand(3, 7, generator=generator(2))
-    f = torch.relu(net.second.weight @ torch.relu(net.first.weight @ x.T + net.first.bias[:, None]) + net.second.bias[:, None]).T
+    f = torch.relu(
+        net.second.weight @ torch.relu(net.first.weight @ x.T + net.first.bias[:, None]) + net.second.bias[:, None]
+    ).T
     torch.testing.assert_close(net(x), f)
     z = torch.tensor([[1.0, 0, 1, 0]]).expand(3, 4)
     attended, unattended = head.logits(f, [z, 1 - z])
@@ -241,9 +247,15 @@ def test_same_seed_same_codes_and_another_seed_others(tiny):
 
 
 def test_it_learns(tiny):
-    hasher = ADAH(bits=16, seed=0, device="cpu", epochs=15, batch=64, text_hidden=256, text_width=128).fit(tiny, show_progress=False)
+    hasher = ADAH(bits=16, seed=0, device="cpu", epochs=15, batch=64, text_hidden=256, text_width=128).fit(
+        tiny, show_progress=False
+    )
     report = hasher.evaluate(tiny)
-    start = ADAH(bits=16, seed=0, device="cpu", epochs=1, lr=1e-9, text_hidden=256, text_width=128).fit(tiny, show_progress=False).evaluate(tiny)
+    start = (
+        ADAH(bits=16, seed=0, device="cpu", epochs=1, lr=1e-9, text_hidden=256, text_width=128)
+        .fit(tiny, show_progress=False)
+        .evaluate(tiny)
+    )
     assert report.map_i2t > start.map_i2t + 0.1 and report.map_t2i > start.map_t2i + 0.1
 
 
@@ -261,7 +273,9 @@ def test_the_step_ratio(tiny, monkeypatch):
     steps = []
     for name in ("_d_step", "_g_step"):
         original = getattr(schedule.Alternation, name)
-        monkeypatch.setattr(schedule.Alternation, name, lambda self, *b, _o=original, _n=name: steps.append(_n[1]) or _o(self, *b))
+        monkeypatch.setattr(
+            schedule.Alternation, name, lambda self, *b, _o=original, _n=name: steps.append(_n[1]) or _o(self, *b)
+        )
     fitted(tiny, epochs=1, batch=len(tiny.train.index) // 4 + 1, d_steps=2, g_steps=3)
     assert "".join(steps) == "ddgggddggg"
 
@@ -308,7 +322,9 @@ def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path):
     hasher = ADAH(bits=8, seed=1, device="cpu", **{**SMALL, "epochs": 3})
     with pytest.raises(Stop):
         hasher.fit(tiny, checkpoint_dir=tmp_path, callback=stop, show_progress=False)
-    again = ADAH(bits=8, seed=1, device="cpu", **{**SMALL, "epochs": 3}).fit(tiny, checkpoint_dir=tmp_path, show_progress=False)
+    again = ADAH(bits=8, seed=1, device="cpu", **{**SMALL, "epochs": 3}).fit(
+        tiny, checkpoint_dir=tmp_path, show_progress=False
+    )
     assert again.history_ == whole.history_
     assert (again.values(texts=tiny.query) == whole.values(texts=tiny.query)).all()
 
@@ -331,7 +347,10 @@ def test_evidence_is_computed_once_a_batch_and_changes_nothing(tiny, monkeypatch
         game._g_step(*batch)
         assert len(calls) == 1
         other = batch[0].clone()
-        assert all(torch.equal(a, b) for a, b in zip(head.evidence(other), head.evidence(batch[0]), strict=True)) and len(calls) == 2
+        assert (
+            all(torch.equal(a, b) for a, b in zip(head.evidence(other), head.evidence(batch[0]), strict=True))
+            and len(calls) == 2
+        )
     head.evidence(batch[0])
     assert len(calls) == 3
 
@@ -415,8 +434,12 @@ def test_vgg19_has_torchvisions_names_and_shapes():
         net = VGG19()
     shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     assert len(shapes) == 2 * (16 + 2)
-    assert sum(np.prod(s) for s in shapes.values()) == 143_667_240 - 4_097_000  # torchvision's count less that of its last layer
-    convolutions = [int(name.split(".")[1]) for name in shapes if name.startswith("features") and name.endswith("weight")]
+    assert (
+        sum(np.prod(s) for s in shapes.values()) == 143_667_240 - 4_097_000
+    )  # torchvision's count less that of its last layer
+    convolutions = [
+        int(name.split(".")[1]) for name in shapes if name.startswith("features") and name.endswith("weight")
+    ]
     assert convolutions == [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
     assert shapes["features.0.weight"] == (64, 3, 3, 3) and shapes["features.34.weight"] == (512, 512, 3, 3)
     assert shapes["classifier.0.weight"] == (4096, 25088) and shapes["classifier.3.weight"] == (4096, 4096)
@@ -452,9 +475,17 @@ def test_vgg19_names_the_first_mismatch(tmp_path):
         with pytest.raises(InputError, match=message):
             VGG19(**TINY_VGG).load_weights(path)
 
-    refused({k: v for k, v in good.items() if k != "features.5.bias"}, r"weights: expected features\.5\.bias with shape \(2,\), got none")
-    refused(good | {"features.2.weight": torch.zeros(2, 2, 1, 1)}, r"expected features\.2\.weight with shape \(2, 2, 3, 3\), got \(2, 2, 1, 1\)")
-    refused(good | {"features.36.weight": torch.zeros(1)}, r"expected the names of VGG-19 only, got features\.36\.weight")
+    refused(
+        {k: v for k, v in good.items() if k != "features.5.bias"},
+        r"weights: expected features\.5\.bias with shape \(2,\), got none",
+    )
+    refused(
+        good | {"features.2.weight": torch.zeros(2, 2, 1, 1)},
+        r"expected features\.2\.weight with shape \(2, 2, 3, 3\), got \(2, 2, 1, 1\)",
+    )
+    refused(
+        good | {"features.36.weight": torch.zeros(1)}, r"expected the names of VGG-19 only, got features\.36\.weight"
+    )
     refused([1, 2], "weights: expected a state dict, names to tensors, got list")
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match=r"weights: expected a state dict of VGG-19, got .* which cannot be read"):
@@ -489,7 +520,15 @@ def test_the_paper_preset_runs(tiny, tmp_path, monkeypatch, image_map):
         {"query": [0, 1], "retrieval": np.arange(2, 60), "train": np.arange(2, 60)},
         tiny.labels[:60],
     )
-    options = {"preset": "paper", "side": 64, "text_hidden": 16, "text_width": 8, "epochs": 1, "batch": 30, "image_map": image_map}
+    options = {
+        "preset": "paper",
+        "side": 64,
+        "text_hidden": 16,
+        "text_width": 8,
+        "epochs": 1,
+        "batch": 30,
+        "image_map": image_map,
+    }
     with pytest.warns(UserWarning, match="VGG-19 starts untrained"):
         hasher = ADAH(bits=8, device="cpu", **options).fit(part, show_progress=False)
     assert hasher.masks(images=part.query).mask.shape == (2, 4 if image_map == "pool5" else 16)

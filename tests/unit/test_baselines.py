@@ -56,7 +56,9 @@ def test_the_directions_solve_the_eigenproblem(ridge: float) -> None:
     assert a.shape == (7, 4) and b.shape == (5, 4)
     np.testing.assert_allclose(correlations, values[:4], atol=1e-9)
     for ours, other in ((a, u), (b, v)):
-        cosine = np.abs((ours * other[:, :4]).sum(0)) / np.linalg.norm(ours, axis=0) / np.linalg.norm(other[:, :4], axis=0)
+        cosine = (
+            np.abs((ours * other[:, :4]).sum(0)) / np.linalg.norm(ours, axis=0) / np.linalg.norm(other[:, :4], axis=0)
+        )
         np.testing.assert_allclose(cosine, 1, atol=1e-6)
 
 
@@ -151,7 +153,9 @@ def test_cca_takes_the_directions_as_they_are_where_there_are_enough() -> None:
     data = paired(p=12, q=9)
     h, other = (ck.CCA(bits=8, seed=seed).fit(data) for seed in (0, 1))
     assert np.array_equal(h.encode(images=data.query), other.encode(images=data.query))
-    a, _, _ = ridge_cca(*(z.astype(float) - z.mean(0, dtype=float) for z in (data.train.images, data.train.text_vectors)), 8, 0.1)
+    a, _, _ = ridge_cca(
+        *(z.astype(float) - z.mean(0, dtype=float) for z in (data.train.images, data.train.text_vectors)), 8, 0.1
+    )
     mean = data.train.images.mean(0)
     np.testing.assert_allclose(h.values(images=data.query), (data.query.images - mean) @ a, rtol=1e-3, atol=1e-4)
     turned = ck.CCA(bits=8, rotate=True).fit(data)
@@ -212,6 +216,8 @@ def test_bad_options(make, message: str) -> None:
 
 
 def test_pictures_that_are_all_alike_are_no_crash() -> None:
-    data = PairedData("flat", np.ones((30, 3)), np.ones((30, 3)), {"query": [0], "retrieval": range(1, 30), "train": range(1, 30)})
+    data = PairedData(
+        "flat", np.ones((30, 3)), np.ones((30, 3)), {"query": [0], "retrieval": range(1, 30), "train": range(1, 30)}
+    )
     for method in METHODS.values():
         assert method(bits=8).fit(data).encode(images=data.query).shape == (1, 1)

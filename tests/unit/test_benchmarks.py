@@ -34,7 +34,9 @@ SMALL = {"resolution": 16, "features": None, "query": 4, "train": 8, "show_progr
 
 
 def whole(data) -> None:
-    """The split holds every pair once, training inside retrieval, no query in either; pictures are read from the cache, each its own."""
+    """The split holds every pair once, training inside retrieval, no query in either; pictures are read from the cache,
+    each its own.
+    """
     query, retrieval, train = (data.parts[part] for part in ("query", "retrieval", "train"))
     assert sorted([*query, *retrieval]) == list(range(len(data))) and np.isin(train, retrieval).all()
     assert isinstance(data.images, LargePictures) and data.images.shape == (len(data), 16, 16, 3)
@@ -77,7 +79,9 @@ def test_a_tag_of_two_words_is_one_column(tmp_path: Path) -> None:
 
 
 def test_all_of_mirflickr_has_ugachs_protocol(tmp_path: Path) -> None:
-    data = load_mirflickr(mirflickr_folder(tmp_path), subset="all", least=10, resolution=16, features=None, show_progress=False)
+    data = load_mirflickr(
+        mirflickr_folder(tmp_path), subset="all", least=10, resolution=16, features=None, show_progress=False
+    )
     assert len(data) == 30 and data.name == "mirflickr/all"
     assert len(data.query) == round(0.05 * 30) and len(data.train) == len(data.retrieval) == 30 - len(data.query)
 
@@ -110,14 +114,18 @@ def test_the_same_split_for_every_resolution_and_run(tmp_path: Path, own_cache: 
     first = load_mirflickr(folder, least=10, **SMALL)
     second = load_mirflickr(folder, least=10, **(SMALL | {"resolution": 24}))
     assert all(np.array_equal(first.parts[part], second.parts[part]) for part in first.parts)
-    assert len(list(own_cache.glob("split-mirflickr-*"))) == 1 and len(list(own_cache.glob("pictures-mirflickr-*"))) == 2
+    assert (
+        len(list(own_cache.glob("split-mirflickr-*"))) == 1 and len(list(own_cache.glob("pictures-mirflickr-*"))) == 2
+    )
     assert second.images.shape[1:] == (24, 24, 3)
 
 
 def test_pictures_are_read_once_and_again_when_they_change(tmp_path: Path, monkeypatch) -> None:
     folder = mirflickr_folder(tmp_path)
     reads = []
-    monkeypatch.setattr("cmhkit.data.large.read_picture", lambda file, side: reads.append(file.name) or read_picture(file, side))
+    monkeypatch.setattr(
+        "cmhkit.data.large.read_picture", lambda file, side: reads.append(file.name) or read_picture(file, side)
+    )
     load_mirflickr(folder, least=10, **SMALL)
     assert len(reads) == 27
     load_mirflickr(folder, least=10, **SMALL)
@@ -140,7 +148,9 @@ def test_a_file_in_circulation_is_read_by_the_same_name(tmp_path: Path) -> None:
     data = ck.data.load(f"mirflickr:{file}", query=5, train=20, show_progress=False)
     assert data.name == "mirflickr" and data.images.shape == (50, 6) and len(data.train) == 20
     assert len(ck.data.load(f"mirflickr:{tmp_path}", query=5, train=20, show_progress=False)) == 50
-    with pytest.raises(InputError, match=r"path: expected 21 labels, as nuswide-tc21 has, got 24 in .*; that is mirflickr"):
+    with pytest.raises(
+        InputError, match=r"path: expected 21 labels, as nuswide-tc21 has, got 24 in .*; that is mirflickr"
+    ):
         ck.data.load(f"nuswide-tc21:{file}", query=5, train=20, show_progress=False)
     with pytest.raises(InputError, match=r"subset: expected none for a file in circulation, got 'all'"):
         ck.data.load(f"mirflickr:{file}", subset="all")
@@ -180,7 +190,8 @@ def test_nuswide_with_all_pictures_in_one_folder_and_some_missing(tmp_path: Path
     assert len(ck.data.load(f"nuswide-tc21:{folder}", **SMALL)) == 45
     (folder / "images" / "0010_1010.jpg").unlink()
     with pytest.raises(
-        InputError, match=r"expected 45 pictures of NUS-WIDE, 21 concepts, 1 are missing, the first .*0010_1010.jpg; pass missing='skip'"
+        InputError,
+        match=r"expected 45 pictures of NUS-WIDE, 21 concepts, 1 are missing, the first .*0010_1010.jpg; pass missing='skip'",
     ):
         ck.data.load(f"nuswide-tc21:{folder}", **SMALL)
     data = ck.data.load(f"nuswide-tc21:{folder}", missing="skip", **SMALL)
@@ -278,14 +289,22 @@ def test_the_real_wikipedia_file_by_three_names() -> None:
 def test_every_layout_is_known_and_what_is_missing_is_said(tmp_path: Path, make, title: str, reader: str) -> None:
     folder = make(tmp_path / "data")
     report = check_path(folder)
-    assert report.complete and report.lines[0].endswith(title) and f"'{reader}:{folder}'" in str(report) and "missing" not in str(report)
+    assert (
+        report.complete
+        and report.lines[0].endswith(title)
+        and f"'{reader}:{folder}'" in str(report)
+        and "missing" not in str(report)
+    )
     layout = next(layout for layout in LAYOUTS.values() if layout.title == title)
     for part in [part for part in layout.parts.values() if not part.optional]:
         place = part.find(folder)
         place.rename(tmp_path / "aside")
         report = check_path(folder, reader)
         assert not report.complete and report.missing == (part.places[0],)
-        assert f"  missing   {part.what}: {part.places[0]}, from {part.page}" in report.lines and "  1 missing" in report.lines
+        assert (
+            f"  missing   {part.what}: {part.places[0]}, from {part.page}" in report.lines
+            and "  1 missing" in report.lines
+        )
         with pytest.raises(InputError, match=r"path: expected the folder of .*, where .* \(https?://.*\) is missing"):
             ck.data.load(f"{reader}:{folder}")
         (tmp_path / "aside").rename(place)
@@ -300,10 +319,16 @@ def test_check_knows_files_and_says_when_it_knows_nothing(tmp_path: Path) -> Non
     kept = truth()
     (tmp_path / "empty").mkdir()
     nothing = check_path(tmp_path / "empty")
-    assert not nothing.complete and "nothing of a benchmark was found" in str(nothing) and "MIRFlickr-25K: mirflickr/im1.jpg" in str(nothing)
+    assert (
+        not nothing.complete
+        and "nothing of a benchmark was found" in str(nothing)
+        and "MIRFlickr-25K: mirflickr/im1.jpg" in str(nothing)
+    )
     file = v5(tmp_path / "set.mat", XAll=kept["features"], YAll=kept["texts"], LAll=kept["labels"])
     for path in (file, tmp_path):
-        assert check_path(path).complete and "features, texts and labels in one file (MATLAB v5; set.mat)" in str(check_path(path))
+        assert check_path(path).complete and "features, texts and labels in one file (MATLAB v5; set.mat)" in str(
+            check_path(path)
+        )
     other = check_path(file, "mirflickr")
     assert not other.complete and other.lines[-1] == "  but mirflickr has 24 labels"
     with pytest.raises(InputError, match=r"path: expected a folder or a file, got .*nowhere, which is not there"):
@@ -322,7 +347,9 @@ def test_pictures_are_turned_flattened_and_squashed(tmp_path: Path) -> None:
     exif[0x0112] = 6  # turn by 90 degrees clockwise
     half.save(tmp_path / "turned.png", exif=exif)
     turned = read_picture(tmp_path / "turned.png", 16)
-    assert turned.shape == (16, 16, 3) and turned[2, 8].tolist() == [255, 0, 0] and turned[13, 8].tolist() == [0, 0, 255]
+    assert (
+        turned.shape == (16, 16, 3) and turned[2, 8].tolist() == [255, 0, 0] and turned[13, 8].tolist() == [0, 0, 255]
+    )
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (read_picture(tmp_path / "clear.png", 16) == 255).all()
     Image.new("L", (8, 8), 100).save(tmp_path / "grey.jpg")
@@ -335,7 +362,10 @@ def test_a_full_disk_is_told_before_anything_is_read(tmp_path: Path, monkeypatch
     folder = mirflickr_folder(tmp_path)
     monkeypatch.setattr("cmhkit.data.large.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
     monkeypatch.setattr("cmhkit.data.large.read_picture", None)
-    with pytest.raises(InputError, match=r"CMHKIT_CACHE: expected 0.0 GB free in .* for the pictures, got 0.0 GB; choose a smaller resolution"):
+    with pytest.raises(
+        InputError,
+        match=r"CMHKIT_CACHE: expected 0.0 GB free in .* for the pictures, got 0.0 GB; choose a smaller resolution",
+    ):
         load_mirflickr(folder, least=10, **SMALL)
 
 
@@ -344,7 +374,9 @@ def test_a_full_disk_is_told_before_anything_is_read(tmp_path: Path, monkeypatch
 
 def test_a_hasher_learns_from_a_folder(tmp_path: Path) -> None:
     folder = mirflickr_folder(tmp_path, n=80)
-    data = ck.data.load(f"mirflickr:{folder}", least=10, resolution=64, features="scenenet", query=10, train=60, show_progress=False)
+    data = ck.data.load(
+        f"mirflickr:{folder}", least=10, resolution=64, features="scenenet", query=10, train=60, show_progress=False
+    )
     hasher = ck.CCA(bits=8).fit(data, show_progress=False)
     report = hasher.evaluate(data)
     assert 0 <= report.map_i2t <= 1 and len(hasher.encode(texts=["even all"])) == 1

@@ -14,7 +14,9 @@ from cmhkit.train.device import generator
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10_000), st.sampled_from([1 / 64, 0.1, 0.5, 0.99]), st.sampled_from([torch.float32, torch.float64]))
+@given(
+    st.integers(0, 10_000), st.sampled_from([1 / 64, 0.1, 0.5, 0.99]), st.sampled_from([torch.float32, torch.float64])
+)
 def test_forward_is_zero_or_one_and_backward_the_identity(seed, alpha, dtype):
     random = generator(seed)
     p = torch.rand(5, 8, generator=random).to(dtype).requires_grad_()
@@ -27,7 +29,10 @@ def test_forward_is_zero_or_one_and_backward_the_identity(seed, alpha, dtype):
 
 
 def test_the_edge_is_on():
-    assert threshold_mask(torch.tensor([0.25, np.nextafter(np.float32(0.25), np.float32(0))]), 0.25).tolist() == [1.0, 0.0]
+    assert threshold_mask(torch.tensor([0.25, np.nextafter(np.float32(0.25), np.float32(0))]), 0.25).tolist() == [
+        1.0,
+        0.0,
+    ]
 
 
 def test_both_parts_of_a_feature_send_their_gradient():

@@ -177,7 +177,9 @@ def test_a_folder_that_another_process_published_damaged_is_replaced(own_cache: 
     assert counted.calls == 2 and names(own_cache) == [folder.name]
 
 
-def test_a_damaged_folder_that_another_process_removes_meanwhile_is_no_error(own_cache: Path, counted, monkeypatch) -> None:
+def test_a_damaged_folder_that_another_process_removes_meanwhile_is_no_error(
+    own_cache: Path, counted, monkeypatch
+) -> None:
     folder = cache.checked_folder("thing", {}, counted)
     damage = cache.damage
 

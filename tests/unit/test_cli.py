@@ -43,28 +43,48 @@ def test_help_names_every_command() -> None:
 
 
 def test_the_module_runs_as_a_program() -> None:
-    result = subprocess.run([sys.executable, "-m", "cmhkit.app.cli", "--version"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-m", "cmhkit.app.cli", "--version"], capture_output=True, text=True, timeout=60
+    )
     assert (result.returncode, result.stdout) == (0, f"cmhkit {cmhkit.__version__}\n")
 
 
 def test_doctor_passes_here(cache: Path) -> None:
     result = runner.invoke(cli.app, ["doctor"])
     assert result.exit_code == 0, result.output
-    for what in ("Python", "PyTorch", "memory", "processor", "cache folder", "free disk", "data", "JupyterLab", "kernel"):
+    for what in (
+        "Python",
+        "PyTorch",
+        "memory",
+        "processor",
+        "cache folder",
+        "free disk",
+        "data",
+        "JupyterLab",
+        "kernel",
+    ):
         assert f"  {what} " in result.output
     assert result.output.strip().splitlines()[-1].startswith("Ready")
     assert list(cache.iterdir()) == []  # nothing is left behind
 
 
 def test_doctor_exits_1_on_a_failure_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "run", lambda: doctor.Report((doctor.Row("FAIL", "numpy", "not installed", "run make lab again"),)))
+    monkeypatch.setattr(
+        doctor, "run", lambda: doctor.Report((doctor.Row("FAIL", "numpy", "not installed", "run make lab again"),))
+    )
     result = runner.invoke(cli.app, ["doctor"])
     assert result.exit_code == 1
-    assert "FAIL  numpy  not installed" in result.output and "-> run make lab again" in result.output and "Not ready: 1 of 1" in result.output
+    assert (
+        "FAIL  numpy  not installed" in result.output
+        and "-> run make lab again" in result.output
+        and "Not ready: 1 of 1" in result.output
+    )
 
 
 def test_doctor_exits_0_on_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "run", lambda: doctor.Report((doctor.Row("WARN", "memory", "1.0 GB", "one notebook at a time"),)))
+    monkeypatch.setattr(
+        doctor, "run", lambda: doctor.Report((doctor.Row("WARN", "memory", "1.0 GB", "one notebook at a time"),))
+    )
     result = runner.invoke(cli.app, ["doctor"])
     assert result.exit_code == 0 and "Ready, with 1 remark." in result.output
 
@@ -140,7 +160,9 @@ def test_the_state_of_the_data_cache(cache: Path) -> None:
     folder.mkdir()
     (folder / "part.txt").write_text("content")
     (folder / "manifest.json").write_text(
-        json.dumps({"key": {}, "files": {"part.txt": "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"}})
+        json.dumps(
+            {"key": {}, "files": {"part.txt": "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"}}
+        )
     )
     assert doctor.look_at_cache()[-1] == doctor.Row("OK", "data", "built: scenes-lab")
     (folder / "part.txt").write_text("damaged")
@@ -150,7 +172,9 @@ def test_the_state_of_the_data_cache(cache: Path) -> None:
 def test_a_kernel_of_another_python_warns(monkeypatch: pytest.MonkeyPatch) -> None:
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
-    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda self, name: KernelSpec(argv=["/somewhere/else/python"]))
+    monkeypatch.setattr(
+        KernelSpecManager, "get_kernel_spec", lambda self, name: KernelSpec(argv=["/somewhere/else/python"])
+    )
     kernel = doctor.look_at_jupyter()[-1]
     assert kernel.status == "WARN" and "/somewhere/else/python" in kernel.found
 
@@ -165,7 +189,11 @@ def test_the_report_shows_itself() -> None:
     report = doctor.Report((doctor.Row("OK", "a", "b<c"), doctor.Row("WARN", "long name", "x", "do y")))
     assert repr(report) == "OK    a          b<c\nWARN  long name  x\n                 -> do y\nReady, with 1 remark."
     page = report._repr_html_()
-    assert "b&lt;c" in page and '<th scope="col" style="text-align:left">status</th>' in page and "<caption>Ready, with 1 remark.</caption>" in page
+    assert (
+        "b&lt;c" in page
+        and '<th scope="col" style="text-align:left">status</th>' in page
+        and "<caption>Ready, with 1 remark.</caption>" in page
+    )
 
 
 def test_data_build(cache: Path) -> None:
@@ -180,7 +208,9 @@ def test_data_build_refuses_an_unknown_size(cache: Path) -> None:
     assert result.exit_code == 2 and "huge" in result.output and "lab" in result.output
 
 
-def test_an_unusable_cache_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unusable_cache_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("CMHKIT_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(sys, "argv", ["cmhkit", "data", "build", "--size", "tiny"])
@@ -207,7 +237,8 @@ def test_data_check_says_what_is_there_and_what_is_missing(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["nowhere"], "path: expected a folder or a file"), ([".", "--as", "flickr"], "name: expected one of")]
+    ("arguments", "message"),
+    [(["nowhere"], "path: expected a folder or a file"), ([".", "--as", "flickr"], "name: expected one of")],
 )
 def test_data_check_tells_bad_input_in_one_line(arguments: list[str], message: str) -> None:
     result = runner.invoke(cli.app, ["data", "check", *arguments])
@@ -224,7 +255,10 @@ def told(options: dict[str, object]) -> list[str]:
 
 
 def train_small(out: Path, *more: str, method: str = "ugach", options: dict[str, object] = SMALL):
-    return runner.invoke(cli.app, ["train", method, "--data-option", "size=tiny", "--bits", "16", "--out", str(out), *told(options), *more])
+    return runner.invoke(
+        cli.app,
+        ["train", method, "--data-option", "size=tiny", "--bits", "16", "--out", str(out), *told(options), *more],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -234,15 +268,23 @@ def run(tiny, tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         patch.setenv("CMHKIT_CACHE", str(tiny_cache))
         result = train_small(out)
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("UGACH, 16 bits, on scenes/tiny\n") and result.stdout.endswith(f"report: {out / 'report.html'}\n")
-    assert [line.partition(":")[0] for line in result.stderr.splitlines() if line.startswith("epoch")] == ["epoch 0", "epoch 1", "epoch 2"]
+    assert result.stdout.startswith("UGACH, 16 bits, on scenes/tiny\n") and result.stdout.endswith(
+        f"report: {out / 'report.html'}\n"
+    )
+    assert [line.partition(":")[0] for line in result.stderr.splitlines() if line.startswith("epoch")] == [
+        "epoch 0",
+        "epoch 1",
+        "epoch 2",
+    ]
     return out
 
 
 def one_line(result, code: int, *parts: str) -> None:
     """The command failed with this code, and said so in one line on standard error, with these parts in it."""
     assert result.exit_code == code, result.output
-    assert result.stdout == "" and len(result.stderr.strip().splitlines()) == 1 and result.stderr.startswith("cmhkit: "), result.output
+    assert (
+        result.stdout == "" and len(result.stderr.strip().splitlines()) == 1 and result.stderr.startswith("cmhkit: ")
+    ), result.output
     for part in parts:
         assert part in result.stderr
 
@@ -260,7 +302,10 @@ def test_every_method_can_be_named() -> None:
         ("CCA", {"ridge": 0.5}),
         ("itq", {}),
         ("adah", {"epochs": 1, "text_hidden": 32, "text_width": 32}),
-        ("ssah", {"epochs": 1, "image_hidden": 32, "text_hidden": 32, "label_hidden": 32, "width": 16, "pools": "5,10"}),
+        (
+            "ssah",
+            {"epochs": 1, "image_hidden": 32, "text_hidden": 32, "label_hidden": 32, "width": 16, "pools": "5,10"},
+        ),
     ],
 )
 def test_every_method_trains(method: str, options: dict[str, object], shared_cache: Path, tiny, tmp_path: Path) -> None:
@@ -321,13 +366,20 @@ def test_train_tells_bad_input_in_one_line(run: Path, shared_cache: Path, more: 
         (["--data-option", "sizes=tiny"], "sizes: not an option of 'scenes'"),
     ],
 )
-def test_train_tells_bad_data_in_one_line(shared_cache: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_train_tells_bad_data_in_one_line(
+    shared_cache: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     one_line(runner.invoke(cli.app, ["train", "cca", "--out", str(tmp_path / "run"), *arguments]), 2, message)
 
 
 def test_train_refuses_a_method_that_is_none(tmp_path: Path) -> None:
     result = runner.invoke(cli.app, ["train", "dcmh", "--out", str(tmp_path / "run")])
-    assert result.exit_code == 2 and "dcmh" in result.stderr and "ugach" in result.stderr and list(tmp_path.iterdir()) == []
+    assert (
+        result.exit_code == 2
+        and "dcmh" in result.stderr
+        and "ugach" in result.stderr
+        and list(tmp_path.iterdir()) == []
+    )
 
 
 def test_fresh_trains_anew(run: Path, tiny, shared_cache: Path, tmp_path: Path) -> None:
@@ -350,10 +402,20 @@ def test_evaluate(run: Path, tiny, shared_cache: Path, tmp_path: Path) -> None:
     assert found == json.loads((tmp_path / "page" / "report.json").read_text())
     assert found["image_to_text"]["map_at_r"] == report.image_to_text.map_at_r
     # The same data by name are encoded again, to the same end.
-    again = json.loads(runner.invoke(cli.app, [*arguments, "--json", "--data", "scenes", "--data-option", "size=tiny"]).stdout)
+    again = json.loads(
+        runner.invoke(cli.app, [*arguments, "--json", "--data", "scenes", "--data-option", "size=tiny"]).stdout
+    )
     assert again == found
-    one_line(runner.invoke(cli.app, ["evaluate", str(run), "--out", str(run)]), 2, "--out: expected another folder than the run's")
-    one_line(runner.invoke(cli.app, ["evaluate", str(run), "--data-option", "size=tiny"]), 2, "--data-option: expected --data too")
+    one_line(
+        runner.invoke(cli.app, ["evaluate", str(run), "--out", str(run)]),
+        2,
+        "--out: expected another folder than the run's",
+    )
+    one_line(
+        runner.invoke(cli.app, ["evaluate", str(run), "--data-option", "size=tiny"]),
+        2,
+        "--data-option: expected --data too",
+    )
 
 
 @pytest.fixture
@@ -373,33 +435,60 @@ def pictures(tiny, tmp_path: Path) -> Path:
 def test_encode_pictures(run: Path, pictures: Path, shared_cache: Path, tmp_path: Path) -> None:
     result = runner.invoke(cli.app, ["encode", str(run), "--images", str(pictures), "--out", str(tmp_path / "x.npz")])
     assert result.exit_code == 0 and result.stdout == f"5 codes of 16 bits: {tmp_path / 'x.npz'}\n"
-    assert result.stderr.startswith(f"left out: {pictures / 'broken.png'}: expected a picture, got: ") and result.stderr.count("\n") == 1
+    assert (
+        result.stderr.startswith(f"left out: {pictures / 'broken.png'}: expected a picture, got: ")
+        and result.stderr.count("\n") == 1
+    )
     with np.load(tmp_path / "x.npz") as found:
         assert found["names"].tolist() == ["0.png", "1.png", "2.png", "3.png", "inside/a 4.png"]
         assert np.array_equal(found["codes"], np.load(run / "codes" / "query_images.npy")[:5])
-    one = runner.invoke(cli.app, ["encode", str(run), "--images", str(pictures / "1.png"), "--out", str(tmp_path / "x.npy")])
-    assert one.exit_code == 0 and np.array_equal(np.load(tmp_path / "x.npy"), np.load(run / "codes" / "query_images.npy")[1:2])
+    one = runner.invoke(
+        cli.app, ["encode", str(run), "--images", str(pictures / "1.png"), "--out", str(tmp_path / "x.npy")]
+    )
+    assert one.exit_code == 0 and np.array_equal(
+        np.load(tmp_path / "x.npy"), np.load(run / "codes" / "query_images.npy")[1:2]
+    )
 
 
 def test_encode_texts_and_data(run: Path, tiny, shared_cache: Path, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("dog flower\nqqqq\n" + tiny.query.texts[0] + "\n", encoding="utf-8")
     hasher = cmhkit.load(run / "hasher.safetensors")
     expected = hasher.encode(texts=["dog flower", "qqqq", tiny.query.texts[0]])
-    result = runner.invoke(cli.app, ["encode", str(run), "--texts", str(tmp_path / "lines.txt"), "--out", str(tmp_path / "x.npy")])
+    result = runner.invoke(
+        cli.app, ["encode", str(run), "--texts", str(tmp_path / "lines.txt"), "--out", str(tmp_path / "x.npy")]
+    )
     assert result.exit_code == 0 and np.array_equal(np.load(tmp_path / "x.npy"), expected)
     assert "note: 1 of 3 lines have no word that the run knows, and all get the same code (lines 2)" in result.stderr
-    result = runner.invoke(cli.app, ["encode", str(run), "--texts", "-", "--out", str(tmp_path / "x.npy")], input="dog flower\n")
+    result = runner.invoke(
+        cli.app, ["encode", str(run), "--texts", "-", "--out", str(tmp_path / "x.npy")], input="dog flower\n"
+    )
     assert result.exit_code == 0 and np.array_equal(np.load(tmp_path / "x.npy"), expected[:1])
     np.save(tmp_path / "vectors.npy", tiny.query.text_vectors[:3])
-    result = runner.invoke(cli.app, ["encode", str(run), "--texts", str(tmp_path / "vectors.npy"), "--out", str(tmp_path / "x.npy")])
-    assert result.exit_code == 0 and np.array_equal(np.load(tmp_path / "x.npy"), np.load(run / "codes" / "query_texts.npy")[:3])
-    arguments = ["encode", str(run), "--data", "scenes", "--data-option", "size=tiny", "--out", str(tmp_path / "all.npz")]
+    result = runner.invoke(
+        cli.app, ["encode", str(run), "--texts", str(tmp_path / "vectors.npy"), "--out", str(tmp_path / "x.npy")]
+    )
+    assert result.exit_code == 0 and np.array_equal(
+        np.load(tmp_path / "x.npy"), np.load(run / "codes" / "query_texts.npy")[:3]
+    )
+    arguments = [
+        "encode",
+        str(run),
+        "--data",
+        "scenes",
+        "--data-option",
+        "size=tiny",
+        "--out",
+        str(tmp_path / "all.npz"),
+    ]
     assert runner.invoke(cli.app, arguments).stdout == f"600 pairs of 16 bits: {tmp_path / 'all.npz'}\n"
     with np.load(tmp_path / "all.npz") as found:
         query = tiny.parts["query"]
         assert np.array_equal(found["image_codes"][query], np.load(run / "codes" / "query_images.npy"))
         assert np.array_equal(found["text_codes"][query], np.load(run / "codes" / "query_texts.npy"))
-        assert np.array_equal(np.flatnonzero(found["part"] == "query"), np.sort(query)) and (found["part"] == "train").sum() == 400
+        assert (
+            np.array_equal(np.flatnonzero(found["part"] == "query"), np.sort(query))
+            and (found["part"] == "train").sum() == 400
+        )
 
 
 @pytest.mark.parametrize(
@@ -409,8 +498,14 @@ def test_encode_texts_and_data(run: Path, tiny, shared_cache: Path, tmp_path: Pa
         (["--out", "x.npz", "--texts", "a", "--images", "b"], "expected one of --images, --texts and --data, got 2"),
         (["--out", "x.txt", "--texts", "a"], "--out: expected a name that ends in .npz or .npy, got x.txt"),
         (["--out", "x.npy", "--data", "scenes"], "--out: expected a .npz file"),
-        (["--out", "x.npz", "--texts", "nowhere.txt"], "--texts: expected a file of texts, one a line, got nowhere.txt, which is not there"),
-        (["--out", "x.npz", "--texts", "latin.txt"], "--texts: expected text in UTF-8, got other bytes in latin.txt, at byte 3"),
+        (
+            ["--out", "x.npz", "--texts", "nowhere.txt"],
+            "--texts: expected a file of texts, one a line, got nowhere.txt, which is not there",
+        ),
+        (
+            ["--out", "x.npz", "--texts", "latin.txt"],
+            "--texts: expected text in UTF-8, got other bytes in latin.txt, at byte 3",
+        ),
         (["--out", "x.npz", "--texts", "empty.txt"], "--texts: expected at least one line, got none in empty.txt"),
         (["--out", "x.npz", "--texts", "bad.npy"], "--texts: expected a .npy file of numbers, got bad.npy"),
         (
@@ -434,16 +529,22 @@ def test_encode_tells_bad_input_in_one_line(
 
 def nearest(query: np.ndarray, database: np.ndarray, ids: np.ndarray, k: int) -> list[tuple[int, int]]:
     """(distance, id) of the k nearest codes, by counting bits one pair at a time."""
-    return sorted((int(np.unpackbits(query ^ code).sum()), int(name)) for code, name in zip(database, ids, strict=True))[:k]
+    return sorted(
+        (int(np.unpackbits(query ^ code).sum()), int(name)) for code, name in zip(database, ids, strict=True)
+    )[:k]
 
 
 def test_search_by_words(run: Path, tiny, shared_cache: Path) -> None:
     hasher = cmhkit.load(run / "hasher.safetensors")
     ids = np.load(run / "codes" / "retrieval_ids.npy")
-    expected = nearest(hasher.encode(texts=["dog flower sunny"])[0], np.load(run / "codes" / "retrieval_images.npy"), ids, 7)
+    expected = nearest(
+        hasher.encode(texts=["dog flower sunny"])[0], np.load(run / "codes" / "retrieval_images.npy"), ids, 7
+    )
     result = runner.invoke(cli.app, ["search", str(run), "dog", "flower", "sunny", "-k", "7", "--json"])
     rows = json.loads(result.stdout)
-    assert [(row["distance"], row["id"]) for row in rows] == expected and [row["rank"] for row in rows] == list(range(1, 8))
+    assert [(row["distance"], row["id"]) for row in rows] == expected and [row["rank"] for row in rows] == list(
+        range(1, 8)
+    )
     place = int(np.flatnonzero(tiny.ids == rows[0]["id"])[0])
     assert rows[0]["text"] == tiny.texts[place]
     assert rows[0]["labels"] == [name for name, on in zip(tiny.label_names, tiny.labels[place], strict=True) if on]
@@ -484,11 +585,21 @@ def test_search_tells_bad_input_in_one_line(run: Path, shared_cache: Path, argum
 
 
 def test_what_needs_a_finished_run_says_so(run: Path, tmp_path: Path) -> None:
-    one_line(runner.invoke(cli.app, ["search", str(tmp_path), "dog"]), 2, "expected a run folder, which cmhkit train writes")
+    one_line(
+        runner.invoke(cli.app, ["search", str(tmp_path), "dog"]), 2, "expected a run folder, which cmhkit train writes"
+    )
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     (copy / "finished.json").unlink()
-    for arguments in (["search", str(copy), "dog"], ["evaluate", str(copy)], ["encode", str(copy), "--texts", "x", "--out", "x.npy"]):
-        one_line(runner.invoke(cli.app, arguments), 2, "got one that was stopped; go on with: cmhkit train ugach --data scenes")
+    for arguments in (
+        ["search", str(copy), "dog"],
+        ["evaluate", str(copy)],
+        ["encode", str(copy), "--texts", "x", "--out", "x.npy"],
+    ):
+        one_line(
+            runner.invoke(cli.app, arguments),
+            2,
+            "got one that was stopped; go on with: cmhkit train ugach --data scenes",
+        )
 
 
 def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Path) -> None:
@@ -499,13 +610,28 @@ def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Pa
     for i in range(80):
         Image.fromarray(tiny.images[i]).save(folder / f"picture {i}.png")
         (folder / f"picture {i}.txt").write_text(tiny.texts[i])
-    arguments = ["train", "cca", "--data", f"folder:{folder}", "--data-option", "side=64", "--data-option", "features=scenenet", "--bits", "8"]
+    arguments = [
+        "train",
+        "cca",
+        "--data",
+        f"folder:{folder}",
+        "--data-option",
+        "side=64",
+        "--data-option",
+        "features=scenenet",
+        "--bits",
+        "8",
+    ]
     result = runner.invoke(cli.app, [*arguments, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0 and "not measured, since the data have no labels" in result.stdout, result.output
-    rows = json.loads(runner.invoke(cli.app, ["search", str(tmp_path / "run"), tiny.texts[0], "-k", "3", "--json"]).stdout)
+    rows = json.loads(
+        runner.invoke(cli.app, ["search", str(tmp_path / "run"), tiny.texts[0], "-k", "3", "--json"]).stdout
+    )
     for row in rows:
         assert row["text"] == tiny.texts[int(Path(row["file"]).stem.split()[1])] and "labels" not in row
-    found = runner.invoke(cli.app, ["search", str(tmp_path / "run"), "--image", str(folder / "picture 5.png"), "-k", "3"])
+    found = runner.invoke(
+        cli.app, ["search", str(tmp_path / "run"), "--image", str(folder / "picture 5.png"), "-k", "3"]
+    )
     assert found.exit_code == 0 and found.stdout.splitlines()[0].split() == ["rank", "id", "distance", "file", "text"]
     one_line(runner.invoke(cli.app, ["evaluate", str(tmp_path / "run")]), 2, "data: expected labels")
 
@@ -514,7 +640,9 @@ def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (cli.Terminated(), 143)])
-def test_a_stopped_command_has_the_signals_code(monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int) -> None:
+def test_a_stopped_command_has_the_signals_code(
+    monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int
+) -> None:
     from cmhkit.app import runs
 
     def stopped(*_: object, **__: object) -> None:

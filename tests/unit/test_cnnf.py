@@ -15,7 +15,15 @@ from cmhkit.train.device import generator
 SIDE, WIDTHS, HIDDEN = 96, (16, 24, 20, 28, 24), 40
 SMALL = {"side": SIDE, "widths": WIDTHS, "hidden": HIDDEN}
 #: (name, side, stride, padding) of the convolutions of MatConvNet's file, fc6 to fc8 included.
-SHAPES = (("conv1", 11, 4, 0), ("conv2", 5, 1, 2), ("conv3", 3, 1, 1), ("conv4", 3, 1, 1), ("conv5", 3, 1, 1), ("fc6", 2, 1, 0), ("fc7", 1, 1, 0))
+SHAPES = (
+    ("conv1", 11, 4, 0),
+    ("conv2", 5, 1, 2),
+    ("conv3", 3, 1, 1),
+    ("conv4", 3, 1, 1),
+    ("conv5", 3, 1, 1),
+    ("fc6", 2, 1, 0),
+    ("fc7", 1, 1, 0),
+)
 NORM = {"norm1": [5, 2, 1e-2, 0.75], "norm2": [5, 1.5, 3e-2, 0.6]}
 
 
@@ -23,7 +31,10 @@ def numbers(seed: int = 0, widths=(*WIDTHS, HIDDEN, HIDDEN), mean_side: int = SI
     """Filters (height, width, in, out), biases and a mean picture, as the file has them."""
     random, inputs, drawn = np.random.default_rng(seed), 3, {}
     for (name, side, *_), width in zip(SHAPES, widths, strict=True):
-        drawn[name] = (random.normal(0, (2 / (side * side * inputs)) ** 0.5, (side, side, inputs, width)), random.normal(size=(width, 1)))
+        drawn[name] = (
+            random.normal(0, (2 / (side * side * inputs)) ** 0.5, (side, side, inputs, width)),
+            random.normal(size=(width, 1)),
+        )
         inputs = width
     drawn["fc8"] = (random.normal(size=(1, 1, inputs, 5)), random.normal(size=(1, 5)))
     drawn["mean"] = random.uniform(90, 140, (mean_side, mean_side, 3))
@@ -41,7 +52,9 @@ def layers(drawn: dict, new: bool) -> list[dict]:
         found[-1] |= {"weights": weights} if new else {"filters": filters, "biases": biases}
         found.append({"type": "relu", "name": f"relu{name[-1]}"})
         if name in ("conv1", "conv2"):
-            found.append({"type": "lrn" if new else "normalize", "name": f"norm{name[-1]}", "param": NORM[f"norm{name[-1]}"]})
+            found.append(
+                {"type": "lrn" if new else "normalize", "name": f"norm{name[-1]}", "param": NORM[f"norm{name[-1]}"]}
+            )
         if name in ("conv1", "conv2", "conv5"):
             found.append({"type": "pool", "method": "max", "pool": [3, 3], "stride": 2, "pad": [0, 1, 0, 1]})
     return [*found[:-1], {"type": "softmax", "name": "prob"}]
@@ -56,8 +69,15 @@ def cell(values: list) -> np.ndarray:
 def saved(path, drawn: dict, new: bool = True, wrapped: bool = False, change=lambda found: None, mean=None, **more):
     found = layers(drawn, new)
     change(found)
-    normalization = {"imageSize": [SIDE, SIDE, 3], "averageImage": np.asarray(drawn["mean"], np.float32) if mean is None else mean}
-    content = {"layers": cell(found), **({"meta": {"normalization": normalization}} if new else {"normalization": normalization}), **more}
+    normalization = {
+        "imageSize": [SIDE, SIDE, 3],
+        "averageImage": np.asarray(drawn["mean"], np.float32) if mean is None else mean,
+    }
+    content = {
+        "layers": cell(found),
+        **({"meta": {"normalization": normalization}} if new else {"normalization": normalization}),
+        **more,
+    }
     savemat(path, {"net": content} if wrapped else content)
     return path
 
@@ -106,7 +126,9 @@ def test_both_layouts_give_what_the_file_says(tmp_path, new, wrapped):
     expected = np.stack([by_definition(drawn, picture) for picture in pictures])
     assert (expected > 0).mean() > 0.2 and (expected == 0).any(), "the ReLU of fc7 has something to do"
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.max())
-    torch.testing.assert_close(net(torch.from_numpy(pictures)), net.fully_connected(net.feature_map(torch.from_numpy(pictures))))
+    torch.testing.assert_close(
+        net(torch.from_numpy(pictures)), net.fully_connected(net.feature_map(torch.from_numpy(pictures)))
+    )
 
 
 def test_one_unit_of_fc6_by_a_plain_product(tmp_path):
@@ -115,9 +137,12 @@ def test_one_unit_of_fc6_by_a_plain_product(tmp_path):
     net = CNNF(**SMALL).load_weights(saved(tmp_path / "f.mat", drawn)).eval()
     feature_map = torch.rand(1, WIDTHS[-1], 2, 2, generator=generator(4))
     filters, biases = drawn["fc6"]
-    unit = sum(float(feature_map[0, c, y, x]) * filters[y, x, c, 5] for y in range(2) for x in range(2) for c in range(WIDTHS[-1])) + float(
-        biases[5, 0]
-    )
+    unit = sum(
+        float(feature_map[0, c, y, x]) * filters[y, x, c, 5]
+        for y in range(2)
+        for x in range(2)
+        for c in range(WIDTHS[-1])
+    ) + float(biases[5, 0])
     assert float(net.classifier[0](feature_map.flatten(1))[0, 5].detach()) == pytest.approx(unit, rel=1e-4)
 
 
@@ -181,7 +206,9 @@ def test_the_mean_picture_is_subtracted_and_kept(tmp_path):
     again.load_state_dict(net.state_dict())
     pictures = torch.randint(0, 256, (1, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator(0))
     assert torch.equal(again.eval()(pictures), net(pictures))
-    colour = CNNF(**SMALL).load_weights(saved(tmp_path / "c.mat", drawn, mean=np.array([[[1.0, 2.0, 3.0]]], np.float32)))
+    colour = CNNF(**SMALL).load_weights(
+        saved(tmp_path / "c.mat", drawn, mean=np.array([[[1.0, 2.0, 3.0]]], np.float32))
+    )
     assert (colour.mean == torch.tensor([1.0, 2.0, 3.0])[:, None, None]).all() and colour.mean.shape == (3, SIDE, SIDE)
 
 
@@ -208,18 +235,31 @@ def test_the_first_mismatch_is_named(tmp_path):
             CNNF(**SMALL).load_weights(saved(path, how.pop("drawn", drawn), **how))
 
     other = numbers(widths=(*WIDTHS[:2], 5, *WIDTHS[3:], HIDDEN, HIDDEN))
-    refused(r"weights: expected conv3 with filters of shape \(3, 3, 24, 20\) \(height, width, in, out\), got \(3, 3, 24, 5\) in", drawn=other)
     refused(
-        r"expected fc6 with filters of shape \(2, 2, 24, 40\).*got \(1, 1, 24, 40\)", drawn=drawn | {"fc6": (np.zeros((1, 1, 24, 40)), np.zeros(40))}
+        r"weights: expected conv3 with filters of shape \(3, 3, 24, 20\) \(height, width, in, out\), got \(3, 3, 24, 5\) in",
+        drawn=other,
+    )
+    refused(
+        r"expected fc6 with filters of shape \(2, 2, 24, 40\).*got \(1, 1, 24, 40\)",
+        drawn=drawn | {"fc6": (np.zeros((1, 1, 24, 40)), np.zeros(40))},
     )
     refused("expected conv2 with 24 biases, got 3", drawn=drawn | {"conv2": (drawn["conv2"][0], np.zeros(3))})
-    refused(r"expected fc7 with filters of shape \(1, 1, 40, 40\).*got none", change=lambda f: f.__delitem__(slice(-4, None)))
+    refused(
+        r"expected fc7 with filters of shape \(1, 1, 40, 40\).*got none",
+        change=lambda f: f.__delitem__(slice(-4, None)),
+    )
     refused("expected conv1 with stride 4, got", change=lambda f: f[0].update(stride=[2, 2]))
     refused("expected conv2 with pad 2, got", change=lambda f: f[4].update(pad=1))
     refused("expected 2 layers of local response normalisation, got 1", change=lambda f: f.__delitem__(2))
-    refused(r"expected norm1 with \[5, kappa, alpha, beta\], got \[3", change=lambda f: f[2].update(param=[3, 2, 1e-4, 0.75]))
+    refused(
+        r"expected norm1 with \[5, kappa, alpha, beta\], got \[3",
+        change=lambda f: f[2].update(param=[3, 2, 1e-4, 0.75]),
+    )
     refused("at most 8 layers with filters, fc8 the last, got 9", change=lambda f: f.append(dict(f[0])))
-    refused("expected conv1's filters as an array of finite numbers", drawn=drawn | {"conv1": (drawn["conv1"][0] * np.nan, drawn["conv1"][1])})
+    refused(
+        "expected conv1's filters as an array of finite numbers",
+        drawn=drawn | {"conv1": (drawn["conv1"][0] * np.nan, drawn["conv1"][1])},
+    )
     refused(r"expected averageImage with shape \(height, width, 3\), got \(4, 4\)", mean=np.zeros((4, 4)))
 
 

@@ -32,7 +32,11 @@ def test_pack_puts_the_first_bit_highest():
     assert codes.pack(signs).tolist() == [[0b1000_0000, 0b0000_0001]]
 
 
-@given(st.integers(1, 5).flatmap(lambda n: st.integers(1, 9).flatmap(lambda b: arrays(np.int8, (n, 8 * b), elements=st.sampled_from([-1, 1])))))
+@given(
+    st.integers(1, 5).flatmap(
+        lambda n: st.integers(1, 9).flatmap(lambda b: arrays(np.int8, (n, 8 * b), elements=st.sampled_from([-1, 1])))
+    )
+)
 @settings(max_examples=40, deadline=None)
 def test_pack_and_unpack_round_trip(signs):
     packed = codes.pack(signs)
@@ -44,14 +48,22 @@ def test_pack_and_unpack_round_trip(signs):
 
 @pytest.mark.parametrize(
     ("bad", "word"),
-    [(np.ones((2, 12)), "multiple of 8, got 12"), (np.zeros((2, 8)), "-1 and \\+1"), (np.ones(8), "shape"), (np.full((1, 8), np.nan), "-1 and \\+1")],
+    [
+        (np.ones((2, 12)), "multiple of 8, got 12"),
+        (np.zeros((2, 8)), "-1 and \\+1"),
+        (np.ones(8), "shape"),
+        (np.full((1, 8), np.nan), "-1 and \\+1"),
+    ],
 )
 def test_pack_refuses(bad, word):
     with pytest.raises(InputError, match=f"signs: .*{word}"):
         codes.pack(bad)
 
 
-@pytest.mark.parametrize("bad", [np.ones((2, 8)), np.ones((2, 8), dtype=np.int8), np.ones(8, dtype=np.uint8), np.ones((2, 0), dtype=np.uint8)])
+@pytest.mark.parametrize(
+    "bad",
+    [np.ones((2, 8)), np.ones((2, 8), dtype=np.int8), np.ones(8, dtype=np.uint8), np.ones((2, 0), dtype=np.uint8)],
+)
 def test_unpack_refuses(bad):
     with pytest.raises(InputError, match="packed: expected"):
         codes.unpack(bad)

@@ -21,7 +21,8 @@ def drawn(seed: int, bits: int = 16) -> dict:
     rng = np.random.default_rng(seed)
     sizes = {part: len(DATA.parts[part]) for part in ("query", "retrieval")}
     return {
-        part: {kind: pack(np.where(rng.random((n, bits)) < 0.5, -1, 1).astype(np.int8)) for kind in ("images", "texts")} for part, n in sizes.items()
+        part: {kind: pack(np.where(rng.random((n, bits)) < 0.5, -1, 1).astype(np.int8)) for kind in ("images", "texts")}
+        for part, n in sizes.items()
     }
 
 
@@ -47,17 +48,26 @@ def test_rankings_hits_and_places_by_hand(way) -> None:
     for name, column in result.columns.items():
         first = by_loop(name, 4, way)[:6]
         assert list(zip(column.distances.tolist(), column.rows.tolist(), strict=True)) == first
-        assert column.relevant.tolist() == [bool(kinds[DATA.parts["retrieval"][row]] == kinds[DATA.parts["query"][4]]) for _, row in first]
+        assert column.relevant.tolist() == [
+            bool(kinds[DATA.parts["retrieval"][row]] == kinds[DATA.parts["query"][4]]) for _, row in first
+        ]
         assert column.places.tolist() == [place[row] for _, row in first]
         assert result.common[name] == sum(place[row] <= 6 for _, row in first)
         distances = [d for d, _ in by_loop(name, 4, way)]
-        assert column.tied == distances.count(first[-1][0]) and column.inside == [d for d, _ in first].count(first[-1][0])
+        assert column.tied == distances.count(first[-1][0]) and column.inside == [d for d, _ in first].count(
+            first[-1][0]
+        )
     assert result.common["B"] == 6
 
 
 def test_average_precision_is_the_mean_over_all_orders_of_ties() -> None:
     few = scenes(19)  # 7 items are searched
-    codes = {"A": {part: {kind: np.zeros((n, 1), np.uint8) for kind in ("images", "texts")} for part, n in (("query", 12), ("retrieval", 7))}}
+    codes = {
+        "A": {
+            part: {kind: np.zeros((n, 1), np.uint8) for kind in ("images", "texts")}
+            for part, n in (("query", 12), ("retrieval", 7))
+        }
+    }
     codes["A"]["retrieval"]["texts"][6] = 255
     column = ComparisonExplorer(few, codes, k=7, query=1).result.columns["A"]
     kinds = np.asarray(few.labels).argmax(axis=1)
@@ -71,7 +81,13 @@ def test_average_precision_is_the_mean_over_all_orders_of_ties() -> None:
 
 
 def test_marks() -> None:
-    assert [moved(1, 1, 5), moved(1, 3, 5), moved(4, 2, 5), moved(2, 5, 5), moved(2, 6, 5)] == ["=", "↑2", "↓2", "↑3", "new (6)"]
+    assert [moved(1, 1, 5), moved(1, 3, 5), moved(4, 2, 5), moved(2, 5, 5), moved(2, 6, 5)] == [
+        "=",
+        "↑2",
+        "↓2",
+        "↑3",
+        "new (6)",
+    ]
 
 
 def test_the_page_marks_differences_and_relevance_in_words() -> None:
@@ -82,7 +98,9 @@ def test_the_page_marks_differences_and_relevance_in_words() -> None:
     assert html.count("✗ not relevant") == sum(int((~c.relevant).sum()) for c in columns.values())
     for i, place in enumerate(columns["B"].places, start=1):
         assert f"<span>{moved(i, int(place), 6)}</span>" in html
-    assert re.findall(r"others: (\d)", html) == [str(sum(row in columns[name].rows for name in "BC")) for row in columns["A"].rows]
+    assert re.findall(r"others: (\d)", html) == [
+        str(sum(row in columns[name].rows for name in "BC")) for row in columns["A"].rows
+    ]
     assert html.count("<th scope='row'>") == 6 and html.count("AP 0.") == 3
     cut = [c for c in columns.values() if c.inside < c.tied]
     assert cut and html.count("<div class='cmh-note'>") == len(cut)
@@ -93,7 +111,9 @@ def test_a_change_is_said_and_the_other_way_shows_pictures() -> None:
     widget.view()
     assert widget.result.html.count("<img") == 1  # the query
     result = widget.set(way="texts", query=3, against="C")
-    assert result.html.count("<img") == 18 and result.summary.startswith("Query 3, a text asks for pictures, the first 6: A ")
+    assert result.html.count("<img") == 18 and result.summary.startswith(
+        "Query 3, a text asks for pictures, the first 6: A "
+    )
     assert "way images → texts" in widget._status.value and "compare with A → C" in widget._status.value
     assert re.search(r"In common with C: A \d, B \d\.$", result.summary)
 
@@ -113,10 +133,14 @@ def test_static_twin_and_small_multiples() -> None:
     widget = explorer()
     bundle = widget._repr_mimebundle_()
     assert bundle["text/plain"] == f"Comparison explorer. {widget.result.summary}" and LIVE in bundle
-    assert str(widget.small_multiples()).splitlines() == [explorer(way=way, k=3).result.summary for way in ("images", "texts")]
+    assert str(widget.small_multiples()).splitlines() == [
+        explorer(way=way, k=3).result.summary for way in ("images", "texts")
+    ]
 
 
-@pytest.mark.parametrize("wrong", [{"query": 12}, {"query": -1}, {"way": "sounds"}, {"k": 0}, {"k": 21}, {"against": "D"}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "wrong", [{"query": 12}, {"query": -1}, {"way": "sounds"}, {"k": 0}, {"k": 21}, {"against": "D"}, {"colour": "red"}]
+)
 def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
     widget = explorer(query=2)
     before = widget.state
@@ -130,9 +154,15 @@ def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
     [
         ({}, "codes: expected a dictionary of methods with at least one"),
         ([1], "codes: expected a dictionary of methods"),
-        ({"A": {"query": CODES["A"]["query"]}}, r"codes\['A'\]\['retrieval'\]\['images'\]: expected packed codes, got nothing"),
+        (
+            {"A": {"query": CODES["A"]["query"]}},
+            r"codes\['A'\]\['retrieval'\]\['images'\]: expected packed codes, got nothing",
+        ),
         ({"A": 3}, r"codes\['A'\]\['query'\]\['images'\]: expected packed codes"),
-        ({"A": {**CODES["A"], "query": {k: v[:5] for k, v in CODES["A"]["query"].items()}}}, "expected 12 codes, got 5"),
+        (
+            {"A": {**CODES["A"], "query": {k: v[:5] for k, v in CODES["A"]["query"].items()}}},
+            "expected 12 codes, got 5",
+        ),
         ({"A": {**CODES["A"], "query": CODES["C"]["query"]}}, "codes of one length, got 8 bits, 16 bits"),
         ({"A": {**CODES["A"], "query": {k: v.astype(float) for k, v in CODES["A"]["query"].items()}}}, "uint8"),
     ],

@@ -29,10 +29,16 @@ def pairs(**changes) -> PairedData:
 
 
 def test_pairs_take_plain_lists() -> None:
-    data = pairs(ids=[7, 5, 3, 1], texts=("a", "b", "c", "d"), labels=[[0, 1], [1, 0], [1, 1], [0, 0]], label_names=("x", "y"))
+    data = pairs(
+        ids=[7, 5, 3, 1], texts=("a", "b", "c", "d"), labels=[[0, 1], [1, 0], [1, 1], [0, 0]], label_names=("x", "y")
+    )
     assert data.images.dtype == data.text_vectors.dtype == np.float32
     assert data.labels.dtype == np.uint8 and data.ids.dtype == np.int64
-    assert data.train.ids.tolist() == [5, 3] and data.train.texts == ["b", "c"] and data.train.labels.tolist() == [[1, 0], [1, 1]]
+    assert (
+        data.train.ids.tolist() == [5, 3]
+        and data.train.texts == ["b", "c"]
+        and data.train.labels.tolist() == [[1, 0], [1, 1]]
+    )
     assert data.query.index.tolist() == [0] and len(data.retrieval) == 3
     assert repr(data) == "PairedData(four: 4 pairs; query 1, retrieval 3, train 2; images (3,); text 2; 2 labels)"
     assert repr(data.train) == "Split(train: 2 pairs)"
@@ -58,7 +64,9 @@ def test_without_labels_has_none_and_leaves_the_rest() -> None:
 
 def test_own_pair_is_said() -> None:
     parts = {"query": [0], "retrieval": [0, 1, 2, 3], "train": [1, 2]}
-    with pytest.raises(InputError, match="parts: 1 queries have their own pair in the retrieval set; pass own_pair=True"):
+    with pytest.raises(
+        InputError, match="parts: 1 queries have their own pair in the retrieval set; pass own_pair=True"
+    ):
         pairs(parts=parts)
     assert len(pairs(parts=parts, own_pair=True).retrieval) == 4
 
@@ -71,7 +79,10 @@ NAN = np.array([[1, 2, 3], [1, np.nan, 3], [0, 0, 0], [np.inf, 0, 0]])
     [
         ({"images": None}, r"images: expected pictures .* got shape \(\)"),
         ({"images": np.ones((4, 8, 8, 3))}, r"images: expected pictures as uint8 from 0 to 255, got float64"),
-        ({"images": np.ones((4, 8, 8), np.uint8)}, r"images: expected pictures \(n, H, W, 3\) or features \(n, d\), got shape \(4, 8, 8\)"),
+        (
+            {"images": np.ones((4, 8, 8), np.uint8)},
+            r"images: expected pictures \(n, H, W, 3\) or features \(n, d\), got shape \(4, 8, 8\)",
+        ),
         ({"images": np.ones((4, 3, 8, 8), np.uint8)}, r"images: expected pictures .* got shape \(4, 3, 8, 8\)"),
         ({"images": NAN}, r"images: expected finite numbers, got NaN or infinity in 2 rows, the first at 1"),
         ({"images": np.ones((4, 0))}, r"images: expected a matrix \(n, d\), got shape \(4, 0\)"),
@@ -99,19 +110,37 @@ NAN = np.array([[1, 2, 3], [1, np.nan, 3], [0, 0, 0], [np.inf, 0, 0]])
         ({"labels": [[np.nan], [1], [0], [1]]}, r"labels: expected 0/1 or -1/1, got the values .*nan"),
         ({"labels": [["a"]] * 4}, r"labels: expected 0/1 or -1/1, got <U1"),
         ({"labels": [[1], [1, 0], [1], [1]]}, r"labels: expected an array"),
-        ({"labels": np.ones((4, 2)), "label_names": ("a",)}, r"label_names: expected 2 names, one a column of labels, got 1"),
+        (
+            {"labels": np.ones((4, 2)), "label_names": ("a",)},
+            r"label_names: expected 2 names, one a column of labels, got 1",
+        ),
         ({"parts": None}, r"parts: expected a dictionary with the keys query, retrieval, train, got NoneType"),
         ({"parts": ["query", "retrieval", "train"]}, r"parts: expected a dictionary .* got list"),
-        ({"parts": {"query": [0], "train": [1]}}, r"parts: expected the keys query, retrieval, train, got query, train"),
+        (
+            {"parts": {"query": [0], "train": [1]}},
+            r"parts: expected the keys query, retrieval, train, got query, train",
+        ),
         ({"parts": PARTS | {1: [2]}}, r"parts: expected the keys query, retrieval, train, got .*1"),
         ({"parts": PARTS | {"query": []}}, r"parts\['query'\]: expected at least one pair, got none"),
-        ({"parts": PARTS | {"query": [0.0]}}, r"parts\['query'\]: expected positions, 1-D integers, got float64 with shape \(1,\)"),
-        ({"parts": PARTS | {"query": np.array([True, False, False, False])}}, r"parts\['query'\]: expected positions, 1-D integers, got bool"),
+        (
+            {"parts": PARTS | {"query": [0.0]}},
+            r"parts\['query'\]: expected positions, 1-D integers, got float64 with shape \(1,\)",
+        ),
+        (
+            {"parts": PARTS | {"query": np.array([True, False, False, False])}},
+            r"parts\['query'\]: expected positions, 1-D integers, got bool",
+        ),
         ({"parts": PARTS | {"query": [4]}}, r"parts\['query'\]: expected positions from 0 to 3, got 4 to 4"),
         ({"parts": PARTS | {"query": [-1]}}, r"parts\['query'\]: expected positions from 0 to 3, got -1 to -1"),
         ({"parts": PARTS | {"train": [1, 1]}}, r"parts\['train'\]: expected each pair once, got some twice"),
-        ({"parts": PARTS | {"query": [0, 2]}}, r"parts: a training pair is in the query set \(1 of them, the first at position \[2\]\)"),
-        ({"parts": {"query": [0], "retrieval": [1, 2], "train": [3]}}, r"parts: expected the training pairs inside the retrieval set"),
+        (
+            {"parts": PARTS | {"query": [0, 2]}},
+            r"parts: a training pair is in the query set \(1 of them, the first at position \[2\]\)",
+        ),
+        (
+            {"parts": {"query": [0], "retrieval": [1, 2], "train": [3]}},
+            r"parts: expected the training pairs inside the retrieval set",
+        ),
     ],
 )
 def test_pairs_that_do_not_fit_get_one_clear_error(changes, message: str) -> None:
@@ -159,7 +188,11 @@ def test_an_unknown_part_is_an_error() -> None:
         ("scenes", {"unseen": float("nan")}, r"unseen: expected a share from 0 to below 1, got nan"),
         ("scenes", {"unseen": "0.1"}, r"unseen: expected a share from 0 to below 1, got '0.1'"),
         ("scenes", {"drawings_per_concept": 1}, r"drawings_per_concept: expected a whole number of at least 2, got 1"),
-        ("scenes", {"drawings_per_concept": "some"}, r'drawings_per_concept: expected "all" or a whole number of at least 2, got \'some\''),
+        (
+            "scenes",
+            {"drawings_per_concept": "some"},
+            r'drawings_per_concept: expected "all" or a whole number of at least 2, got \'some\'',
+        ),
         ("drawings", {"resolution": 1000}, r"resolution: expected a whole number from 16 to 512, got 1000"),
         ("drawings", {"seed": 1.5}, r"seed: expected a whole number of at least 0, got 1.5"),
     ],
@@ -186,7 +219,12 @@ def test_options_may_be_numpy_numbers(monkeypatch) -> None:
     monkeypatch.setattr(cache, "checked_folder", stop)
     for options in (
         {"resolution": 32, "seed": 3, "drawings_per_concept": 5, "unseen": 0.25},
-        {"resolution": np.int64(32), "seed": np.uint8(3), "drawings_per_concept": np.int32(5), "unseen": np.float32(0.25)},
+        {
+            "resolution": np.int64(32),
+            "seed": np.uint8(3),
+            "drawings_per_concept": np.int32(5),
+            "unseen": np.float32(0.25),
+        },
     ):
         with pytest.raises(InterruptedError):
             load("scenes", size="tiny", **options)
@@ -250,7 +288,9 @@ def test_every_drawing_has_a_file_and_words() -> None:
 
 def test_no_skin_tones_and_no_flags_of_countries() -> None:
     everything = drawings.all_drawings()
-    assert not any("skin tone" in d.name or d.subgroup in ("country-flag", "subdivision-flag", "hair-style") for d in everything)
+    assert not any(
+        "skin tone" in d.name or d.subgroup in ("country-flag", "subdivision-flag", "hair-style") for d in everything
+    )
 
 
 @pytest.mark.parametrize("size", [16, 64, 100])
@@ -288,10 +328,18 @@ def test_load_drawings_counts_and_labels(shared_cache: Path) -> None:
 
 
 def test_the_sizes_are_those_of_the_design(tiny) -> None:
-    assert scenes.SIZES == {"tiny": (600, 100, 400, 64, 12), "lab": (4000, 500, 2500, 64, 12), "paper": (20015, 2000, 10000, 224, None)}
+    assert scenes.SIZES == {
+        "tiny": (600, 100, 400, 64, 12),
+        "lab": (4000, 500, 2500, 64, 12),
+        "paper": (20015, 2000, 10000, 224, None),
+    }
     assert (len(tiny), len(tiny.query), len(tiny.retrieval), len(tiny.train)) == (600, 100, 500, 400)
     assert tiny.images.shape == (600, 64, 64, 3) and tiny.images.dtype == np.uint8
-    assert tiny.truth.owner.shape == (600, 64, 64) and tiny.labels.shape == (600, 24) and tiny.label_names == tuple(drawings.CONCEPTS)
+    assert (
+        tiny.truth.owner.shape == (600, 64, 64)
+        and tiny.labels.shape == (600, 24)
+        and tiny.label_names == tuple(drawings.CONCEPTS)
+    )
     assert len(tiny.vocabulary) == tiny.text_vectors.shape[1] == 1000
 
 
@@ -310,7 +358,11 @@ def test_two_scenes_of_the_paper_size() -> None:
     for i in (0, 20014):
         first, again = scenes.SceneMaker(config).scene(i), scenes.SceneMaker(config).scene(i)
         assert first.image.shape == (224, 224, 3) and first.owner.shape == (224, 224)
-        assert np.array_equal(first.image, again.image) and np.array_equal(first.owner, again.owner) and first.tags == again.tags
+        assert (
+            np.array_equal(first.image, again.image)
+            and np.array_equal(first.owner, again.owner)
+            and first.tags == again.tags
+        )
         assert set(np.unique(first.owner)) == set(range(len(first.drawings) + 1))
 
 
@@ -319,7 +371,9 @@ def test_another_seed_gives_other_bytes(tiny, shared_cache: Path) -> None:
     other = load("scenes", size="tiny", seed=1, show_progress=False)
     assert other.texts != tiny.texts and not np.array_equal(other.images, tiny.images)
     assert not np.array_equal(other.parts["query"], tiny.parts["query"])
-    digests = [{p.name: cache.sha256(p) for p in (shared_cache / data.details["cache"]).iterdir()} for data in (tiny, other)]
+    digests = [
+        {p.name: cache.sha256(p) for p in (shared_cache / data.details["cache"]).iterdir()} for data in (tiny, other)
+    ]
     assert digests[0].keys() == digests[1].keys() and not set(digests[0].values()) & set(digests[1].values())
 
 
@@ -361,7 +415,9 @@ def test_the_vocabulary_comes_from_the_training_texts_only(tiny) -> None:
 
 
 def test_owner_masks_tell_every_drawing(tiny) -> None:
-    """Count, numbers and visibility. None of the 1,201 drawings of tiny is wholly hidden; the smallest shows 80 pixels of 4,096."""
+    """Count, numbers and visibility. None of the 1,201 drawings of tiny is wholly hidden; the smallest shows 80 pixels
+    of 4,096.
+    """
     owner, hidden = np.asarray(tiny.truth.owner), 0
     for i in range(len(tiny)):
         count = int((tiny.truth.drawings[i] >= 0).sum())
@@ -413,7 +469,9 @@ def test_own_pair_leaves_the_queries_in_the_retrieval_set(shared_cache: Path, ti
     assert not set(tiny.parts["query"]) & set(tiny.parts["retrieval"])
     own = load("scenes", size="tiny", own_pair=True, show_progress=False)
     assert own.own_pair and set(own.parts["query"]) < set(own.parts["retrieval"]) and len(own.retrieval) == 600
-    assert np.array_equal(own.parts["train"], tiny.parts["train"]) and not set(own.parts["train"]) & set(own.parts["query"])
+    assert np.array_equal(own.parts["train"], tiny.parts["train"]) and not set(own.parts["train"]) & set(
+        own.parts["query"]
+    )
     assert own.details["cache"] == tiny.details["cache"]
 
 
@@ -475,7 +533,16 @@ def written(tmp_path: Path, **changes) -> Path:
 def test_a_file_of_the_same_structure(tmp_path: Path) -> None:
     data = load_wikipedia(written(tmp_path))
     assert (len(data.query), len(data.retrieval), len(data.train)) == (2, 6, 6)
-    assert data.labels.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
+    assert data.labels.tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+        [0, 0, 1],
+        [1, 0, 0],
+    ]
     train = data.train.images
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(train.std(0), [1, 1, 1, 0], atol=1e-6)
@@ -492,15 +559,27 @@ def test_a_file_of_the_same_structure(tmp_path: Path) -> None:
         ({"L_te": None, "T_tr": None}, r"path: expected the keys I_tr, .*, T_tr, L_te missing"),
         ({"I_te": np.ones((2, 5))}, r"path: expected I_tr and I_te of the same width in .*, got 4 and 5"),
         ({"T_tr": np.ones((6, 2))}, r"path: expected T_tr and T_te of the same width in .*, got 2 and 3"),
-        ({"L_te": np.ones((3, 1))}, r"path: expected as many pictures as texts and labels, got \{'I_te': 2, 'T_te': 2, 'L_te': 3\}"),
-        ({"T_tr": np.ones((5, 3))}, r"path: expected as many pictures as texts and labels, got \{'I_tr': 6, 'T_tr': 5, 'L_tr': 6\}"),
+        (
+            {"L_te": np.ones((3, 1))},
+            r"path: expected as many pictures as texts and labels, got \{'I_te': 2, 'T_te': 2, 'L_te': 3\}",
+        ),
+        (
+            {"T_tr": np.ones((5, 3))},
+            r"path: expected as many pictures as texts and labels, got \{'I_tr': 6, 'T_tr': 5, 'L_tr': 6\}",
+        ),
         ({"L_te": np.array([[0], [1]])}, r"path: expected labels as class numbers from 1"),
         ({"L_te": np.array([[1.5], [1]])}, r"path: expected labels as class numbers from 1"),
         ({"L_te": np.array([[np.nan], [1]])}, r"path: expected labels as class numbers from 1"),
         ({"L_tr": np.ones((6, 2)), "L_te": np.ones((2, 2))}, r"path: expected labels as class numbers from 1"),
         ({"L_te": np.array(["a", "b"])}, r"path: expected L_te as a full matrix of numbers in .*, got <U1"),
-        ({"L_te": np.array([["a"], ["b"]], dtype=object)}, r"path: expected L_te as a full matrix of numbers in .*, got object"),
-        ({"I_te": np.ones((0, 4)), "T_te": np.ones((0, 3)), "L_te": np.ones((0, 1))}, r"path: expected at least one pair, got none in I_te"),
+        (
+            {"L_te": np.array([["a"], ["b"]], dtype=object)},
+            r"path: expected L_te as a full matrix of numbers in .*, got object",
+        ),
+        (
+            {"I_te": np.ones((0, 4)), "T_te": np.ones((0, 3)), "L_te": np.ones((0, 1))},
+            r"path: expected at least one pair, got none in I_te",
+        ),
         ({"I_tr": np.full((6, 4), np.nan)}, r"images: expected finite numbers"),
     ],
 )

@@ -24,15 +24,21 @@ TEXT_SCORES = np.stack([np.full((EPOCHS, ITEMS), 0.4), np.full((EPOCHS, ITEMS), 
 
 
 def replay(**more) -> DistributionReplay:
-    return DistributionReplay(LABELS, PICTURES, WORDS, **{"image_scores": IMAGE_SCORES, "text_scores": TEXT_SCORES, **more})
+    return DistributionReplay(
+        LABELS, PICTURES, WORDS, **{"image_scores": IMAGE_SCORES, "text_scores": TEXT_SCORES, **more}
+    )
 
 
 def test_the_plane_is_that_of_a_singular_value_decomposition() -> None:
     points = RNG.normal(size=(50, 5)) * np.array([3, 2, 1, 0.5, 0.1])
     centre, directions, share = principal_plane(points)
     _, values, vectors = np.linalg.svd(points - points.mean(axis=0))
-    assert np.allclose(centre, points.mean(axis=0)) and share == pytest.approx((values[:2] ** 2).sum() / (values**2).sum())
-    assert np.allclose(np.abs((directions * vectors[:2]).sum(axis=1)), 1) and np.allclose(directions @ directions.T, np.eye(2))
+    assert np.allclose(centre, points.mean(axis=0)) and share == pytest.approx(
+        (values[:2] ** 2).sum() / (values**2).sum()
+    )
+    assert np.allclose(np.abs((directions * vectors[:2]).sum(axis=1)), 1) and np.allclose(
+        directions @ directions.T, np.eye(2)
+    )
     assert all(row[np.abs(row).argmax()] > 0 for row in directions)
 
 
@@ -54,9 +60,14 @@ def test_a_step_says_energy_and_what_the_discriminators_do() -> None:
     told = f"energy share against labels: pictures 0.00, words {words:.2f}"
     assert widget.result.summary == f"Epoch 9: {told}; the discriminator is right on 75 % (pictures), 50 % (words)."
     first = widget.set(epoch=0)
-    assert first.energy["pictures"] == pytest.approx(energy_share(LABELS[0], PICTURES[0])) and first.energy["pictures"] > 0.8
+    assert (
+        first.energy["pictures"] == pytest.approx(energy_share(LABELS[0], PICTURES[0]))
+        and first.energy["pictures"] > 0.8
+    )
     assert first.right == {"pictures": 1.0, "words": 0.5}
-    assert first.apart == pytest.approx({"pictures": 5 * WIDTH**0.5, "words": np.linalg.norm(WORDS[0, 0] - LABELS[0, 0])})
+    assert first.apart == pytest.approx(
+        {"pictures": 5 * WIDTH**0.5, "words": np.linalg.norm(WORDS[0, 0] - LABELS[0, 0])}
+    )
 
 
 def test_the_plane_and_its_window_do_not_move() -> None:
@@ -87,14 +98,24 @@ def replay_window(widget: DistributionReplay) -> object:
 
 def test_only_what_is_shown_is_told() -> None:
     widget = replay(shown="words")
-    assert "pictures" not in widget.result.summary and "words (TxtNet)" in widget.result.html and "pictures (ImgNet)" not in widget.result.html
+    assert (
+        "pictures" not in widget.result.summary
+        and "words (TxtNet)" in widget.result.html
+        and "pictures (ImgNet)" not in widget.result.html
+    )
     assert replay().result.energy == widget.result.energy
-    assert (widget.state.features.taken("labels", 0, "words") == 0.4).all() and np.allclose(widget.state.features.taken("labels", 0, "all"), 0.65)
+    assert (widget.state.features.taken("labels", 0, "words") == 0.4).all() and np.allclose(
+        widget.state.features.taken("labels", 0, "all"), 0.65
+    )
 
 
 def test_without_scores_nothing_is_said_of_discriminators() -> None:
     widget = DistributionReplay(LABELS, PICTURES, WORDS)
-    assert widget.result.right == {} and "discriminator" not in widget.result.summary + widget.result.html and "D =" not in widget.result.html
+    assert (
+        widget.result.right == {}
+        and "discriminator" not in widget.result.summary + widget.result.html
+        and "D =" not in widget.result.html
+    )
 
 
 def test_marks_lines_and_scores_change_the_picture() -> None:
@@ -117,7 +138,11 @@ def test_marks_lines_and_scores_change_the_picture() -> None:
 def test_the_picture_is_told_in_words() -> None:
     html = replay(captions=["a <cat>", *["a boat"] * (ITEMS - 1)]).result.html
     alt = re.search(r'alt="([^"]*)"', html).group(1)
-    assert "mean of labels at (" in alt and "Lines join the features of item 0 (a &lt;cat&gt;)." in alt and "<cat>" not in html
+    assert (
+        "mean of labels at (" in alt
+        and "Lines join the features of item 0 (a &lt;cat&gt;)." in alt
+        and "<cat>" not in html
+    )
     assert "Item 0 (a &lt;cat&gt;): pictures at distance 0.0 from its labels, D = 0.70; words at distance" in html
     assert html.count('role="img"') == 4 and "pictures: discriminator right, 0.75" in html and "epoch 0: 1.00" in html
 
@@ -127,7 +152,11 @@ def test_the_view_follows_and_is_moved_by_keyboard_controls() -> None:
     first, second = widget.view().children[1].children
     _, back, on, number = first.children
     shown, links, item = second.children
-    assert shown.label == "pictures and words" and links.label == "of one item" and (item.children[0].min, item.children[0].max) == (0, ITEMS - 1)
+    assert (
+        shown.label == "pictures and words"
+        and links.label == "of one item"
+        and (item.children[0].min, item.children[0].max) == (0, ITEMS - 1)
+    )
     on.click()
     assert widget.state.epoch == 1 and number.children[0].value == 1 and "step 0 → 1" in widget._status.value
     back.click()
@@ -151,13 +180,20 @@ def test_one_epoch_and_one_item_are_enough() -> None:
 def test_static_twin_and_small_multiples() -> None:
     widget = replay()
     bundle = widget._repr_mimebundle_()
-    assert bundle["text/plain"] == f"Distribution replay. {widget.result.summary}" and LIVE in bundle and "<img" in bundle["text/html"]
+    assert (
+        bundle["text/plain"] == f"Distribution replay. {widget.result.summary}"
+        and LIVE in bundle
+        and "<img" in bundle["text/html"]
+    )
     series = widget.small_multiples()
     assert str(series).splitlines() == [replay(epoch=e).result.summary for e in (0, 1, 3)]
     assert series.html.count("<img") == 3 and replay().static().html == widget.static().html
 
 
-@pytest.mark.parametrize("wrong", [{"epoch": EPOCHS}, {"epoch": 1.0}, {"item": ITEMS}, {"links": "some"}, {"shown": "labels"}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epoch": EPOCHS}, {"epoch": 1.0}, {"item": ITEMS}, {"links": "some"}, {"shown": "labels"}, {"colour": "red"}],
+)
 def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
     widget = replay(epoch=1)
     with pytest.raises(InputError):
@@ -169,7 +205,11 @@ def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
     ("name", "value", "said"),
     [
         ("label_features", LABELS[0], r"label_features: expected \(epochs, n, width\)"),
-        ("image_features", PICTURES[:, :5], r"image_features: expected \(4, 12, 6\), as label_features, got \(4, 5, 6\)"),
+        (
+            "image_features",
+            PICTURES[:, :5],
+            r"image_features: expected \(4, 12, 6\), as label_features, got \(4, 5, 6\)",
+        ),
         ("text_features", WORDS * np.nan, "text_features: expected finite numbers"),
         ("image_scores", IMAGE_SCORES[0], r"image_scores: expected \(2, 4, 12\)"),
         ("image_scores", None, "image_scores, text_scores: expected both or neither"),
@@ -180,6 +220,12 @@ def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
     ],
 )
 def test_arguments_that_do_not_fit_are_named(name, value, said) -> None:
-    given = {"label_features": LABELS, "image_features": PICTURES, "text_features": WORDS, "image_scores": IMAGE_SCORES, "text_scores": TEXT_SCORES}
+    given = {
+        "label_features": LABELS,
+        "image_features": PICTURES,
+        "text_features": WORDS,
+        "image_scores": IMAGE_SCORES,
+        "text_scores": TEXT_SCORES,
+    }
     with pytest.raises(InputError, match=said):
         DistributionReplay(**{**given, name: value})

@@ -1,4 +1,6 @@
-"""Feature distributions: the energy distance against its definition, the test against known cases, the classifier against both."""
+"""Feature distributions: the energy distance against its definition, the test against known cases, the classifier
+against both.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def test_energy_distance_equals_its_definition(n, m, seed):
     assert energy_distance(a, b) == pytest.approx(by_definition(a, b), abs=1e-5)
     found = two_sample(a, b, permutations=3)
     between = np.mean([np.linalg.norm(x - y) for x in a for y in b])
-    assert found.energy == pytest.approx(energy_distance(a, b)) and found.share == pytest.approx(found.energy / (2 * between), abs=1e-6)
+    assert found.energy == pytest.approx(energy_distance(a, b)) and found.share == pytest.approx(
+        found.energy / (2 * between), abs=1e-6
+    )
     assert 0 <= found.share <= 1 and energy_distance(a, a) == pytest.approx(0, abs=1e-6)
 
 
@@ -70,12 +74,15 @@ def test_a_classifier_tells_what_differs_and_nothing_else(kind):
     a, b = random.normal(size=(2, 400, 5))
     assert 0.4 < classifier_accuracy(a, b, kind=kind) < 0.6
     assert classifier_accuracy(a, b + 3, kind=kind) > 0.95
-    # Two normal distributions, d apart along each of 5 axes: the best rule is right with probability Φ(√5 d / 2) = .87 for d = 1.
+    # Two normal distributions, d apart along each of 5 axes: the best rule is right with probability Φ(√5 d / 2) = .87
+    # for d = 1.
     assert 0.75 < classifier_accuracy(a, b + 1, kind=kind) < 0.92
 
 
 def test_a_classifier_is_asked_about_items_that_it_did_not_see():
-    """A pair's rows are equal but for noise on one side: remembering items would not help, and copies of them must not leak."""
+    """A pair's rows are equal but for noise on one side: remembering items would not help, and copies of them must not
+    leak.
+    """
     a = np.random.default_rng(4).normal(size=(100, 20))
     assert classifier_accuracy(a, a, kind="forest") <= 0.6
 

@@ -47,7 +47,9 @@ def test_every_kind_has_its_shape_and_is_what_the_network_gives(fresh, tiny) -> 
         "pooled": (n, 256),
         "map": (n, 128, 8, 8),
     }
-    assert {kind: x.dtype for kind, x in found.items()} == {kind: np.float16 if kind == "map" else np.float32 for kind in found}
+    assert {kind: x.dtype for kind, x in found.items()} == {
+        kind: np.float16 if kind == "map" else np.float32 for kind in found
+    }
     np.testing.assert_allclose(found["scores"], scores.numpy(), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found["map"], maps.numpy(), rtol=1e-3, atol=1e-3)  # kept in 16 bits
     np.testing.assert_allclose(found["posterior"], scores.softmax(dim=1).sqrt().numpy(), atol=1e-4)
@@ -124,7 +126,9 @@ def test_pictures_of_any_side(fresh, side) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, size=(3, *side, 3), dtype=np.uint8)
     assert image_features(pictures, "map").shape == (3, 128, 8, 8)
     small = np.stack([np.asarray(Image.fromarray(p).resize((64, 64), Image.Resampling.BOX)) for p in pictures])
-    np.testing.assert_allclose(image_features(pictures, "scores"), image_features(small, "scores"), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        image_features(pictures, "scores"), image_features(small, "scores"), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_vectors_pass_through(fresh) -> None:
@@ -137,7 +141,11 @@ def test_vectors_pass_through(fresh) -> None:
 @pytest.mark.parametrize(
     ("images", "kind", "message"),
     [
-        (np.ones((2, 5)), "map", r"images: expected pictures \(n, H, W, 3\), since a feature map is asked for, got feature vectors"),
+        (
+            np.ones((2, 5)),
+            "map",
+            r"images: expected pictures \(n, H, W, 3\), since a feature map is asked for, got feature vectors",
+        ),
         (np.ones((2, 5)), "maps", r"kind: expected one of posterior, scores, pooled, map, got 'maps'"),
         (np.ones((64, 64, 3), np.uint8), "map", r"images: expected pictures .* got shape \(64, 64, 3\)"),
         (np.ones((2, 64, 64, 3)), "map", r"images: expected pictures as uint8 from 0 to 255, got float64"),
@@ -166,7 +174,10 @@ def test_weights_that_do_not_match_the_card_are_refused(forgotten, monkeypatch, 
     data[-1] ^= 1
     (tmp_path / "scenenet.safetensors").write_bytes(data)
     monkeypatch.setattr(backbones, "WEIGHTS", tmp_path / "scenenet.safetensors")
-    with pytest.raises(InputError, match=r"scenenet\.safetensors: expected the SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; install cmhkit again"):
+    with pytest.raises(
+        InputError,
+        match=r"scenenet\.safetensors: expected the SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; install cmhkit again",
+    ):
         backbones.scenenet()
 
 

@@ -117,7 +117,11 @@ def test_a_table_with_any_delimiter_and_byte_order_mark(root, delimiter, said, e
     for k in range(4):
         picture(root / f"{k}.png", k)
     lines = [
-        delimiter.join(row) for row in (["Labels", " FILE ", "text", "more"], *([f"a/b{k % 2}", f"{k}.png", f"Hund {k} ä", "x"] for k in range(4)))
+        delimiter.join(row)
+        for row in (
+            ["Labels", " FILE ", "text", "more"],
+            *([f"a/b{k % 2}", f"{k}.png", f"Hund {k} ä", "x"] for k in range(4)),
+        )
     ]
     data = read(table(root, lines, encoding=encoding))
     assert data.texts == [f"Hund {k} ä" for k in range(4)] and data.label_names == ("a/b0", "a/b1")
@@ -130,7 +134,12 @@ def test_a_table_with_quotes_lines_and_several_labels(root) -> None:
         picture(root / "in" / f"{k}.png", k)
     with (root / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
-            [["file", "text", "labels"], ["in\\0.png", 'a "big", dog\nin two lines', "dog; sky"], ["./in/1.png", "b", "sky|"], ["in/2.png", "c", ""]]
+            [
+                ["file", "text", "labels"],
+                ["in\\0.png", 'a "big", dog\nin two lines', "dog; sky"],
+                ["./in/1.png", "b", "sky|"],
+                ["in/2.png", "c", ""],
+            ]
         )
     data = read(root)
     assert data.texts[0] == 'a "big", dog\nin two lines' and data.label_names == ("dog", "sky")
@@ -152,7 +161,21 @@ def test_rows_of_one_file_become_one_pair(root) -> None:
 def test_what_a_table_and_a_folder_disagree_on_is_listed(root) -> None:
     for k in range(5):
         picture(root / f"{k}.png", k)
-    data = read_some(table(root, ["file,text", "0.png,one", "none.png,two", "../0.png,three", "1.png,", "2.png,a dog, a cat", "3.png,four", ",five"]))
+    data = read_some(
+        table(
+            root,
+            [
+                "file,text",
+                "0.png,one",
+                "none.png,two",
+                "../0.png,three",
+                "1.png,",
+                "2.png,a dog, a cat",
+                "3.png,four",
+                ",five",
+            ],
+        )
+    )
     assert files(data) == ["0.png", "3.png"]
     assert set(data.report.skipped) == {
         ("none.png (captions.csv, line 3)", "in the table, but no picture of the folder"),
@@ -167,13 +190,18 @@ def test_what_a_table_and_a_folder_disagree_on_is_listed(root) -> None:
 
 def test_the_source_can_be_named(root) -> None:
     pairs(root, 4)
-    table(table(root, ["file,text", *(f"p{k}.png,one" for k in range(4))], "a.csv"), ["file\ttext", *(f"p{k}.png\ttwo" for k in range(4))], "b.tsv")
+    table(
+        table(root, ["file,text", *(f"p{k}.png,one" for k in range(4))], "a.csv"),
+        ["file\ttext", *(f"p{k}.png\ttwo" for k in range(4))],
+        "b.tsv",
+    )
     with pytest.raises(InputError, match=r"texts: expected one table in .*, got a\.csv, b\.tsv; pass the name of one"):
         read(root)
     assert read(root, texts="b.tsv").texts == ["two"] * 4
     assert read(root, texts="sidecar").texts[3] == "dog number3"
     with pytest.raises(
-        InputError, match=r"texts: expected 'auto', 'sidecar', 'folders' or a table in .*, got 'c\.csv'; tables there: a\.csv, b\.tsv"
+        InputError,
+        match=r"texts: expected 'auto', 'sidecar', 'folders' or a table in .*, got 'c\.csv'; tables there: a\.csv, b\.tsv",
     ):
         read(root, texts="c.csv")
 
@@ -186,7 +214,9 @@ def test_chinese_captions(root) -> None:
     assert data.texts[1] == "熊猫宝宝" and files(data)[0] == "图 片0.png"
     words = set(data.vocabulary.words)
     for text, row in zip(data.texts, data.text_vectors, strict=True):
-        assert {w for w, x in zip(data.vocabulary.words, row, strict=True) if x} == {t for t in module.tokens(text)} & words
+        assert {w for w, x in zip(data.vocabulary.words, row, strict=True) if x} == {
+            t for t in module.tokens(text)
+        } & words
     assert any(len(word) == 2 for word in words)
 
 
@@ -238,7 +268,9 @@ def test_a_letterbox_keeps_the_whole_picture_and_a_crop_its_middle(tmp_path) -> 
     assert (cut == (0, 255, 0)).all()
     tall = Image.fromarray(wide).transpose(Image.Transpose.ROTATE_90)
     tall.save(tmp_path / "t.png")
-    assert values(tmp_path / "t.png")[0, :2].tolist() == [[127] * 3] * 2 and values(tmp_path / "t.png", resize="crop").shape == (8, 8, 3)
+    assert values(tmp_path / "t.png")[0, :2].tolist() == [[127] * 3] * 2 and values(
+        tmp_path / "t.png", resize="crop"
+    ).shape == (8, 8, 3)
     Image.new("RGB", (500, 1), "red").save(tmp_path / "thin.png")
     assert (values(tmp_path / "thin.png") == (255, 0, 0)).all(axis=2).sum() == 8, "no side vanishes"
 
@@ -301,7 +333,9 @@ def bomb(path: Path, side: int) -> None:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    )
 
 
 def test_what_cannot_be_read_is_listed_and_not_fatal(root) -> None:
@@ -341,7 +375,9 @@ def test_what_cannot_be_read_is_listed_and_not_fatal(root) -> None:
     }
     assert len(caught) == 1 and "10 skipped" in str(caught[0].message) and caught[0].filename == __file__
     assert sum(data.report.reasons().values()) == 10
-    assert dict(read_some(root).report.skipped) == reasons | {"bits.png": dict(data.report.skipped)["bits.png"]}, "the cache knows why"
+    assert dict(read_some(root).report.skipped) == reasons | {"bits.png": dict(data.report.skipped)["bits.png"]}, (
+        "the cache knows why"
+    )
     assert (data.images == np.stack([read_photo(root / file, SIDE)[0] for file in files(data)])).all()
 
 
@@ -376,7 +412,9 @@ def test_many_pictures_stay_in_their_file(root, monkeypatch) -> None:
     monkeypatch.setattr(module, "_IN_MEMORY", 100)
     data = read(root)
     assert isinstance(held.images, np.ndarray) and isinstance(data.images, LargePictures)
-    assert np.array_equal(np.asarray(data.images), held.images) and np.array_equal(data.query.images[:], held.query.images)
+    assert np.array_equal(np.asarray(data.images), held.images) and np.array_equal(
+        data.query.images[:], held.query.images
+    )
     hasher = ck.CCA(bits=8).fit(read(root, features="scenenet"))
     assert np.array_equal(hasher.encode(images=data.query), hasher.encode(images=held.query))
 
@@ -412,7 +450,9 @@ def test_a_part_follows_from_content(root, tmp_path) -> None:
         (other / f"x{k}.txt").write_text("new")
     more = read(other, query=0.3, train=0.5)
     found = {file: name for name in ("train", "query") for file in np.array(files(more))[more.parts[name]]}
-    assert all(found.get(f"x{29 - k}.png") == part.get(f"p{k}.png") for k in range(30)), "neither name nor company matters"
+    assert all(found.get(f"x{29 - k}.png") == part.get(f"p{k}.png") for k in range(30)), (
+        "neither name nor company matters"
+    )
 
 
 def test_a_broken_picture_moves_no_other_to_another_part(root) -> None:
@@ -434,7 +474,11 @@ def test_equal_pictures_are_never_in_two_parts(root) -> None:
     assert not parts["query"] & parts["retrieval"] and len(data.query) % 4 == len(data.train) % 4 == 0
 
 
-@given(st.lists(st.binary(min_size=1, max_size=4), min_size=2, max_size=60, unique=True), st.floats(0.01, 0.99), st.floats(0.01, 1))
+@given(
+    st.lists(st.binary(min_size=1, max_size=4), min_size=2, max_size=60, unique=True),
+    st.floats(0.01, 0.99),
+    st.floats(0.01, 1),
+)
 def test_every_part_has_a_pair_and_no_query_is_learned_from(contents, query, train) -> None:
     parts = module._parts(contents, query, train)
     assert all(len(part) for part in parts.values())
@@ -505,18 +549,29 @@ def test_a_missing_extra_is_said_before_anything_is_read(root, monkeypatch) -> N
     monkeypatch.setattr(photos, "PACKAGE", "no_such_package")
     monkeypatch.setattr(module, "_scan", lambda *_: pytest.fail("too late"))
     with pytest.raises(
-        InputError, match=r"features: EfficientNet-Lite0: expected the package no-such-package.*; or pass features='scenenet' or None"
+        InputError,
+        match=r"features: EfficientNet-Lite0: expected the package no-such-package.*; or pass features='scenenet' or None",
     ):
         load_folder(root)
 
 
 def test_a_report_prints(root) -> None:
     report = FolderReport(
-        "x", 3, "t", "none", skipped=tuple((f"{k}.png", "empty file") for k in range(7)), notes=(("a.gif", "note"),), parts={"query": 1}, words=4
+        "x",
+        3,
+        "t",
+        "none",
+        skipped=tuple((f"{k}.png", "empty file") for k in range(7)),
+        notes=(("a.gif", "note"),),
+        parts={"query": 1},
+        words=4,
     )
     said = repr(report)
     assert str(report) == said and "x: 3 pairs (query 1)" in said
-    assert "skipped: 7\n  empty file (7): 0.png, 1.png, 2.png, 3.png, 4.png and 2 more" in said and "remarks: 1\n  note (1): a.gif" in said
+    assert (
+        "skipped: 7\n  empty file (7): 0.png, 1.png, 2.png, 3.png, 4.png and 2 more" in said
+        and "remarks: 1\n  note (1): a.gif" in said
+    )
 
 
 # What is an error.
@@ -525,7 +580,10 @@ def test_a_report_prints(root) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["0.png,a dog", "1.png,a cat"], r"texts: expected a first line with the columns file, text .* in captions\.csv, got '0\.png,a dog'"),
+        (
+            ["0.png,a dog", "1.png,a cat"],
+            r"texts: expected a first line with the columns file, text .* in captions\.csv, got '0\.png,a dog'",
+        ),
         (["file:text", "0.png:a dog"], r"texts: expected a first line with the columns file, text .*, got 'file:text'"),
         (["file,caption", "0.png,a dog"], r"texts: expected a first line with the columns .*, got 'file,caption'"),
         (["file,text,file", "0.png,a,b"], r"texts: expected each column once in captions\.csv, got file twice"),
@@ -535,8 +593,14 @@ def test_a_report_prints(root) -> None:
             r"texts: expected a table, got captions\.csv, which goes wrong at line 3 \(unexpected end of data\)",
         ),
         (["file,text", '0.png,"a" dog'], r"which goes wrong at line 2 \("),
-        (["file,text"], r"path: expected at least 2 pictures with texts in .*, got 0\n  not in the table \(3\): 0\.png, 1\.png, 2\.png"),
-        (["file,text", "0.png,a"], r"path: expected at least 2 pictures with texts in .*, got 1\n  not in the table \(2\): 1\.png, 2\.png"),
+        (
+            ["file,text"],
+            r"path: expected at least 2 pictures with texts in .*, got 0\n  not in the table \(3\): 0\.png, 1\.png, 2\.png",
+        ),
+        (
+            ["file,text", "0.png,a"],
+            r"path: expected at least 2 pictures with texts in .*, got 1\n  not in the table \(2\): 1\.png, 2\.png",
+        ),
         (["file,text", "0.png,!", "1.png,?"], r"path: expected texts with words in .*, got none in 2 texts"),
     ],
 )
@@ -551,7 +615,10 @@ def test_a_table_in_another_encoding(root) -> None:
     for k in range(3):
         picture(root / f"{k}.png", k)
     table(root, ["file,text", "0.png,Bär", "1.png,x"], encoding="latin-1")
-    with pytest.raises(InputError, match=r"encoding: expected captions\.csv as utf-8, got a byte that is none at 17; pass the encoding it is in"):
+    with pytest.raises(
+        InputError,
+        match=r"encoding: expected captions\.csv as utf-8, got a byte that is none at 17; pass the encoding it is in",
+    ):
         read(root)
     assert read_some(root, encoding="latin-1").texts[0] == "Bär"
 
@@ -591,7 +658,10 @@ def test_bad_folders(root, tmp_path) -> None:
         ({"train": 0}, "train: expected a share above 0 and up to 1, got 0"),
         ({"train": float("nan")}, "train: expected a share above 0 and up to 1, got nan"),
         ({"vocabulary": 0}, "vocabulary: expected a whole number of at least 1, got 0"),
-        ({"encoding": "utf-9"}, "encoding: expected a name that Python knows, such as 'utf-8' or 'gb18030', got 'utf-9'"),
+        (
+            {"encoding": "utf-9"},
+            "encoding: expected a name that Python knows, such as 'utf-8' or 'gb18030', got 'utf-9'",
+        ),
         ({"texts": 3}, 'texts: expected "auto", "sidecar", "folders" or the name of a table, got int'),
     ],
 )

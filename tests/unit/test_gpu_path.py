@@ -1,4 +1,6 @@
-"""The way a GPU is used, as far as a CPU can show it: bfloat16, channels last, the fused optimiser, and steps that read nothing back."""
+"""The way a GPU is used, as far as a CPU can show it: bfloat16, channels last, the fused optimiser, and steps that read
+nothing back.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,16 @@ CPU, META = torch.device("cpu"), torch.device("meta")
 #: The presets `paper`, with networks that a test can afford.
 OPTIONS = {
     ADAH: {"side": 64, "text_hidden": 16, "text_width": 8, "epochs": 2, "batch": 12},
-    SSAH: {"side": 55, "text_hidden": 16, "label_hidden": 16, "width": 8, "pools": (3,), "discriminator_hidden": (8,), "epochs": 2, "batch": 12},
+    SSAH: {
+        "side": 55,
+        "text_hidden": 16,
+        "label_hidden": 16,
+        "width": 8,
+        "pools": (3,),
+        "discriminator_hidden": (8,),
+        "epochs": 2,
+        "batch": 12,
+    },
     UGACH: {"hidden": 32, "pool": 12, "pretrain_steps": 3, "rounds": 2, "d_steps": 3, "g_steps": 3},
 }
 
@@ -74,7 +85,9 @@ def fast(monkeypatch):
 
 
 class Mixed(TorchDispatchMode):
-    """Notes what would make a GPU wait: tensors of the CPU in an operation on the device, and copies that were not made by `sent`."""
+    """Notes what would make a GPU wait: tensors of the CPU in an operation on the device, and copies that were not made
+    by `sent`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +161,9 @@ def test_an_epoch_of_adah_reads_only_its_means(nowhere, monkeypatch):
         found._epoch(1, lambda k: None)
     assert watch.found == []
     assert [len(rows) for rows in kept] == [3, 3]
-    assert all(value.device == META and not value.requires_grad for rows in kept for row in rows for value in row.values())
+    assert all(
+        value.device == META and not value.requires_grad for rows in kept for row in rows for value in row.values()
+    )
 
 
 def test_steps_of_ssah_read_nothing(nowhere):
@@ -181,7 +196,10 @@ def test_steps_of_ugach_read_nothing(nowhere):
 def test_means_are_those_of_the_numbers():
     values = torch.rand(7, 2, generator=generator(0))
     found = means([{"a": exact(row[0]), "b": exact(row[1].mul(1e-9))} for row in values])
-    assert found == {"a": float(np.mean([row[0].item() for row in values])), "b": float(np.mean([row[1].mul(1e-9).item() for row in values]))}
+    assert found == {
+        "a": float(np.mean([row[0].item() for row in values])),
+        "b": float(np.mean([row[1].mul(1e-9).item() for row in values])),
+    }
     assert means([]) == {}
 
 
@@ -209,7 +227,9 @@ def test_wide_layers_in_bfloat16_say_nearly_the_same(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_training_as_on_a_gpu(kind, fast, tmp_path):
-    """bfloat16, channels last and the fused optimiser together: it learns, parameters stay in float32, and a stopped run goes on."""
+    """bfloat16, channels last and the fused optimiser together: it learns, parameters stay in float32, and a stopped
+    run goes on.
+    """
 
     class Stop(Exception):
         pass
@@ -238,7 +258,10 @@ def test_filters_keep_their_channels_last_where_it_is_fast(monkeypatch):
     assert placed(net, CPU).features[2].weight.is_contiguous()
     monkeypatch.setattr(training, "FAST_ON", {"cpu"})
     placed(net, CPU)
-    assert net.features[2].weight.is_contiguous(memory_format=torch.channels_last) and not net.features[2].weight.is_contiguous()
+    assert (
+        net.features[2].weight.is_contiguous(memory_format=torch.channels_last)
+        and not net.features[2].weight.is_contiguous()
+    )
     torch.testing.assert_close(net.fc7(pictures), before)
     assert net.features(torch.rand(2, 3, 32, 32)).is_contiguous(memory_format=torch.channels_last)
 
@@ -271,10 +294,14 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
 
 
 def test_a_block_of_wide_layers_is_plain_elsewhere(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)  # a GPU of 2018
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation
+    )  # a GPU of 2018
     for device in (CPU, torch.device("cuda"), META):
         with wide_layers(device):
-            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32 and not torch.is_autocast_enabled("cuda")
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32 and not torch.is_autocast_enabled(
+                "cuda"
+            )
 
 
 # The measurement.
@@ -295,9 +322,13 @@ def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsy
     assert gpu.main(["--rehearse"]) == 0
     said = capsys.readouterr().out
     assert "A rehearsal on the CPU. No GPU figure exists yet" in said
-    table = [[cell.strip() for cell in line.strip("| ").split("|")] for line in said.splitlines() if line.startswith("| ")]
+    table = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in said.splitlines() if line.startswith("| ")
+    ]
     assert [row[:2] for row in table[2:]] == [[study.told, way] for study in gpu.REHEARSAL for way in gpu.WAYS]
-    assert all(float(row[2].replace(",", "")) > 0 and float(row[3]) > 0 and 0 < float(row[6].rstrip("%")) for row in table[2:])
+    assert all(
+        float(row[2].replace(",", "")) > 0 and float(row[3]) > 0 and 0 < float(row[6].rstrip("%")) for row in table[2:]
+    )
     assert [row[3] for row in table[3::2]] == ["1.00", "1.00"]
     assert adah.sent is before and training.FAST_ON == {"cuda"} and set(map(frozenset, seen)) == {frozenset({"cuda"})}
 
@@ -310,18 +341,23 @@ def test_the_plain_loop_is_plain(monkeypatch):
 
 
 def test_operations_are_those_of_the_layers():
-    """ADAH with two widths of its text feature, on one batch: what the difference must be, from the layers that have this width."""
+    """ADAH with two widths of its text feature, on one batch: what the difference must be, from the layers that have
+    this width.
+    """
     data = gpu.part(pairs(ADAH), 12)
     options = {name: value for name, value in OPTIONS[ADAH].items() if name not in ("epochs", "text_width")}
     with gpu.small_networks():
-        narrow, wide = (gpu.work(gpu.Study(ADAH, "", options | {"text_width": width}, 1), data, CPU) for width in (8, 16))
+        narrow, wide = (
+            gpu.work(gpu.Study(ADAH, "", options | {"text_width": width}, 1), data, CPU) for width in (8, 16)
+        )
 
     def expected(width: int, hidden: int = 16, bits: int = 64, items: int = 12) -> int:
         # Forward in both steps; backward in E's and D's step: weights and inputs, in G's step: nothing.
         second = (2 + 2) * hidden * width
         # Forward in both; backward: inputs in the one, weights in the other.
         attention = (2 + 1 + 1) * width * width
-        # Attended and unattended: forward in both; backward: weights and inputs in the one, inputs of the unattended in the other.
+        # Attended and unattended: forward in both; backward: weights and inputs in the one, inputs of the unattended in
+        # the other.
         hashing = (4 + 4 + 1) * width * bits
         return 2 * items * (second + attention + hashing)
 

@@ -1,4 +1,6 @@
-"""`cmhkit grade`: honest submissions are marked, hostile and broken ones are survived, and nothing that a notebook says of itself is believed."""
+"""`cmhkit grade`: honest submissions are marked, hostile and broken ones are survived, and nothing that a notebook says
+of itself is believed.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,14 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, li
     failing = "raise ValueError('=on purpose')"
     lying = "print('✓ 01.q2, correct: well done.')"
     submission(
-        folder / "anna" / "01_hamming_space.ipynb", IMPORTS, RIGHT, failing, WRONG, lying, STUB, kernelspec={"name": "nowhere", "display_name": "x"}
+        folder / "anna" / "01_hamming_space.ipynb",
+        IMPORTS,
+        RIGHT,
+        failing,
+        WRONG,
+        lying,
+        STUB,
+        kernelspec={"name": "nowhere", "display_name": "x"},
     )
     pid = f"import os, pathlib\npathlib.Path({str(folder / 'pid')!r}).write_text(str(os.getpid()))"
     run_away = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], start_new_session=True)"
@@ -118,7 +127,9 @@ def test_a_file_that_is_no_notebook(graded: tuple) -> None:
 
 
 def test_a_notebook_that_takes_too_much_memory(tmp_path: Path) -> None:
-    path = submission(tmp_path / "01.ipynb", IMPORTS, "block = bytearray(b'x') * 900_000_000\nimport time\ntime.sleep(60)")
+    path = submission(
+        tmp_path / "01.ipynb", IMPORTS, "block = bytearray(b'x') * 900_000_000\nimport time\ntime.sleep(60)"
+    )
     run = grading.run_submission(path, grading.Limits(seconds=50, megabytes=700))
     assert run.ended == "out of memory" and run.megabytes > 700 and run.seconds < 50
 
@@ -143,22 +154,42 @@ def test_what_a_run_cannot_see_and_what_a_forger_leaves_behind(tmp_path: Path, m
     assert "recorded an outcome for 01.q5, which no cell checks" in told and "code cell 2 uses CMHKIT_OUTCOMES" in told
 
 
-# ── Without a kernel ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Without a kernel
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_nothing_that_a_file_says_of_itself_is_kept(tmp_path: Path) -> None:
     cell = new_code_cell(
-        "x = 1", outputs=[new_output("stream", text="correct")], execution_count=9, metadata={"tags": ["raises-exception", "parameters"]}
+        "x = 1",
+        outputs=[new_output("stream", text="correct")],
+        execution_count=9,
+        metadata={"tags": ["raises-exception", "parameters"]},
     )
-    notebook = new_notebook(cells=[cell, new_markdown_cell("text")], metadata={"papermill": {}, "kernelspec": {"name": "ruby", "display_name": "r"}})
+    notebook = new_notebook(
+        cells=[cell, new_markdown_cell("text")],
+        metadata={"papermill": {}, "kernelspec": {"name": "ruby", "display_name": "r"}},
+    )
     nbformat.write(notebook, tmp_path / "a.ipynb")
     read = grading.read_submission(tmp_path / "a.ipynb")
-    assert read.cells[0].outputs == [] and read.cells[0].execution_count is None and read.cells[0].metadata.tags == ["parameters"]
+    assert (
+        read.cells[0].outputs == []
+        and read.cells[0].execution_count is None
+        and read.cells[0].metadata.tags == ["parameters"]
+    )
     assert read.metadata.kernelspec.name == "python3" and "papermill" not in read.metadata
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"cells": 3, "nbformat": 4}', b"\xff\xfe\x00", b"[" * 100_000, b'{"nbformat": 4, "cells": [], "metadata": {}}']
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"cells": 3, "nbformat": 4}',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"nbformat": 4, "cells": [], "metadata": {}}',
+    ],
 )
 def test_broken_files_are_no_notebooks(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.ipynb").write_bytes(content)
@@ -205,12 +236,20 @@ def test_which_lesson_and_which_questions() -> None:
 
 def test_check_hint_and_solution_tell_the_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = tmp_path / "record.jsonl"
-    question = framework.Question("99.q1", "two", check=framework.close(2), solution=2, hints=["h"], wrong_answers={"a": 1, "b": 3})
+    question = framework.Question(
+        "99.q1", "two", check=framework.close(2), solution=2, hints=["h"], wrong_answers={"a": 1, "b": 3}
+    )
     framework.reset_outcomes()
     question.check(3)
     assert not record.exists()
     monkeypatch.setenv("CMHKIT_OUTCOMES", str(record))
-    for step in (lambda: question.check(...), lambda: question.check(2), lambda: question.check(3), question.hint, question.solution):
+    for step in (
+        lambda: question.check(...),
+        lambda: question.check(2),
+        lambda: question.check(3),
+        question.hint,
+        question.solution,
+    ):
         step()
     framework.reset_outcomes()
     found, complaints = grading.read_outcomes(record)

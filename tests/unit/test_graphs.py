@@ -64,7 +64,13 @@ def test_bags_of_words_with_many_ties(kind, metric, include_self):
     np.testing.assert_array_equal(got.distances, distances)
 
 
-@given(seed=st.integers(0, 10**6), items=st.integers(3, 50), columns=st.integers(1, 40), metric=st.sampled_from(graphs.METRICS), data=st.data())
+@given(
+    seed=st.integers(0, 10**6),
+    items=st.integers(3, 50),
+    columns=st.integers(1, 40),
+    metric=st.sampled_from(graphs.METRICS),
+    data=st.data(),
+)
 @settings(max_examples=40, deadline=None)
 def test_real_vectors(seed, items, columns, metric, data):
     x = np.random.default_rng(seed).standard_normal((items, columns)).astype(np.float32)
@@ -104,7 +110,12 @@ def test_the_matrix_and_its_symmetric_forms():
     assert directed.neighbours.ravel().tolist() == [1, 0, 1, 2]
     a = directed.matrix.toarray()
     assert directed.matrix.format == "csr" and directed.matrix.dtype == bool
-    assert a.tolist() == [[False, True, False, False], [True, False, False, False], [False, True, False, False], [False, False, True, False]]
+    assert a.tolist() == [
+        [False, True, False, False],
+        [True, False, False, False],
+        [False, True, False, False],
+        [False, False, True, False],
+    ]
     for symmetric, expected in (("union", a | a.T), ("intersection", a & a.T)):
         graph = knn_graph(x, 1, symmetric=symmetric)
         assert (graph.matrix.toarray() == expected).all() and graph.matrix.nnz == expected.sum()

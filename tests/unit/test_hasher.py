@@ -32,7 +32,9 @@ def vectors() -> PairedData:
     vocabulary = Vocabulary(tuple(words))
     images = vocabulary.bag_of_words(texts) @ rng.normal(size=(10, 12)) + labels @ rng.normal(size=(3, 12))
     parts = {"query": np.arange(20), "retrieval": np.arange(20, n), "train": np.arange(20, 100)}
-    return PairedData("v", images, vocabulary.bag_of_words(texts), parts, labels=labels, texts=texts, vocabulary=vocabulary)
+    return PairedData(
+        "v", images, vocabulary.bag_of_words(texts), parts, labels=labels, texts=texts, vocabulary=vocabulary
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,8 @@ def check_half_trained(hasher, method: str, folder: Path) -> None:
     assert not hasher.fitted and repr(hasher).endswith("seed=1, not fitted, since its last fit did not end)")
     for call in uses(hasher, method, folder).values():
         with pytest.raises(
-            InputError, match=f"^{method}: expected a fitted hasher, but its last fit did not end, so that it is half trained; fit it"
+            InputError,
+            match=f"^{method}: expected a fitted hasher, but its last fit did not end, so that it is half trained; fit it",
         ):
             call()
     assert not list(folder.glob("*.safetensors"))
@@ -96,7 +99,9 @@ def test_all_uses_wait_for_fit(shared_cache, tmp_path: Path, method: str) -> Non
 @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("method", TRAINED)
-def test_a_callback_that_raises_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, method: str, again: bool, error) -> None:
+def test_a_callback_that_raises_leaves_no_fitted_hasher(
+    shared_cache, tmp_path: Path, method: str, again: bool, error
+) -> None:
     def stops(row, hasher) -> None:
         raise error
 
@@ -105,13 +110,17 @@ def test_a_callback_that_raises_leaves_no_fitted_hasher(shared_cache, tmp_path: 
         fitted_small(method, hasher, callback=stops)
     assert len(hasher.history_) == 1
     check_half_trained(hasher, method, tmp_path)
-    assert np.array_equal(fitted_small(method, hasher).encode(texts=["dog"]), fitted_small(method).encode(texts=["dog"]))
+    assert np.array_equal(
+        fitted_small(method, hasher).encode(texts=["dog"]), fitted_small(method).encode(texts=["dog"])
+    )
     assert hasher.fitted and repr(hasher).endswith("seed=1, fitted)")
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", TRAINED)
-def test_a_kept_hasher_that_a_callback_used_is_no_use_after_the_fit_failed(shared_cache, tmp_path: Path, method: str) -> None:
+def test_a_kept_hasher_that_a_callback_used_is_no_use_after_the_fit_failed(
+    shared_cache, tmp_path: Path, method: str
+) -> None:
     """What was allowed in the callback is not allowed after it."""
 
     def encodes_and_stops(row, hasher) -> None:
@@ -126,7 +135,9 @@ def test_a_kept_hasher_that_a_callback_used_is_no_use_after_the_fit_failed(share
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", TRAINED)
-def test_an_interrupt_within_an_epoch_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, monkeypatch, method: str) -> None:
+def test_an_interrupt_within_an_epoch_leaves_no_fitted_hasher(
+    shared_cache, tmp_path: Path, monkeypatch, method: str
+) -> None:
     from cmhkit.train.loop import Schedule
 
     hasher = fitted_small(method)
@@ -146,7 +157,9 @@ def test_an_interrupt_within_an_epoch_leaves_no_fitted_hasher(shared_cache, tmp_
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", TRAINED)
-def test_a_loss_that_is_not_finite_leaves_no_fitted_hasher(shared_cache, tmp_path: Path, monkeypatch, method: str) -> None:
+def test_a_loss_that_is_not_finite_leaves_no_fitted_hasher(
+    shared_cache, tmp_path: Path, monkeypatch, method: str
+) -> None:
     from cmhkit.train.loop import Schedule
 
     hasher, check_finite = fitted_small(method), Schedule._check_finite
@@ -173,7 +186,11 @@ def test_a_fit_that_is_refused_leaves_the_hasher_as_it_was(shared_cache, tmp_pat
     for bad in (None, "scenes"):
         with pytest.raises(InputError, match="data: expected PairedData"):
             hasher.fit(bad)
-    assert hasher.fitted and vars(hasher).keys() == known.keys() and all(vars(hasher)[name] is known[name] for name in known)
+    assert (
+        hasher.fitted
+        and vars(hasher).keys() == known.keys()
+        and all(vars(hasher)[name] is known[name] for name in known)
+    )
     for name in ("encode", "values"):
         assert np.array_equal(uses(hasher, method, tmp_path)[name](), before[name])
     unfitted = small(method)
@@ -200,7 +217,9 @@ def test_a_checkpoint_of_another_run_leaves_the_hasher_as_it_was(shared_cache, t
     fitted_small(method, checkpoint_dir=tmp_path)
     hasher = fitted_small(method, small(method, weight_decay=0.5))
     before = hasher.encode(texts=["dog sea"])
-    with pytest.raises(InputError, match=r"of another run \(weight_decay: 0\.0 there, 0\.5 here\); use an empty folder"):
+    with pytest.raises(
+        InputError, match=r"of another run \(weight_decay: 0\.0 there, 0\.5 here\); use an empty folder"
+    ):
         fitted_small(method, hasher, checkpoint_dir=tmp_path)
     assert hasher.fitted and np.array_equal(hasher.encode(texts=["dog sea"]), before)
 
@@ -248,7 +267,13 @@ def test_texts_as_strings_vectors_and_split_are_the_same(fitted, vectors) -> Non
     query = vectors.query
     expected = fitted.encode(texts=query)
     assert expected.shape == (20, 2) and expected.dtype == np.uint8
-    for texts in (query.texts, tuple(query.texts), np.array(query.texts), query.text_vectors, query.text_vectors.astype(int)):
+    for texts in (
+        query.texts,
+        tuple(query.texts),
+        np.array(query.texts),
+        query.text_vectors,
+        query.text_vectors.astype(int),
+    ):
         assert np.array_equal(fitted.encode(texts=texts), expected)
     assert np.array_equal(fitted.encode(texts=["unheard of"]), fitted.encode(texts=np.zeros((1, 10))))
 
@@ -272,7 +297,9 @@ def test_pictures_enter_as_features(shared_cache, tiny, capsys) -> None:
     assert h.encode(texts=["dog park sunny"]).shape == (1, 2)
     quiet = ck.RandomHash(bits=16).fit(tiny.train, show_progress=False)
     assert capsys.readouterr().out == ""
-    assert np.array_equal(quiet.encode(images=tiny.query), h.encode(images=tiny.query)), "a split trains as its set does"
+    assert np.array_equal(quiet.encode(images=tiny.query), h.encode(images=tiny.query)), (
+        "a split trains as its set does"
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,7 +318,10 @@ def test_pictures_enter_as_features(shared_cache, tiny, capsys) -> None:
         ({"images": np.ones((2, 11))}, r"images: expected features of width 12, as in training, got 11"),
         ({"images": np.ones(12)}, r"images: expected pictures .* got shape \(12,\)"),
         ({"images": np.ones((64, 64, 3), np.uint8)}, r"images: expected pictures .* got shape \(64, 64, 3\)"),
-        ({"images": np.ones((1, 64, 64, 3), np.uint8)}, r"images: expected features of width 12, as in training, got \d+"),
+        (
+            {"images": np.ones((1, 64, 64, 3), np.uint8)},
+            r"images: expected features of width 12, as in training, got \d+",
+        ),
         ({"images": np.full((1, 12), np.inf)}, r"images: expected finite numbers"),
     ],
 )
@@ -309,7 +339,8 @@ def test_strings_need_a_vocabulary(vectors) -> None:
     bare = PairedData("bare", vectors.images, vectors.text_vectors, vectors.parts)
     h = ck.CCA(bits=8).fit(bare)
     with pytest.raises(
-        InputError, match=r"texts: expected text vectors \(n, t\), since this hasher was fitted on data without a vocabulary, got strings"
+        InputError,
+        match=r"texts: expected text vectors \(n, t\), since this hasher was fitted on data without a vocabulary, got strings",
     ):
         h.encode(texts=["dog"])
     assert h.encode(texts=bare.query).shape == (20, 1)
@@ -371,7 +402,10 @@ def test_a_second_fit_starts_a_new_history(vectors) -> None:
 
 
 def test_a_set_is_learned_from_by_its_training_part(fitted, vectors) -> None:
-    values = {name: ck.CCA(bits=16, seed=2).fit(vectors.part(name)).values(images=vectors.query) for name in ("train", "retrieval")}
+    values = {
+        name: ck.CCA(bits=16, seed=2).fit(vectors.part(name)).values(images=vectors.query)
+        for name in ("train", "retrieval")
+    }
     assert np.array_equal(fitted.values(images=vectors.query), values["train"])
     assert not np.array_equal(values["train"], values["retrieval"])
 
@@ -389,8 +423,22 @@ def test_many_pictures_are_encoded_a_few_at_a_time(fitted, vectors, monkeypatch)
 def test_a_report_holds_what_the_metrics_say(fitted, vectors) -> None:
     report = fitted.evaluate(vectors, precision_at=(5,), r=20)
     query, retrieval = vectors.query, vectors.retrieval
-    i2t = metrics.evaluate(fitted.encode(images=query), fitted.encode(texts=retrieval), query.labels, retrieval.labels, precision_at=(5,), r=20)
-    t2i = metrics.evaluate(fitted.encode(texts=query), fitted.encode(images=retrieval), query.labels, retrieval.labels, precision_at=(5,), r=20)
+    i2t = metrics.evaluate(
+        fitted.encode(images=query),
+        fitted.encode(texts=retrieval),
+        query.labels,
+        retrieval.labels,
+        precision_at=(5,),
+        r=20,
+    )
+    t2i = metrics.evaluate(
+        fitted.encode(texts=query),
+        fitted.encode(images=retrieval),
+        query.labels,
+        retrieval.labels,
+        precision_at=(5,),
+        r=20,
+    )
     assert (report.map_i2t, report.map_t2i) == (i2t.map, t2i.map) and report.map_i2t != report.map_t2i
     assert report.image_to_text.precision_at[5] == i2t.precision_at[5]
     assert report.image_codes.items == report.text_codes.items == 100
@@ -419,12 +467,18 @@ def test_a_report_draws_both_precision_recall_curves(fitted, vectors) -> None:
     matplotlib.pyplot.close(figure)
     for ax, found in zip(figure.axes, (report.image_to_text, report.text_to_image), strict=True):
         by_rank, by_radius = ax.lines
-        np.testing.assert_array_equal(by_rank.get_xydata(), np.column_stack([found.recall_by_rank, found.precision_by_rank]))
-        np.testing.assert_array_equal(by_radius.get_xydata(), np.column_stack([found.recall_by_radius, found.precision_by_radius]))
+        np.testing.assert_array_equal(
+            by_rank.get_xydata(), np.column_stack([found.recall_by_rank, found.precision_by_rank])
+        )
+        np.testing.assert_array_equal(
+            by_radius.get_xydata(), np.column_stack([found.recall_by_radius, found.precision_by_radius])
+        )
 
 
 def test_collapsed_codes_are_reported(fitted, vectors, monkeypatch) -> None:
-    monkeypatch.setattr(type(fitted), "values", lambda self, images=None, texts=None: np.ones((len(images or texts), 16)))
+    monkeypatch.setattr(
+        type(fitted), "values", lambda self, images=None, texts=None: np.ones((len(images or texts), 16))
+    )
     with pytest.warns(codes.CollapseWarning):
         report = fitted.evaluate(vectors)
     assert report.image_codes.collapsed and ("different codes searched", "1 of 100", "1 of 100") in report.rows()
@@ -445,7 +499,11 @@ def test_without_labels_there_is_nothing_to_measure(fitted, vectors) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_saved_hasher_gives_the_same_codes(vectors, tmp_path: Path, method: str) -> None:
-    options = {"RandomHash": {}, "CCA": {"ridge": np.float32(0.25), "rotate": True}, "ITQ": {"iterations": np.int64(7)}}[method]
+    options = {
+        "RandomHash": {},
+        "CCA": {"ridge": np.float32(0.25), "rotate": True},
+        "ITQ": {"iterations": np.int64(7)},
+    }[method]
     h = METHODS[method](bits=np.int64(24), seed=np.int32(5), **options).fit(vectors)
     path = h.save(tmp_path / "deep" / "h.safetensors")
     back = ck.load(str(path))
@@ -544,14 +602,19 @@ def test_a_file_of_format_1_is_loaded(shared_cache, tmp_path: Path, method: str)
 
 def rewritten(path: Path, state: dict | None = None, **changes) -> Path:
     """The same file with another description, or other arrays. A change to None removes an entry."""
-    new = {name: value for name, value in (described(path) | changes).items() if name not in changes or value is not None}
+    new = {
+        name: value for name, value in (described(path) | changes).items() if name not in changes or value is not None
+    }
     save_file(load_file(path) if state is None else state, path, metadata={"cmhkit": json.dumps(new)})
     return path
 
 
 @pytest.mark.parametrize("number", [0, -1, "2", 1.5, True, [2]])
 def test_a_format_that_is_no_number_is_one_clear_error(saved: Path, number) -> None:
-    with pytest.raises(InputError, match=r"path: expected a file written by save, got .*: format: expected a whole number of at least 1, got"):
+    with pytest.raises(
+        InputError,
+        match=r"path: expected a file written by save, got .*: format: expected a whole number of at least 1, got",
+    ):
         ck.load(rewritten(saved, format=number))
 
 
@@ -564,7 +627,9 @@ def test_a_newer_format_names_the_version_that_wrote_it(saved: Path) -> None:
         ck.load(rewritten(saved, format=3, version="9.1.0", method="Later", config={"anything": 1}))
 
 
-@pytest.mark.parametrize(("changes", "version"), [({"version": "9.1.0"}, "9.1.0"), ({"format": None, "version": None}, "0.1.0")])
+@pytest.mark.parametrize(
+    ("changes", "version"), [({"version": "9.1.0"}, "9.1.0"), ({"format": None, "version": None}, "0.1.0")]
+)
 def test_an_option_that_is_not_known_names_the_version_that_wrote_it(saved: Path, changes: dict, version: str) -> None:
     options = described(saved)["config"] | {"depth": 3}
     message = (
@@ -577,7 +642,9 @@ def test_an_option_that_is_not_known_names_the_version_that_wrote_it(saved: Path
 
 def test_a_value_that_is_not_known_names_the_version_that_wrote_it(saved: Path) -> None:
     options = described(saved)["config"] | {"ridge": "auto"}
-    with pytest.raises(InputError, match=r"got .*h\.safetensors, of cmhkit 9\.1\.0: ridge: expected a number of at least 0, got 'auto'"):
+    with pytest.raises(
+        InputError, match=r"got .*h\.safetensors, of cmhkit 9\.1\.0: ridge: expected a number of at least 0, got 'auto'"
+    ):
         ck.load(rewritten(saved, config=options, version="9.1.0"))
 
 
@@ -591,13 +658,20 @@ def test_options_that_are_no_more_are_migrated(saved: Path, fitted, monkeypatch)
 
 @pytest.mark.parametrize("change", ["missing", "shape", "type", "more"])
 @pytest.mark.parametrize("method", OPTIONS)
-def test_arrays_that_do_not_fit_name_the_first_that_differs(shared_cache, tmp_path: Path, method: str, change: str) -> None:
+def test_arrays_that_do_not_fit_name_the_first_that_differs(
+    shared_cache, tmp_path: Path, method: str, change: str
+) -> None:
     path = fitted_small(method).save(tmp_path / "h.safetensors")
     state = load_file(path)
     names = [name for name in state if state[name].ndim > 0]
     name = names[len(names) // 2]
     array = state.pop(name) if change != "more" else None
-    what = {"missing": "got none", "shape": r"got .* with shape \(.*\)", "type": r"got float16 with shape \(.*\)", "more": "got float64 with shape"}
+    what = {
+        "missing": "got none",
+        "shape": r"got .* with shape \(.*\)",
+        "type": r"got float16 with shape \(.*\)",
+        "more": "got float64 with shape",
+    }
     if change == "more":
         state[name := "zzz"] = np.ones(2)
     elif change == "shape":

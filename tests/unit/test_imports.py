@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "matplotlib", "scipy", "sklearn", "h5py", "PIL", "numba", "faiss", "ipywidgets", "IPython", "jupyterlab"}
+HEAVY = {
+    "torch",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "h5py",
+    "PIL",
+    "numba",
+    "faiss",
+    "ipywidgets",
+    "IPython",
+    "jupyterlab",
+}
 
 
 def loaded_by(program: str) -> set[str]:

@@ -31,7 +31,10 @@ def by_sorting(query, database, ids, k):
 @settings(max_examples=60, deadline=None)
 def test_the_same_as_sorting_by_distance_and_id(engine, seed, items, width, values, data):
     rng = np.random.default_rng(seed)
-    database, query = rng.integers(0, values, (items, width), dtype=np.uint8), rng.integers(0, values, (4, width), dtype=np.uint8)
+    database, query = (
+        rng.integers(0, values, (items, width), dtype=np.uint8),
+        rng.integers(0, values, (4, width), dtype=np.uint8),
+    )
     ids = rng.permutation(1000)[:items] - 500
     k = data.draw(st.integers(1, items))
     got = HammingIndex(database, ids=ids, engine=engine).search(query, k)
@@ -79,7 +82,9 @@ def test_auto_takes_faiss_for_a_small_k(monkeypatch):
     asked = []
     for name in ("_search_faiss", "_search_numpy"):
         search = getattr(index, name)
-        monkeypatch.setattr(index, name, lambda query, k, name=name, search=search: asked.append((name, k)) or search(query, k))
+        monkeypatch.setattr(
+            index, name, lambda query, k, name=name, search=search: asked.append((name, k)) or search(query, k)
+        )
     for k in (1, 2, 3):
         assert index.search(np.zeros((1, 1), dtype=np.uint8), k).ids.tolist() == [list(range(k))]
     assert asked == [("_search_faiss", 1), ("_search_faiss", 2), ("_search_numpy", 3)]
@@ -104,7 +109,12 @@ def test_what_an_index_refuses(change, word):
 
 @pytest.mark.parametrize(
     ("width", "k", "word"),
-    [(1, 4, "k: expected .* from 1 to 3, got 4"), (1, 0, "k: expected"), (1, 1.5, "k: expected"), (2, 1, "16 and 8 bits")],
+    [
+        (1, 4, "k: expected .* from 1 to 3, got 4"),
+        (1, 0, "k: expected"),
+        (1, 1.5, "k: expected"),
+        (2, 1, "16 and 8 bits"),
+    ],
 )
 def test_what_search_refuses(width, k, word):
     with pytest.raises(InputError, match=word):

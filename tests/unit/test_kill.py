@@ -1,7 +1,8 @@
-"""What survives a kill. Real processes are ended with SIGKILL at seeded random moments: while features are cached, in fit, and while files are saved.
+"""What survives a kill. Real processes are ended with SIGKILL at seeded random moments: while features are cached, in
+fit, and while files are saved.
 
-A moment is a share of the processor time that a phase takes in a run that nobody kills, or one of the calls that make a file durable or
-move it: there a half-written state would show.
+A moment is a share of the processor time that a phase takes in a run that nobody kills, or one of the calls that make a
+file durable or move it: there a half-written state would show.
 """
 
 from __future__ import annotations
@@ -30,8 +31,17 @@ pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and
 
 ROUNDS = 6
 OPTIONS = {"rounds": ROUNDS, "pretrain_steps": 8, "d_steps": 6, "g_steps": 3, "pool": 200, "hidden": 64, "k_text": 10}
-TRAIN = ["train", "ugach", "--data-option", "size=tiny", "--bits", "16", *(word for name in OPTIONS for word in ("--set", f"{name}={OPTIONS[name]}"))]
-# On one run: "features" and "fit" by processor time within that phase, "file" and "saving" by a call on files, early and after the hasher is saved.
+TRAIN = [
+    "train",
+    "ugach",
+    "--data-option",
+    "size=tiny",
+    "--bits",
+    "16",
+    *(word for name in OPTIONS for word in ("--set", f"{name}={OPTIONS[name]}")),
+]
+# On one run: "features" and "fit" by processor time within that phase, "file" and "saving" by a call on files, early
+# and after the hasher is saved.
 KILLS = ("features", "features", "file", "fit", "file", "saving", "saving", "saving")
 WANTED, MOST_RUNS = 20, 8
 LIMIT = 300.0
@@ -43,14 +53,23 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder, self.number, self.running = folder, 0, 0
         program = Path(__file__).with_name("mortal.py")
-        self.process = subprocess.Popen([sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def start(self, arguments: list[str], cached: Path, die: int = 0, after: str = "") -> int:
         """Start `cmhkit ARGUMENTS`. Returns its process number; `log` and `out` are its files."""
         self.number += 1
         self.log, self.out = self.folder / f"log-{self.number}", self.folder / f"out-{self.number}"
         self.log.touch()
-        job = {"arguments": arguments, "cache": str(cached), "log": str(self.log), "out": str(self.out), "die": die, "after": after}
+        job = {
+            "arguments": arguments,
+            "cache": str(cached),
+            "log": str(self.log),
+            "out": str(self.out),
+            "die": die,
+            "after": after,
+        }
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         self.running = int(self.process.stdout.readline())
@@ -165,12 +184,18 @@ def nothing_wrong_is_trusted(folder: Path, cached: Path) -> None:
     if run.finished:
         run.checked(*json.loads((folder / "finished.json").read_text())["files"])
     elif run.config() is not None:
-        with pytest.raises(InputError, match="expected a finished run, got one that was stopped; go on with: cmhkit train ugach"):
+        with pytest.raises(
+            InputError, match="expected a finished run, got one that was stopped; go on with: cmhkit train ugach"
+        ):
             runs.search(folder, "dog")
 
 
-def killed(server: Server, whole: Whole, kind: str, arguments: list[str], cached: Path, rng: np.random.Generator, done: int) -> bool:
-    """Run until a random moment of the kind, then SIGKILL. done: epochs trained so far. False if the process was done before."""
+def killed(
+    server: Server, whole: Whole, kind: str, arguments: list[str], cached: Path, rng: np.random.Generator, done: int
+) -> bool:
+    """Run until a random moment of the kind, then SIGKILL. done: epochs trained so far. False if the process was done
+    before.
+    """
     if kind in ("file", "saving"):
         calls, after = (10, "") if kind == "file" else (20, "hasher.safetensors")
         server.start(arguments, cached, die=int(rng.integers(1, calls + 1)) * int(rng.choice([-1, 1])), after=after)
@@ -197,7 +222,9 @@ def test_twenty_kills_lose_at_most_one_epoch_each(server: Server, whole: Whole, 
             died = killed(server, whole, kind, arguments, cached, rng, last)
             seen = epochs(server.lines())
             assert seen == list(range(seen[0], seen[-1] + 1)) if seen else True
-            assert not seen or seen[0] >= last  # at most the epoch that was told last, or the one under way, is trained again
+            assert (
+                not seen or seen[0] >= last
+            )  # at most the epoch that was told last, or the one under way, is trained again
             last, trained, kills = (seen[-1] if seen else last), trained + len(seen), kills + died
             nothing_wrong_is_trusted(folder, cached)
             met[kind] += died
@@ -210,7 +237,14 @@ def test_twenty_kills_lose_at_most_one_epoch_each(server: Server, whole: Whole, 
         assert ROUNDS + 1 <= trained + len(seen) <= ROUNDS + 1 + kills
         nothing_wrong_is_trusted(folder, cached)
         run = runs.RunFolder(folder)
-        for name in ("query_images", "query_texts", "retrieval_images", "retrieval_texts", "query_ids", "retrieval_ids"):
+        for name in (
+            "query_images",
+            "query_texts",
+            "retrieval_images",
+            "retrieval_texts",
+            "query_ids",
+            "retrieval_ids",
+        ):
             assert np.array_equal(run.codes(name), whole.run.codes(name)), name
         assert run.history() == whole.run.history() and run.report() == whole.run.report()
         assert not [p.name for place in (folder, cached) for p in place.rglob("*.tmp")]
@@ -233,7 +267,9 @@ def test_a_signal_ends_cleanly_and_says_how_to_go_on(
     lines = server.lines()
     assert "Traceback" not in server.log.read_text() and server.out.read_text() == ""
     done = int(re.search(r"cmhkit: stopped; the state after epoch (\d+) is kept in", "\n".join(lines))[1])
-    command = next(line for line in lines if line.startswith("to go on: cmhkit ")).removeprefix("to go on: cmhkit ").split()
+    command = (
+        next(line for line in lines if line.startswith("to go on: cmhkit ")).removeprefix("to go on: cmhkit ").split()
+    )
     server.start(command, cached)
     assert server.wait() == 0
     assert f"goes on after epoch {done}" in server.lines() and epochs(server.lines())[0] == done + 1

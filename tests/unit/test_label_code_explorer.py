@@ -51,9 +51,13 @@ def test_numbers_are_those_of_the_library() -> None:
     assert (result.code == code[0]).all()
     packed = codes.pack(codes.sign(values(given.astype(np.float32))))
     every = codes.hamming(codes.pack(code), packed)[0].astype(int)
-    seen = {tuple(r): (int((given == r).all(1).sum()), int(d), bool(r @ row)) for r, d in zip(given, every, strict=True)}
+    seen = {
+        tuple(r): (int((given == r).all(1).sum()), int(d), bool(r @ row)) for r, d in zip(given, every, strict=True)
+    }
     assert len(result.sets) == 12 < len(seen)
-    for found, count, distance, similar, p in zip(result.sets, result.counts, result.distance, result.similar, result.probability, strict=True):
+    for found, count, distance, similar, p in zip(
+        result.sets, result.counts, result.distance, result.similar, result.probability, strict=True
+    ):
         assert seen[tuple(found)] == (count, distance, similar)
         inner = 16 - 2 * distance
         assert p == pytest.approx(1 / (1 + np.exp(-inner / 2)))
@@ -66,7 +70,9 @@ def test_of_equally_near_sets_the_commoner_comes_first() -> None:
     given = np.array([[1, 0], [0, 1], [0, 1], [1, 1]])
     shown = LabelCodeExplorer(given, lambda sets: np.ones((len(sets), 8)), k=3)
     assert shown.result.sets.tolist() == [[0, 1], [1, 0], [1, 1]] and shown.result.counts.tolist() == [2, 1, 1]
-    assert shown.result.distance.tolist() == [0, 0, 0] and shown.result.probability == pytest.approx(1 / (1 + np.exp(-4)))
+    assert shown.result.distance.tolist() == [0, 0, 0] and shown.result.probability == pytest.approx(
+        1 / (1 + np.exp(-4))
+    )
 
 
 def test_a_probability_is_never_shown_as_0_or_1() -> None:
@@ -74,7 +80,9 @@ def test_a_probability_is_never_shown_as_0_or_1() -> None:
     shown = LabelCodeExplorer(given, lambda sets: np.repeat(sets - 0.5, 20, axis=1), names=("a", "b"), chosen=["a"])
     assert shown.result.distance.tolist() == [0, 40]
     assert re.findall(r"<td>([&\d][^<]*)</td><td><code", shown.result.html) == ["&gt; 0.999", "&lt; 0.001"]
-    half = LabelCodeExplorer(np.array([[1, 0], [1, 1]]), lambda sets: np.repeat(sets - 0.5, 20, axis=1), chosen=["label 0"])
+    half = LabelCodeExplorer(
+        np.array([[1, 0], [1, 1]]), lambda sets: np.repeat(sets - 0.5, 20, axis=1), chosen=["label 0"]
+    )
     assert "<td>0.500</td>" in half.result.html  # half of the bits differ
 
 
@@ -99,7 +107,11 @@ def test_a_label_switched_on_says_how_many_bits_flipped() -> None:
 
 def test_no_label_is_similar_to_nothing() -> None:
     result = explorer(chosen=(), k=30).result
-    assert not result.similar.any() and "<td>✓ 1</td>" not in result.html and "0 different sets share a label" in result.html
+    assert (
+        not result.similar.any()
+        and "<td>✓ 1</td>" not in result.html
+        and "0 different sets share a label" in result.html
+    )
 
 
 def test_the_page_underlines_what_differs_and_escapes_names() -> None:
@@ -141,7 +153,11 @@ def test_twin_multiples_and_names_by_default() -> None:
     assert set(bundle) == {"text/plain", "text/html", LIVE}
     assert bundle["text/plain"] == f"Label-to-code explorer. {shown.result.summary}"
     before, series = shown.state, shown.small_multiples()
-    assert shown.state is before and [line.split(":")[0] for line in series.text.splitlines()] == ["No label", "Sea", "Sea, dog"]
+    assert shown.state is before and [line.split(":")[0] for line in series.text.splitlines()] == [
+        "No label",
+        "Sea",
+        "Sea, dog",
+    ]
     assert LabelCodeExplorer(labels(), values).state.source.names[:2] == ("label 0", "label 1")
 
 
@@ -150,7 +166,11 @@ def test_controls_follow_set_and_back() -> None:
     boxes = {box.description: box for box in controls(shown, "Checkbox")}
     assert list(boxes) == list(NAMES) and [name for name, box in boxes.items() if box.value] == ["dog"]
     boxes["cat"].value = True
-    assert shown.state.labels == ("dog", "cat") and "cat on: " in shown._status.value and "bits flipped" in shown._status.value
+    assert (
+        shown.state.labels == ("dog", "cat")
+        and "cat on: " in shown._status.value
+        and "bits flipped" in shown._status.value
+    )
     shown.set(labels=["car"])
     assert [name for name, box in boxes.items() if box.value] == ["car"]
     clear, common = controls(shown, "Button")

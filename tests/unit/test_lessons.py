@@ -64,7 +64,8 @@ def fresh() -> None:
     reset_outcomes()
 
 
-# ── Outcomes ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Outcomes
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def empty(x): ...
@@ -94,7 +95,21 @@ def begun(x):
 
 
 @pytest.mark.parametrize(
-    "stub", [..., None, NotImplemented, (..., ...), (1, ...), empty, returns_ellipsis, with_docstring, not_implemented, started, begun, lambda x: ...]
+    "stub",
+    [
+        ...,
+        None,
+        NotImplemented,
+        (..., ...),
+        (1, ...),
+        empty,
+        returns_ellipsis,
+        with_docstring,
+        not_implemented,
+        started,
+        begun,
+        lambda x: ...,
+    ],
 )
 def test_stubs_are_not_attempted(stub: Any) -> None:
     question = make() if callable(stub) else make(check=close((1, 2)))
@@ -183,7 +198,8 @@ def test_students_cannot_spoil_the_cases() -> None:
     assert array.tolist() == [1.0, 2.0]
 
 
-# ── Hints, solutions, records ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Hints, solutions, records
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_hints_are_a_ladder() -> None:
@@ -210,7 +226,8 @@ def test_outcomes_are_plain_data() -> None:
     assert json.loads(json.dumps(outcomes()))[0]["solution_seen"] is True
 
 
-# ── Looks ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Looks
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def luminance(colour: str) -> float:
@@ -235,10 +252,15 @@ def test_what_is_shown_is_fixed_and_escaped() -> None:
     question = make(remark="use `a < b` & be glad")
     first, second = question.check(double)._repr_mimebundle_(), question.check(double)._repr_mimebundle_()
     assert first == second and set(first) == {"text/plain", "text/html"}
-    assert "a &lt; b</code> &amp; be glad" in first["text/html"] and ">✓<" in first["text/html"] and "correct" in first["text/html"]
+    assert (
+        "a &lt; b</code> &amp; be glad" in first["text/html"]
+        and ">✓<" in first["text/html"]
+        and "correct" in first["text/html"]
+    )
 
 
-# ── Comparing ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Comparing
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]])
 
@@ -308,7 +330,8 @@ def test_lessons_do_not_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-# ── Quizzes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Quizzes
+# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_quiz_answers_are_pure() -> None:
@@ -327,7 +350,10 @@ def test_static_twin_of_a_quiz() -> None:
     bundle = QUIZ._repr_mimebundle_()
     assert bundle["text/plain"].splitlines()[:3] == ["Quiz 99.quiz1", "1. Is `1 < 2`?", "   a) yes"]
     assert bundle["text/html"].count("<details>") == 5 and "No &lt;b&gt;." in bundle["text/html"]
-    assert {kind: bundle[kind] for kind in ("text/plain", "text/html")} == {"text/plain": QUIZ.text(), "text/html": QUIZ.html()}
+    assert {kind: bundle[kind] for kind in ("text/plain", "text/html")} == {
+        "text/plain": QUIZ.text(),
+        "text/html": QUIZ.html(),
+    }
 
 
 def test_live_view_of_a_quiz() -> None:
@@ -339,11 +365,14 @@ def test_live_view_of_a_quiz() -> None:
     assert "incorrect" in rows[-1].value and "No." in rows[-1].value
     buttons[1].value = 2
     assert "Right." in rows[-1].value
-    assert outcomes() == [{"question": "99.quiz1.2", "status": CORRECT, "attempts": 2, "hints": 0, "solution_seen": False}]
+    assert outcomes() == [
+        {"question": "99.quiz1.2", "status": CORRECT, "attempts": 2, "hints": 0, "solution_seen": False}
+    ]
     assert "application/vnd.jupyter.widget-view+json" in QUIZ._repr_mimebundle_()
 
 
-# ── Pictures, results ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Pictures, results
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[nb.Figure]:
@@ -410,16 +439,32 @@ def test_results(tmp_path: Any) -> None:
     nb.results("", codes=object())
     path = tmp_path / "deep" / "results.json"
     nb.results(str(path), codes=np.array([[1, -1]], np.int8), map_i2t=np.float32(0.5), losses={"d": [1.0]}, where=path)
-    assert json.loads(path.read_text()) == {"codes": [[1, -1]], "map_i2t": 0.5, "losses": {"d": [1.0]}, "where": str(path)}
+    assert json.loads(path.read_text()) == {
+        "codes": [[1, -1]],
+        "map_i2t": 0.5,
+        "losses": {"d": [1.0]},
+        "where": str(path),
+    }
     with pytest.raises(TypeError, match="object has no JSON form"):
         nb.results(str(path), codes=object())
 
 
-# ── Every lesson ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Every lesson
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MODULES = {name: importlib.import_module(f"cmhkit.course.lessons.{name}") for name in lessons.names()}
-QUESTIONS = {f"{name}.{key}": value for name, module in MODULES.items() for key, value in vars(module).items() if isinstance(value, Question)}
-QUIZZES = {f"{name}.{key}": value for name, module in MODULES.items() for key, value in vars(module).items() if isinstance(value, Quiz)}
+QUESTIONS = {
+    f"{name}.{key}": value
+    for name, module in MODULES.items()
+    for key, value in vars(module).items()
+    if isinstance(value, Question)
+}
+QUIZZES = {
+    f"{name}.{key}": value
+    for name, module in MODULES.items()
+    for key, value in vars(module).items()
+    if isinstance(value, Quiz)
+}
 QUESTIONS["framework"] = make()
 QUIZZES["framework"] = QUIZ
 
@@ -439,11 +484,17 @@ def test_question(name: str) -> None:
     assert len(question.hints) >= 1 and all(hint.strip() for hint in question.hints)
 
 
-@pytest.mark.parametrize(("name", "wrong"), [(name, wrong) for name, question in QUESTIONS.items() for wrong in question.wrong_answers])
+@pytest.mark.parametrize(
+    ("name", "wrong"), [(name, wrong) for name, question in QUESTIONS.items() for wrong in question.wrong_answers]
+)
 def test_wrong_answer(name: str, wrong: str) -> None:
     outcome = QUESTIONS[name].check(QUESTIONS[name].wrong_answers[wrong])
     assert outcome.status == INCORRECT, outcome
-    assert len(outcome.reason.split()) >= 3 and "could not be checked" not in outcome.reason and "raised" not in outcome.reason, outcome.reason
+    assert (
+        len(outcome.reason.split()) >= 3
+        and "could not be checked" not in outcome.reason
+        and "raised" not in outcome.reason
+    ), outcome.reason
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -469,5 +520,7 @@ def test_lesson_module(name: str) -> None:
     items = {key: value for key, value in vars(MODULES[name]).items() if isinstance(value, Question | Quiz)}
     assert all(value.name == f"{number}.{key}" for key, value in items.items()), "a name is NN. and the variable's name"
     assert any(isinstance(value, Quiz) for value in items.values()), "a lesson has a quiz"
-    assert 2 <= sum(isinstance(value, Question) for value in items.values()) <= 5 or number == "00", "a lesson has two to five questions"
+    assert 2 <= sum(isinstance(value, Question) for value in items.values()) <= 5 or number == "00", (
+        "a lesson has two to five questions"
+    )
     assert name in dir(lessons) and getattr(lessons, name) is MODULES[name]

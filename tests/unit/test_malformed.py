@@ -1,4 +1,6 @@
-"""Malformed files and folders: each gives one clear `InputError` that names the argument, what was expected and what came. None is unpickled."""
+"""Malformed files and folders: each gives one clear `InputError` that names the argument, what was expected and what
+came. None is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -68,13 +70,19 @@ def bad_sparse(file: Path) -> None:
     with h5py.File(file, "a") as raw:
         group = raw.create_group("YAll")
         group.attrs["MATLAB_sparse"] = np.uint64(N)
-        group["data"], group["ir"], group["jc"] = np.ones(2), np.array([1, 99], np.uint64), np.array([0] * T + [2], np.uint64)
+        group["data"], group["ir"], group["jc"] = (
+            np.ones(2),
+            np.array([1, 99], np.uint64),
+            np.array([0] * T + [2], np.uint64),
+        )
 
 
 def damaged_chunk(file: Path) -> None:
     """A compressed data set whose bytes are overwritten."""
     with h5py.File(file, "w") as raw:
-        raw.create_dataset("XAll", data=KEPT["features"].astype(np.float64), chunks=KEPT["features"].shape, compression="gzip")
+        raw.create_dataset(
+            "XAll", data=KEPT["features"].astype(np.float64), chunks=KEPT["features"].shape, compression="gzip"
+        )
         raw["YAll"], raw["LAll"] = KEPT["texts"], KEPT["labels"]
         place = raw["XAll"].id.get_chunk_info(0)
     content = bytearray(file.read_bytes())
@@ -96,33 +104,63 @@ class Bomb:
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda f: None, r"path: expected a file or a folder, got .*set\.mat, which is not there"),
     "empty": (lambda f: f.write_bytes(b""), r"path: expected a MATLAB v5 or HDF5 file, got .*, which is an empty file"),
-    "pickle": (lambda f: f.write_bytes(pickle.dumps(Bomb(f.with_name("ran")))), r"which is a Python pickle, which is never opened"),
-    "web page": (lambda f: f.write_text("<!DOCTYPE html><html>"), r"which is a web page or XML; the download went wrong"),
+    "pickle": (
+        lambda f: f.write_bytes(pickle.dumps(Bomb(f.with_name("ran")))),
+        r"which is a Python pickle, which is never opened",
+    ),
+    "web page": (
+        lambda f: f.write_text("<!DOCTYPE html><html>"),
+        r"which is a web page or XML; the download went wrong",
+    ),
     "zip": (lambda f: f.write_bytes(b"PK\x03\x04" + bytes(99)), r"which is a zip archive; unpack it first"),
-    "LFS pointer": (lambda f: f.write_text("version https://git-lfs.github.com/spec/v1\n"), r"which is a Git LFS pointer, not the file itself"),
+    "LFS pointer": (
+        lambda f: f.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        r"which is a Git LFS pointer, not the file itself",
+    ),
     "NumPy": (lambda f: np.save(f.open("wb"), KEPT["texts"]), r"which is a NumPy array"),
     "noise": (lambda f: f.write_bytes(np.random.default_rng(3).bytes(900)), r"which is a file that begins with b'"),
-    "v5 cut short": (lambda f: cut(v5(f, **whole()), 0.6), r"path: expected a whole MATLAB v5 file, got .*, which cannot be read"),
+    "v5 cut short": (
+        lambda f: cut(v5(f, **whole()), 0.6),
+        r"path: expected a whole MATLAB v5 file, got .*, which cannot be read",
+    ),
     "v5 header only": (
         lambda f: cut(v5(f, **whole()), 0.1),
         r"path: expected a MATLAB v5 or HDF5 file, got .*, which is a MATLAB file that is cut short or damaged",
     ),
-    "HDF5 cut short": (lambda f: cut(hdf5(f, **whole()), 0.6), r"path: expected a whole HDF5 file, got .*, which cannot be read \(OSError"),
-    "HDF5 signature only": (lambda f: f.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600)), r"path: expected a whole HDF5 file"),
-    "v7.3 header only": (lambda f: (f.write_bytes(bytes(700)), header(f)), r"which is a MATLAB file that is cut short or damaged"),
+    "HDF5 cut short": (
+        lambda f: cut(hdf5(f, **whole()), 0.6),
+        r"path: expected a whole HDF5 file, got .*, which cannot be read \(OSError",
+    ),
+    "HDF5 signature only": (
+        lambda f: f.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600)),
+        r"path: expected a whole HDF5 file",
+    ),
+    "v7.3 header only": (
+        lambda f: (f.write_bytes(bytes(700)), header(f)),
+        r"which is a MATLAB file that is cut short or damaged",
+    ),
     "damaged chunk": (damaged_chunk, r"path: expected a whole HDF5 file, got .*, which cannot be read \(OSError"),
     "no known key": (
         lambda f: v5(f, a=KEPT["texts"]),
         r"path: expected one of the keys images, image, IAll, .*Found: .*set.mat \(MATLAB v5\): a \(12, 5\)",
     ),
-    "no images": (lambda f: v5(f, **whole(XAll=None)), r"path: expected images too \(keys images, image, IAll, XAll\).*Found:\n.*YAll \(12, 5\)"),
+    "no images": (
+        lambda f: v5(f, **whole(XAll=None)),
+        r"path: expected images too \(keys images, image, IAll, XAll\).*Found:\n.*YAll \(12, 5\)",
+    ),
     "no labels": (lambda f: hdf5(f, **whole(LAll=None)), r"path: expected labels too \(keys LAll, label, category\)"),
-    "two keys of images": (lambda f: v5(f, **whole(IAll=KEPT["features"])), r"path: expected one key for images, got IAll, XAll"),
+    "two keys of images": (
+        lambda f: v5(f, **whole(IAll=KEPT["features"])),
+        r"path: expected one key for images, got IAll, XAll",
+    ),
     "fewer texts": (
         lambda f: v5(f, **whole(YAll=KEPT["texts"][:-1])),
         r"path: expected as many pictures as texts and labels, got no common number.*YAll \(11, 5\)",
     ),
-    "fewer labels": (lambda f: hdf5(f, **whole(LAll=KEPT["labels"][1:])), r"path: expected as many pictures as texts and labels"),
+    "fewer labels": (
+        lambda f: hdf5(f, **whole(LAll=KEPT["labels"][1:])),
+        r"path: expected as many pictures as texts and labels",
+    ),
     "ambiguous sizes": (
         lambda f: hdf5(f, XAll=np.ones((4, 6)), YAll=np.ones((6, 4)), LAll=np.ones((6, 4))),
         r"path: expected arrays with one reading, got an ambiguous one: the number of items can be 4 or 6",
@@ -143,8 +181,14 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: v5(f, IAll=KEPT["pictures"].transpose(1, 2, 3, 0) * 1.5, YAll=KEPT["texts"], LAll=KEPT["labels"]),
         r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.0 to 38",
     ),
-    "cells for features": (lambda f: v5(f, **whole(XAll=cell("a", "b"))), r"path: expected images as features.*got XAll \(1, 2\) cell"),
-    "a struct for texts": (lambda f: v5(f, **whole(YAll={"a": 1})), r"path: expected texts as numbers \(n, t\) or texts, got YAll .* struct"),
+    "cells for features": (
+        lambda f: v5(f, **whole(XAll=cell("a", "b"))),
+        r"path: expected images as features.*got XAll \(1, 2\) cell",
+    ),
+    "a struct for texts": (
+        lambda f: v5(f, **whole(YAll={"a": 1})),
+        r"path: expected texts as numbers \(n, t\) or texts, got YAll .* struct",
+    ),
     "complex features": (
         lambda f: hdf5(f, **whole(XAll=KEPT["features"] + 1j)),
         r"path: expected images as features .*got XAll \(12, 7\) complex",
@@ -157,7 +201,10 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: v5(f, **whole(LAll=with_value(KEPT["labels"], 3))),
         r"path: expected labels as 0/1, as -1/1, or as one column.*got the values \[0.0, 1.0, 3.0\]",
     ),
-    "labels of 0 and -1 and 1": (lambda f: v5(f, **whole(LAll=with_value(KEPT["labels"], -1))), r"got the values \[-1.0, 0.0, 1.0\] for LAll in"),
+    "labels of 0 and -1 and 1": (
+        lambda f: v5(f, **whole(LAll=with_value(KEPT["labels"], -1))),
+        r"got the values \[-1.0, 0.0, 1.0\] for LAll in",
+    ),
     "class numbers from 0": (
         lambda f: v5(f, **whole(LAll=np.arange(N)[:, None] % 3)),
         r"one column of class numbers from 1, got the values \[0.0, 1.0, 2.0\]",
@@ -178,9 +225,18 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: v73(f, **{k: a.T for k, a in whole(XAll=with_value(KEPT["features"], np.inf)).items()}),
         r"finite numbers in XAll of",
     ),
-    "a sparse matrix out of bounds": (bad_sparse, r"path: expected a whole MATLAB v7.3 \(HDF5\) file, got .*, which cannot be read \(ValueError"),
-    "no test part": (lambda f: v5(f, **own_split(KEPT, ("tr", "db"))), r"path: expected the keys .*, I_te, L_te, T_te missing. Found:"),
-    "no training labels": (lambda f: v5(f, **{k: a for k, a in own_split(KEPT, ("te", "tr")).items() if k != "L_tr"}), r"L_tr missing\. Found"),
+    "a sparse matrix out of bounds": (
+        bad_sparse,
+        r"path: expected a whole MATLAB v7.3 \(HDF5\) file, got .*, which cannot be read \(ValueError",
+    ),
+    "no test part": (
+        lambda f: v5(f, **own_split(KEPT, ("tr", "db"))),
+        r"path: expected the keys .*, I_te, L_te, T_te missing. Found:",
+    ),
+    "no training labels": (
+        lambda f: v5(f, **{k: a for k, a in own_split(KEPT, ("te", "tr")).items() if k != "L_tr"}),
+        r"L_tr missing\. Found",
+    ),
     "features of Wikipedia without labels": (
         lambda f: v5(f, **{k: a for k, a in own_split(KEPT, ("te", "tr")).items() if k[0] != "L"}),
         r"L_te, L_tr missing; the makers' raw_features.mat has its labels in two .list files: load\('wikipedia:FOLDER'\)",
@@ -198,7 +254,9 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         r"as many pictures as texts and labels.*T_te \(3, 5\)",
     ),
     "queries among the training pairs": (
-        lambda f: v5(f, **own_split(KEPT, ("te", "tr")) | {f"{x}_te": own_split(KEPT, ("tr",))[f"{x}_tr"][:2] for x in "ITL"}),
+        lambda f: v5(
+            f, **own_split(KEPT, ("te", "tr")) | {f"{x}_te": own_split(KEPT, ("tr",))[f"{x}_tr"][:2] for x in "ITL"}
+        ),
         r"path: 2 of 2 queries of .* are in its retrieval or training set too, with the same content; pass repeated='drop'",
     ),
     "IAPR without its database": (
@@ -226,7 +284,8 @@ def test_a_malformed_split_is_told_without_options_too(tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize(
-    ("place", "value"), [(144, 5), (144, 3), (145, 8), (145, 255), (176, 0), (176, 8), (176, 14), (177, 1), (181, 9), (160, 200)]
+    ("place", "value"),
+    [(144, 5), (144, 3), (145, 8), (145, 255), (176, 0), (176, 8), (176, 14), (177, 1), (181, 9), (160, 200)],
 )
 def test_a_damaged_outline_is_told_before_scipy_crashes_on_it(tmp_path: Path, place: int, value: int) -> None:
     """Class (144), flags (145), shape (160), type (176) and size (180) of the first array of a MATLAB v5 file."""
@@ -270,21 +329,26 @@ FOLDERS = {
         r"path: expected 24 files of labels in .*, tree.txt missing \(https://press.liacs.nl/mirflickr/\)",
     ),
     "MIRFlickr, a number outside": mirflickr(
-        lambda r: write(r / ANNOTATIONS / "sky.txt", "1\n31\n"), r"path: expected numbers of pictures in .*sky.txt, got '31'"
+        lambda r: write(r / ANNOTATIONS / "sky.txt", "1\n31\n"),
+        r"path: expected numbers of pictures in .*sky.txt, got '31'",
     ),
     "MIRFlickr, words for numbers": mirflickr(
         lambda r: write(r / ANNOTATIONS / "sky.txt", "im1.jpg\n"), r"numbers of pictures in .*sky.txt, got 'im1.jpg'"
     ),
     "MIRFlickr, tags missing": mirflickr(
-        lambda r: (r / "mirflickr/meta/tags/tags5.txt").unlink(), r"path: expected the file .*tags5.txt, which cannot be read"
+        lambda r: (r / "mirflickr/meta/tags/tags5.txt").unlink(),
+        r"path: expected the file .*tags5.txt, which cannot be read",
     ),
     "MIRFlickr, tags in another code": mirflickr(
-        lambda r: (r / "mirflickr/meta/tags/tags5.txt").write_bytes(b"caf\xe9\xff"), r"path: expected a text file, got .*tags5.txt \('utf-8' codec"
+        lambda r: (r / "mirflickr/meta/tags/tags5.txt").write_bytes(b"caf\xe9\xff"),
+        r"path: expected a text file, got .*tags5.txt \('utf-8' codec",
     ),
     "MIRFlickr, a broken picture": mirflickr(
         lambda r: cut(r / "mirflickr/im4.jpg", 0.5), r"path: expected a picture, got .*im4.jpg, which cannot be read"
     ),
-    "MIRFlickr, an empty picture": mirflickr(lambda r: (r / "mirflickr/im4.jpg").write_bytes(b""), r"path: expected a picture, got .*im4.jpg"),
+    "MIRFlickr, an empty picture": mirflickr(
+        lambda r: (r / "mirflickr/im4.jpg").write_bytes(b""), r"path: expected a picture, got .*im4.jpg"
+    ),
     "MIRFlickr, rare tags only": (
         "mirflickr",
         mirflickr_folder,
@@ -316,7 +380,9 @@ FOLDERS = {
     "NUS-WIDE, too few labels": (
         "nuswide-tc21",
         nuswide_folder,
-        lambda r: [p.unlink() for p in (*(r / "Groundtruth/AllLabels").glob("*1?.txt"), r / "ConceptsList/Concepts81.txt")],
+        lambda r: [
+            p.unlink() for p in (*(r / "Groundtruth/AllLabels").glob("*1?.txt"), r / "ConceptsList/Concepts81.txt")
+        ],
         r"path: expected at least 21 files Labels_NAME.txt in .*, got 13",
         {},
     ),
@@ -327,7 +393,13 @@ FOLDERS = {
         r"path: expected 8 times 0 or 1 in line 1 of .*AllTags1k.txt",
         {},
     ),
-    "NUS-WIDE, a 2 among the tags": ("nuswide-tc10", nuswide_folder, replaced(TAGS, "1\t", "2\t", 1), r"path: expected 8 times 0 or 1 in line 1", {}),
+    "NUS-WIDE, a 2 among the tags": (
+        "nuswide-tc10",
+        nuswide_folder,
+        replaced(TAGS, "1\t", "2\t", 1),
+        r"path: expected 8 times 0 or 1 in line 1",
+        {},
+    ),
     "NUS-WIDE, too few rows of tags": (
         "nuswide-tc10",
         nuswide_folder,
@@ -581,7 +653,13 @@ def test_a_malformed_folder_gets_one_clear_error(tmp_path: Path, kind: str) -> N
     root = tmp_path / "data"
     make(root)
     change(root)
-    given = {"show_progress": False} if options is None else {"show_progress": False} if "UGACH" in kind else SMALL | options
+    given = (
+        {"show_progress": False}
+        if options is None
+        else {"show_progress": False}
+        if "UGACH" in kind
+        else SMALL | options
+    )
     with pytest.raises(InputError, match="(?s)" + message) as raised:
         ck.data.load(f"{reader}:{root}", **given)
     assert str(raised.value).split(":")[0] in ("path", "least")
@@ -598,17 +676,33 @@ def test_a_malformed_folder_gets_one_clear_error(tmp_path: Path, kind: str) -> N
         ),
         ("mat:FILE", {"siez": 3}, r"siez: not an option of 'mat'; expected one of query, train, seed"),
         ("mat:FILE", {"path": "x"}, r"path: not an option of 'mat'"),
-        ("mat:FILE", {"query": 12}, r"query: expected from 1 to 12 of the 12 pairs, got 12|train: expected from 1 to 0"),
+        (
+            "mat:FILE",
+            {"query": 12},
+            r"query: expected from 1 to 12 of the 12 pairs, got 12|train: expected from 1 to 0",
+        ),
         ("mat:FILE", {"query": 13}, r"query: expected from 1 to 12 of the 12 pairs, got 13; pass query="),
         ("mat:FILE", {"query": 1.5}, r"query: expected a whole number of pairs or a share between 0 and 1, got 1.5"),
-        ("mat:FILE", {"train": "half"}, r"train: expected a whole number of pairs or a share between 0 and 1, got 'half'"),
-        ("mat:FILE", {"query": 2, "train": 11}, r"train: expected from 1 to 10 pairs, since 2 of 12 are queries, got 11; pass train="),
+        (
+            "mat:FILE",
+            {"train": "half"},
+            r"train: expected a whole number of pairs or a share between 0 and 1, got 'half'",
+        ),
+        (
+            "mat:FILE",
+            {"query": 2, "train": 11},
+            r"train: expected from 1 to 10 pairs, since 2 of 12 are queries, got 11; pass train=",
+        ),
         ("mat:FILE", {"seed": -1}, r"seed: expected a whole number of at least 0, got -1"),
         ("mat:FILE", {"repeated": "yes"}, r"repeated: expected one of error, drop, keep, got 'yes'"),
         ("mirflickr:FILE", {}, r"path: expected 24 labels, as mirflickr has, got 4 in"),
         ("mirflickr:FOLDER", {"subset": "most"}, r"subset: expected one of 20015, all, got 'most'"),
         ("mirflickr:FOLDER", {"least": 0}, r"least: expected a whole number of at least 1, got 0"),
-        ("mirflickr:FOLDER", {"least": 10, "resolution": 4}, r"resolution: expected a whole number from 16 to 1024, got 4"),
+        (
+            "mirflickr:FOLDER",
+            {"least": 10, "resolution": 4},
+            r"resolution: expected a whole number from 16 to 1024, got 4",
+        ),
         ("coco:FOLDER", {"missing": "maybe"}, r"missing: expected one of error, skip, got 'maybe'"),
         ("coco:FOLDER", {"words": 0}, r"words: expected a whole number of at least 1, got 0"),
         (
@@ -616,8 +710,16 @@ def test_a_malformed_folder_gets_one_clear_error(tmp_path: Path, kind: str) -> N
             {},
             r"path: expected the folder of MS COCO 2014, got .*annotations/captions_train2014.json \(https://cocodataset.org/#download\)",
         ),
-        ("iapr:NOWHERE", {}, r"path: expected the folder of IAPR TC-12 or a file in circulation, got NOWHERE, which is not there"),
-        ("mirflickr:NOWHERE", {}, r"path: expected the folder of MIRFlickr-25K or a file in circulation, got NOWHERE, which is not there"),
+        (
+            "iapr:NOWHERE",
+            {},
+            r"path: expected the folder of IAPR TC-12 or a file in circulation, got NOWHERE, which is not there",
+        ),
+        (
+            "mirflickr:NOWHERE",
+            {},
+            r"path: expected the folder of MIRFlickr-25K or a file in circulation, got NOWHERE, which is not there",
+        ),
     ],
 )
 def test_options_that_do_not_fit_get_one_clear_error(tmp_path: Path, name: str, options: dict, message: str) -> None:
@@ -629,10 +731,32 @@ def test_options_that_do_not_fit_get_one_clear_error(tmp_path: Path, name: str, 
 
 def test_a_well_formed_file_of_each_kind_is_none_of_these(tmp_path: Path) -> None:
     """The cases above fail for their reason: unchanged, the same makers give data that load."""
-    assert len(ck.data.load(f"mat:{v5(tmp_path / 'set.mat', **whole(YAll=csc_matrix(KEPT['texts'])))}", query=2, train=4, show_progress=False)) == N
-    assert len(ck.data.load(f"mat:{v5(tmp_path / 'own.mat', **own_split(KEPT, ('te', 'tr', 'db')))}", show_progress=False)) == N
+    assert (
+        len(
+            ck.data.load(
+                f"mat:{v5(tmp_path / 'set.mat', **whole(YAll=csc_matrix(KEPT['texts'])))}",
+                query=2,
+                train=4,
+                show_progress=False,
+            )
+        )
+        == N
+    )
+    assert (
+        len(ck.data.load(f"mat:{v5(tmp_path / 'own.mat', **own_split(KEPT, ('te', 'tr', 'db')))}", show_progress=False))
+        == N
+    )
     for kind, (reader, make, _, _, options) in FOLDERS.items():
-        if make in (mirflickr_folder, nuswide_folder, coco_folder, iapr_folder, wikipedia_folder) and options != {"least": 29}:
+        if make in (mirflickr_folder, nuswide_folder, coco_folder, iapr_folder, wikipedia_folder) and options != {
+            "least": 29
+        }:
             root = tmp_path / kind
             make(root)
-            assert len(ck.data.load(f"{reader}:{root}", **({"show_progress": False} if options is None else SMALL | options))) > C
+            assert (
+                len(
+                    ck.data.load(
+                        f"{reader}:{root}", **({"show_progress": False} if options is None else SMALL | options)
+                    )
+                )
+                > C
+            )

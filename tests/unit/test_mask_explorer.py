@@ -58,7 +58,9 @@ def test_uniform_probabilities_are_on_at_the_note_s_threshold_and_off_above() ->
 
 def test_truth_on_request() -> None:
     shown = explorer()
-    assert shown.result.overlap is None and "truth" not in shown.result.summary and "true place" not in shown.result.html
+    assert (
+        shown.result.overlap is None and "truth" not in shown.result.summary and "true place" not in shown.result.html
+    )
     result = shown.set(show_truth=True)
     assert result.overlap == {"iou": 1.0, "precision": 1.0, "recall": 1.0}
     assert "IoU 1.00, precision 1.00, recall 1.00" in result.summary and "true place" in result.html
@@ -130,11 +132,26 @@ def test_controls_follow_the_state_and_back() -> None:
     shown.set(item=1)
     assert next(c for c in parts if type(c) is ipw.IntSlider).value == 1
     one = MaskExplorer(peaked(1))
-    assert not [c for row in one.view().children[1].children for c in row.children if isinstance(c, (ipw.Dropdown, ipw.Checkbox))]
+    assert not [
+        c
+        for row in one.view().children[1].children
+        for c in row.children
+        if isinstance(c, (ipw.Dropdown, ipw.Checkbox))
+    ]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"item": 3}, {"item": -1}, {"level": 0}, {"level": 9.0}, {"level": "1"}, {"mode": "sound"}, {"show_truth": 1}, {"colour": "red"}]
+    "wrong",
+    [
+        {"item": 3},
+        {"item": -1},
+        {"level": 0},
+        {"level": 9.0},
+        {"level": "1"},
+        {"mode": "sound"},
+        {"show_truth": 1},
+        {"colour": "red"},
+    ],
 )
 def test_refuses_inputs(wrong: dict) -> None:
     shown = explorer()
@@ -161,7 +178,9 @@ def test_refuses_data(name: str, value) -> None:
         explorer(**{name: value})
 
 
-@pytest.mark.parametrize("p", [np.ones((2, 8, 8)), np.full((8, 8), 1 / 64), np.ones((1, 2, 2), int), np.full((1, 2, 2), np.nan)])
+@pytest.mark.parametrize(
+    "p", [np.ones((2, 8, 8)), np.full((8, 8), 1 / 64), np.ones((1, 2, 2), int), np.full((1, 2, 2), np.nan)]
+)
 def test_refuses_what_is_no_distribution(p: np.ndarray) -> None:
     with pytest.raises(InputError, match="p: expected"):
         MaskExplorer(p)

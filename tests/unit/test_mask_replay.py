@@ -35,7 +35,10 @@ def test_iou_by_hand() -> None:
 
 def test_a_step_says_area_change_and_iou() -> None:
     widget = replay(epochs=[0, 5, 10])
-    assert widget.result.summary == "Epoch 10: 18.8 % of the places changed since the step before; mask area 0.16; IoU with the truth 1.000."
+    assert (
+        widget.result.summary
+        == "Epoch 10: 18.8 % of the places changed since the step before; mask area 0.16; IoU with the truth 1.000."
+    )
     first = widget.set(epoch=0)
     assert first.summary == "Epoch 0: the first step; mask area 1.00; IoU with the truth 0.156."
     assert first.area == 1 and first.changed == 0 and first.iou.tolist() == [0.25, 0.0625]
@@ -44,7 +47,9 @@ def test_a_step_says_area_change_and_iou() -> None:
 
 def test_numbers_serve_as_masks_and_truth_and_pictures_may_be_missing() -> None:
     widget = MaskReplay(MASKS.astype(np.float32))
-    assert "IoU" not in widget.result.summary and widget.result.iou is None and "mask area by epoch" in widget.result.html
+    assert (
+        "IoU" not in widget.result.summary and widget.result.iou is None and "mask area by epoch" in widget.result.html
+    )
     assert (MaskReplay(MASKS.astype(float), PICTURES, TRUTH.astype(int)).result.iou == 1).all()
 
 
@@ -67,7 +72,11 @@ def test_a_mask_is_drawn_over_its_picture() -> None:
 def test_every_picture_has_its_mask_as_text() -> None:
     html = replay(epoch=1).result.html
     alts = re.findall(r'alt="([^"]*)"', html)
-    assert len(alts) == 2 and alts[0].startswith("a &lt;cat&gt;: 4 of 64 places attended, IoU 0.25") and alts[0].count("#") == 4 + 1
+    assert (
+        len(alts) == 2
+        and alts[0].startswith("a &lt;cat&gt;: 4 of 64 places attended, IoU 0.25")
+        and alts[0].count("#") == 4 + 1
+    )
     assert "<cat>" not in html
     assert 'role="img" aria-label="IoU by epoch' in html and "epoch 1: 0.250" in html
 
@@ -79,7 +88,11 @@ def test_the_view_follows_and_is_moved_by_keyboard_controls() -> None:
     assert not slider.continuous_update and (box.min, box.max) == (0, 2)
     box.value = 2
     assert widget.state.epoch == 2 and slider.value == 2 and play.value == 2
-    assert "step 0 → 2" in widget._status.value and "IoU with the truth 1.000" in widget._status.value and 'role="status"' in widget._status.value
+    assert (
+        "step 0 → 2" in widget._status.value
+        and "IoU with the truth 1.000" in widget._status.value
+        and 'role="status"' in widget._status.value
+    )
     on.click()
     assert widget.state.epoch == 2
     back.click()
@@ -99,7 +112,11 @@ def test_one_epoch_is_enough() -> None:
 def test_static_twin_and_small_multiples() -> None:
     widget = replay()
     bundle = widget._repr_mimebundle_()
-    assert bundle["text/plain"] == f"Mask replay. {widget.result.summary}" and LIVE in bundle and "<img" in bundle["text/html"]
+    assert (
+        bundle["text/plain"] == f"Mask replay. {widget.result.summary}"
+        and LIVE in bundle
+        and "<img" in bundle["text/html"]
+    )
     series = widget.small_multiples()
     assert str(series).splitlines() == [replay(epoch=e).result.summary for e in range(3)]
     assert series.html.count("<img") == 6 and replay().static().html == widget.static().html

@@ -1,4 +1,6 @@
-"""The field's files in circulation: every variant, both containers; splits that are kept; large files that stay on disk."""
+"""The field's files in circulation: every variant, both containers; splits that are kept; large files that stay on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ def same(data, wanted: dict[str, np.ndarray], images: str = "features") -> None:
     np.testing.assert_array_equal(data.text_vectors, wanted["texts"])
     np.testing.assert_array_equal(data.labels, wanted["labels"])
     assert data.text_vectors.dtype == np.float32 and data.labels.dtype == np.uint8
-    assert len(data.query) + len(data.retrieval) == len(data) and np.isin(data.parts["train"], data.parts["retrieval"]).all()
+    assert (
+        len(data.query) + len(data.retrieval) == len(data)
+        and np.isin(data.parts["train"], data.parts["retrieval"]).all()
+    )
 
 
 # Sets in one file.
@@ -45,7 +50,12 @@ def same(data, wanted: dict[str, np.ndarray], images: str = "features") -> None:
 
 def test_flickr_pixels_in_hdf5_come_out_upright(tmp_path: Path) -> None:
     kept = truth()
-    file = v73(tmp_path / "FLICKR-25K.mat", images=kept["pictures"].transpose(0, 3, 2, 1), YAll=kept["texts"].T, LAll=kept["labels"].T)
+    file = v73(
+        tmp_path / "FLICKR-25K.mat",
+        images=kept["pictures"].transpose(0, 3, 2, 1),
+        YAll=kept["texts"].T,
+        LAll=kept["labels"].T,
+    )
     with h5py.File(file) as raw:  # as everybody reads it
         assert raw["images"].shape == (N, 3, W, H) and raw["YAll"].shape == (T, N) and raw["LAll"].shape == (C, N)
     data = load_mat(file, **SPLIT)
@@ -57,14 +67,21 @@ def test_flickr_pixels_in_hdf5_come_out_upright(tmp_path: Path) -> None:
 
 def test_the_same_name_and_key_hold_features_in_v5(tmp_path: Path) -> None:
     kept = truth()
-    file = v5(tmp_path / "FLICKR-25K.mat", images=kept["features"], YAll=kept["texts"].astype(np.uint8), LAll=kept["labels"].astype(float))
+    file = v5(
+        tmp_path / "FLICKR-25K.mat",
+        images=kept["features"],
+        YAll=kept["texts"].astype(np.uint8),
+        LAll=kept["labels"].astype(float),
+    )
     assert "features, texts and labels in one file (MATLAB v5" in str(recognise(file))
     same(load_mat(file, **SPLIT), kept)
 
 
 def test_pixels_in_v5_lie_as_matlab_holds_them(tmp_path: Path) -> None:
     kept = truth()
-    file = v5(tmp_path / "small.mat", images=kept["pictures"].transpose(1, 2, 3, 0), YAll=kept["texts"], LAll=kept["labels"])
+    file = v5(
+        tmp_path / "small.mat", images=kept["pictures"].transpose(1, 2, 3, 0), YAll=kept["texts"], LAll=kept["labels"]
+    )
     same(load_mat(file, **SPLIT), kept, "pictures")
 
 
@@ -77,13 +94,20 @@ def test_a_compressed_v5_file(tmp_path: Path) -> None:
 
 def test_nuswide_tc21(tmp_path: Path) -> None:
     kept = truth()
-    file = v5(tmp_path / "NUS-WIDE-TC21.mat", image=kept["features"], text=csc_matrix(kept["texts"]), label=kept["labels"].astype(np.int8) * 2 - 1)
+    file = v5(
+        tmp_path / "NUS-WIDE-TC21.mat",
+        image=kept["features"],
+        text=csc_matrix(kept["texts"]),
+        label=kept["labels"].astype(np.int8) * 2 - 1,
+    )
     same(load_mat(file, **SPLIT), kept)
 
 
 def test_coco_doc2vec_is_hdf5_but_not_reversed(tmp_path: Path) -> None:
     kept = truth()
-    file = hdf5(tmp_path / "MSCOCO_deep_doc2vec_data_rand.h5py", XAll=kept["features"], YAll=kept["texts"], LAll=kept["labels"])
+    file = hdf5(
+        tmp_path / "MSCOCO_deep_doc2vec_data_rand.h5py", XAll=kept["features"], YAll=kept["texts"], LAll=kept["labels"]
+    )
     assert open_container(file).kind == "HDF5"
     same(load_mat(file, **SPLIT), kept)
 
@@ -101,9 +125,12 @@ def test_a_square_matrix_follows_its_container(tmp_path: Path) -> None:
     square = np.random.default_rng(1).integers(0, 5, size=(N, N)).astype(np.float32)
     kept["texts"] = square
     same(load_mat(v5(tmp_path / "a.mat", XAll=kept["features"], YAll=square, LAll=kept["labels"]), **SPLIT), kept)
-    same(load_mat(v73(tmp_path / "b.mat", XAll=kept["features"].T, YAll=square.T, LAll=kept["labels"].T), **SPLIT), kept)
+    same(
+        load_mat(v73(tmp_path / "b.mat", XAll=kept["features"].T, YAll=square.T, LAll=kept["labels"].T), **SPLIT), kept
+    )
     with pytest.raises(
-        InputError, match=r"path: expected arrays with one reading, got an ambiguous one: texts can be read in 2 ways. Found: images:"
+        InputError,
+        match=r"path: expected arrays with one reading, got an ambiguous one: texts can be read in 2 ways. Found: images:",
     ):
         recognise(v73(tmp_path / "c.mat", XAll=kept["features"], YAll=square, LAll=kept["labels"]))
 
@@ -115,7 +142,11 @@ def test_a_sparse_matrix_of_matlab_73(tmp_path: Path) -> None:
     with h5py.File(file, "a") as raw:
         group = raw.create_group("YAll")
         group.attrs["MATLAB_sparse"] = np.uint64(N)
-        for key, array in {"data": packed.data, "ir": packed.indices.astype(np.uint64), "jc": packed.indptr.astype(np.uint64)}.items():
+        for key, array in {
+            "data": packed.data,
+            "ir": packed.indices.astype(np.uint64),
+            "jc": packed.indptr.astype(np.uint64),
+        }.items():
             group[key] = array
     same(load_mat(file, **SPLIT), kept)
 
@@ -141,7 +172,10 @@ def test_two_files_of_images_are_told_apart_by_the_path(tmp_path: Path) -> None:
     mirflickr_files(tmp_path, kept)
     v5(tmp_path / "mirflickr25k-iall-vgg.mat", XAll=kept["features"])
     for name in ("", "mirflickr25k-yall.mat"):
-        with pytest.raises(InputError, match=r"(?s)path: expected one file with images, got several; name the one.*iall-vgg\.mat.*iall\.mat"):
+        with pytest.raises(
+            InputError,
+            match=r"(?s)path: expected one file with images, got several; name the one.*iall-vgg\.mat.*iall\.mat",
+        ):
             recognise(tmp_path / name)
     same(load_mat(tmp_path / "mirflickr25k-iall-vgg.mat", **SPLIT), kept)
     same(load_mat(tmp_path / "mirflickr25k-iall.mat", **SPLIT), kept, "pictures")
@@ -169,7 +203,10 @@ def test_two_sets_in_one_folder_are_ambiguous(tmp_path: Path) -> None:
     kept = truth()
     mirflickr_files(tmp_path, kept)
     v5(tmp_path / "nus-wide-tc10-yall.mat", YAll=kept["texts"])
-    with pytest.raises(InputError, match=r"(?s)expected one set in .*, got more than one set; name the file. Found:.*nus-wide-tc10-yall"):
+    with pytest.raises(
+        InputError,
+        match=r"(?s)expected one set in .*, got more than one set; name the file. Found:.*nus-wide-tc10-yall",
+    ):
         recognise(tmp_path)
     same(load_mat(tmp_path / "mirflickr25k-iall.mat", **SPLIT), kept, "pictures")
 
@@ -247,7 +284,8 @@ def test_pictures_elsewhere_are_found_by_the_end_of_their_path(tmp_path: Path) -
     kept = captioned(tmp_path, "v5")
     (tmp_path / "mirflickr").rename(tmp_path / "elsewhere")
     with pytest.raises(
-        InputError, match=r"pictures_in: expected the 12 pictures .*, 12 are missing, the first './dataset/flickr25k/mirflickr/im0.png'"
+        InputError,
+        match=r"pictures_in: expected the 12 pictures .*, 12 are missing, the first './dataset/flickr25k/mirflickr/im0.png'",
     ):
         load_mat(tmp_path, resolution=16, **SPLIT)
     data = load_mat(tmp_path, resolution=16, pictures_in=tmp_path / "elsewhere", **SPLIT)
@@ -260,7 +298,11 @@ ROWS = {"te": np.arange(2), "tr": np.arange(4, 8), "db": np.arange(2, 12)}
 
 
 def own_split(kept: dict[str, np.ndarray], parts: tuple[str, ...], images: str = "features") -> dict[str, np.ndarray]:
-    return {f"{letter}_{part}": kept[role][ROWS[part]] for part in parts for letter, role in {"I": images, "T": "texts", "L": "labels"}.items()}
+    return {
+        f"{letter}_{part}": kept[role][ROWS[part]]
+        for part in parts
+        for letter, role in {"I": images, "T": "texts", "L": "labels"}.items()
+    }
 
 
 @pytest.mark.parametrize("write", [v5, v73, hdf5])
@@ -317,14 +359,18 @@ def test_iapr_rand_draws_its_training_pairs_once(tmp_path: Path) -> None:
     kept = truth()
     names = {"V": "features", "Y": "texts"}
     arrays = {
-        f"{letter}{word}": kept[role][rows] for word, rows in (("Database", ROWS["db"]), ("Test", ROWS["te"])) for letter, role in names.items()
+        f"{letter}{word}": kept[role][rows]
+        for word, rows in (("Database", ROWS["db"]), ("Test", ROWS["te"]))
+        for letter, role in names.items()
     }
     arrays |= {"databaseL": kept["labels"][ROWS["db"]], "testL": kept["labels"][ROWS["te"]]}
     file = v5(tmp_path / "iapr-tc12-rand.mat", **arrays)
     whole = load_mat(file, show_progress=False)
     assert (len(whole.query), len(whole.retrieval), len(whole.train)) == (2, 10, 10)
     some = load_mat(file, train=4, show_progress=False)
-    assert len(some.train) == 4 and np.array_equal(some.parts["train"], load_mat(file, train=4, show_progress=False).parts["train"])
+    assert len(some.train) == 4 and np.array_equal(
+        some.parts["train"], load_mat(file, train=4, show_progress=False).parts["train"]
+    )
     np.testing.assert_array_equal(some.query.images, kept["features"][ROWS["te"]])
 
 
@@ -334,7 +380,9 @@ def test_a_query_that_is_in_the_database_too_is_an_error_unless_told(tmp_path: P
     for letter in "ITL":
         arrays[f"{letter}_te"] = np.concatenate([arrays[f"{letter}_te"], arrays[f"{letter}_tr"][:1]])
     file = v5(tmp_path / "leak.mat", **arrays)
-    with pytest.raises(InputError, match=r"path: 1 of 3 queries of .* are in its retrieval or training set too.*; pass repeated='drop'"):
+    with pytest.raises(
+        InputError, match=r"path: 1 of 3 queries of .* are in its retrieval or training set too.*; pass repeated='drop'"
+    ):
         load_mat(file, show_progress=False)
     assert len(load_mat(file, repeated="drop", show_progress=False).query) == 2
     assert len(load_mat(file, repeated="keep", show_progress=False).query) == 3
@@ -352,7 +400,9 @@ def text_lists(folder: Path, kept: dict[str, np.ndarray]) -> Path:
             (folder / "list" / f"{word}_{kind}.txt").write_bytes("".join(f"{kind}_{i}\r\n" for i in rows).encode())
             lines = [" ".join(repr(float(x)) for x in kept[role][i]) + "\n" for i in rows]
             (folder / "feature" / f"{word}_{kind}.txt").write_text("".join(lines))
-        (folder / "list" / f"{word}_label.txt").write_bytes("".join(" ".join(map(str, kept["labels"][i])) + "\r\n" for i in rows).encode())
+        (folder / "list" / f"{word}_label.txt").write_bytes(
+            "".join(" ".join(map(str, kept["labels"][i])) + "\r\n" for i in rows).encode()
+        )
     return folder
 
 
@@ -455,7 +505,9 @@ def large(request, tmp_path: Path) -> tuple[LargePictures, np.ndarray]:
     kept = truth(40)
     last = request.param == "items last"
     pixels = kept["pictures"].transpose(1, 2, 3, 0) if last else kept["pictures"].transpose(0, 3, 2, 1)
-    chunks = {"one picture a chunk": {"images": (1, 3, W, H)}, "odd chunks": {"images": (7, 2, 5, 3)}}.get(request.param)
+    chunks = {"one picture a chunk": {"images": (1, 3, W, H)}, "odd chunks": {"images": (7, 2, 5, 3)}}.get(
+        request.param
+    )
     file = hdf5(tmp_path / "pictures.mat", chunks, images=pixels, YAll=kept["texts"], LAll=kept["labels"])
     return load_mat(file, **SPLIT).images, kept["pictures"]
 
@@ -492,8 +544,20 @@ def test_large_pictures_are_cut_as_an_array_is(large, monkeypatch) -> None:
     monkeypatch.setattr("cmhkit.data.large.BLOCK", 7 * H * W * 3)  # several blocks
     rng = np.random.default_rng(0)
     assert len(images) == 40 and images.shape == array.shape and images.ndim == 4 and images.dtype == np.uint8
-    for key in (0, -1, np.int64(7), slice(3, 30), slice(None, None, -3), slice(5, 5), rng.permutation(40)[:17], rng.integers(-40, 40, 60), []):
-        np.testing.assert_array_equal(images[key], array[key if key != [] else np.zeros(0, int)] if isinstance(key, list) else array[key])
+    for key in (
+        0,
+        -1,
+        np.int64(7),
+        slice(3, 30),
+        slice(None, None, -3),
+        slice(5, 5),
+        rng.permutation(40)[:17],
+        rng.integers(-40, 40, 60),
+        [],
+    ):
+        np.testing.assert_array_equal(
+            images[key], array[key if key != [] else np.zeros(0, int)] if isinstance(key, list) else array[key]
+        )
     mask = rng.random(40) < 0.5
     np.testing.assert_array_equal(images[mask], array[mask])
     np.testing.assert_array_equal(images[3, 1:4, :, 0], array[3, 1:4, :, 0])
@@ -513,7 +577,9 @@ def test_large_pictures_are_cut_as_an_array_is(large, monkeypatch) -> None:
 
 def test_a_split_of_large_pictures_reads_nothing(large, tmp_path: Path) -> None:
     images, array = large
-    data = ck.data.PairedData("x", images, np.ones((40, 2)), {"query": [0], "retrieval": np.arange(1, 40), "train": [1, 2]})
+    data = ck.data.PairedData(
+        "x", images, np.ones((40, 2)), {"query": [0], "retrieval": np.arange(1, 40), "train": [1, 2]}
+    )
     assert isinstance(data.retrieval.images, LargePictures)
     np.testing.assert_array_equal(data.train.images[:], array[1:3])
 
@@ -522,10 +588,15 @@ def test_pictures_of_other_types_are_taken_if_they_are_whole(tmp_path: Path) -> 
     kept = truth()
     pixels = kept["pictures"].transpose(0, 3, 2, 1)
     for dtype in (np.float64, np.int16):
-        file = v73(tmp_path / f"{dtype.__name__}.mat", images=pixels.astype(dtype), YAll=kept["texts"].T, LAll=kept["labels"].T)
+        file = v73(
+            tmp_path / f"{dtype.__name__}.mat", images=pixels.astype(dtype), YAll=kept["texts"].T, LAll=kept["labels"].T
+        )
         np.testing.assert_array_equal(load_mat(file, **SPLIT).images[:], kept["pictures"])
     file = v73(tmp_path / "shares.mat", images=pixels / 255.0, YAll=kept["texts"].T, LAll=kept["labels"].T)
-    with pytest.raises(InputError, match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.0 to 1.0 for images in"):
+    with pytest.raises(
+        InputError,
+        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.0 to 1.0 for images in",
+    ):
         load_mat(file, **SPLIT).images[:]
 
 
@@ -583,7 +654,9 @@ def test_hashers_work_on_features_and_on_pictures_in_a_file(tmp_path: Path) -> N
     features = load_mat(v5(tmp_path / "f.mat", XAll=kept["features"], YAll=kept["texts"], LAll=kept["labels"]), **split)
     report = ck.CCA(bits=8).fit(features).evaluate(features)
     assert 0 < report.map_i2t <= 1
-    pixels = hdf5(tmp_path / "p.mat", IAll=kept["pictures"].transpose(0, 3, 2, 1), YAll=kept["texts"], LAll=kept["labels"])
+    pixels = hdf5(
+        tmp_path / "p.mat", IAll=kept["pictures"].transpose(0, 3, 2, 1), YAll=kept["texts"], LAll=kept["labels"]
+    )
     data = load_mat(pixels, **split)
     hasher = ck.CCA(bits=8).fit(data, show_progress=False)
     in_memory = ck.data.PairedData("m", kept["pictures"], kept["texts"], data.parts, labels=kept["labels"])
@@ -601,7 +674,9 @@ def test_a_network_that_reads_pictures_takes_them_from_the_file(tmp_path: Path, 
     pixels = np.random.default_rng(0).integers(0, 256, size=(24, 3, 32, 32), dtype=np.uint8)
     file = hdf5(tmp_path / "p.mat", IAll=pixels, YAll=kept["texts"], LAll=kept["labels"])
     data = load_mat(file, query=4, train=12, features=None, show_progress=False)
-    hasher = ck.ADAH(bits=8, preset="paper", side=32, image_map="conv5", epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu")
+    hasher = ck.ADAH(
+        bits=8, preset="paper", side=32, image_map="conv5", epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu"
+    )
     with pytest.warns(UserWarning, match="VGG-19 starts untrained"):
         hasher.fit(data, show_progress=False)
     codes = hasher.encode(images=data.retrieval)

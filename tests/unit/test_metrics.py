@@ -46,11 +46,17 @@ def over_orders(distance, relevant, score, ties="expected"):
     distance, relevant = np.asarray(distance), np.asarray(relevant)
     if ties == "expected":
         return np.mean([score(ranked) for ranked in rankings(distance, relevant)])
-    second = {"optimistic": -relevant.astype(int), "pessimistic": relevant.astype(int), "stable": np.arange(len(distance))}[ties]
+    second = {
+        "optimistic": -relevant.astype(int),
+        "pessimistic": relevant.astype(int),
+        "stable": np.arange(len(distance)),
+    }[ties]
     return score(relevant[np.lexsort((second, distance))])
 
 
-small = st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6).filter(lambda pairs: any(hit for _, hit in pairs))
+small = st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6).filter(
+    lambda pairs: any(hit for _, hit in pairs)
+)
 
 
 @given(small, st.one_of(st.none(), st.integers(1, 7)), st.sampled_from(metrics.DIVISORS), st.sampled_from(metrics.TIES))
@@ -128,7 +134,10 @@ def by_query(case, score):
     """Mean of score(distance, shared labels) over the queries with a relevant item."""
     query, database, labels_q, labels_d = case
     shared = labels_q.astype(int) @ labels_d.T.astype(int)
-    return np.mean([score(distance, row) for distance, row in zip(hamming(query, database), shared, strict=True) if row.any()], axis=0)
+    return np.mean(
+        [score(distance, row) for distance, row in zip(hamming(query, database), shared, strict=True) if row.any()],
+        axis=0,
+    )
 
 
 @given(
@@ -147,7 +156,9 @@ def test_evaluate_is_the_mean_of_single_queries(seed, ties, divisor, r, bits):
         return
     assert got.empty_queries == (~relevant.any(axis=1)).sum()
     assert got.map == pytest.approx(by_query(case, lambda d, g: average_precision(d, g > 0, ties=ties)))
-    assert got.map_at_r == pytest.approx(by_query(case, lambda d, g: average_precision(d, g > 0, ties=ties, r=r, divisor=divisor)))
+    assert got.map_at_r == pytest.approx(
+        by_query(case, lambda d, g: average_precision(d, g > 0, ties=ties, r=r, divisor=divisor))
+    )
     same = evaluate(case[0], case[1], relevant=relevant, ties=ties, r=r, divisor=divisor)
     assert (same.map, same.map_at_r, same.ndcg) == (got.map, got.map_at_r, got.ndcg)
 
@@ -165,17 +176,25 @@ def test_ndcg_and_curves_by_all_orders(ties, grades, seed):
 
     def ndcg(r):
         return by_query(
-            case, lambda d, g: over_orders(d, grade(g), lambda row: dcg_of_ranking(row, r), ties) / dcg_of_ranking(-np.sort(-grade(g)), r)
+            case,
+            lambda d, g: (
+                over_orders(d, grade(g), lambda row: dcg_of_ranking(row, r), ties)
+                / dcg_of_ranking(-np.sort(-grade(g)), r)
+            ),
         )
 
     def hits(normed):
-        return by_query(case, lambda d, g: over_orders_of_curves(d, g, ties) / (g.astype(bool).sum() if normed else np.arange(1, 7)))
+        return by_query(
+            case, lambda d, g: over_orders_of_curves(d, g, ties) / (g.astype(bool).sum() if normed else np.arange(1, 7))
+        )
 
     assert got.ndcg == pytest.approx(ndcg(None))
     assert got.ndcg_at_r == pytest.approx(ndcg(3))
     np.testing.assert_allclose(got.precision_by_rank, hits(False), atol=1e-12)
     np.testing.assert_allclose(got.recall_by_rank, hits(True), atol=1e-12)
-    assert got.precision_at == pytest.approx({n: got.precision_by_rank[min(n, 6) - 1] * min(n, 6) / n for n in (1, 2, 5, 6, 9)})
+    assert got.precision_at == pytest.approx(
+        {n: got.precision_by_rank[min(n, 6) - 1] * min(n, 6) / n for n in (1, 2, 5, 6, 9)}
+    )
 
 
 def over_orders_of_curves(distance, shared, ties):
@@ -218,15 +237,23 @@ def test_tiles_make_no_difference(monkeypatch):
 @settings(max_examples=30, deadline=None)
 def test_expected_lies_between_and_does_not_see_the_order_of_the_database(seed, r, grades):
     case = a_case(seed, share=0.4)
-    runs = {ties: evaluate(*case, ties=ties, r=r, divisor="relevant", grades=grades, empty="zero") for ties in metrics.TIES}
+    runs = {
+        ties: evaluate(*case, ties=ties, r=r, divisor="relevant", grades=grades, empty="zero") for ties in metrics.TIES
+    }
     for name in ("map", "map_at_r", "ndcg", "ndcg_at_r", "precision_by_rank", "recall_by_rank"):
         value = {ties: getattr(run, name) for ties, run in runs.items()}
         for middle in ("expected", "stable"):
             assert np.all(value["optimistic"] + 1e-12 >= value[middle]), name
             assert np.all(value[middle] + 1e-12 >= value["pessimistic"]), name
     order = np.random.default_rng(seed).permutation(len(case[1]))
-    moved = evaluate(case[0], case[1][order], case[2], case[3][order], r=r, divisor="relevant", grades=grades, empty="zero")
-    assert (moved.map, moved.map_at_r, moved.ndcg) == (runs["expected"].map, runs["expected"].map_at_r, runs["expected"].ndcg)
+    moved = evaluate(
+        case[0], case[1][order], case[2], case[3][order], r=r, divisor="relevant", grades=grades, empty="zero"
+    )
+    assert (moved.map, moved.map_at_r, moved.ndcg) == (
+        runs["expected"].map,
+        runs["expected"].map_at_r,
+        runs["expected"].ndcg,
+    )
 
 
 def test_a_constant_code_and_a_sorted_database():
@@ -240,13 +267,18 @@ def test_a_constant_code_and_a_sorted_database():
 
 def test_divisor_hits_is_not_bounded_by_the_two_orders():
     distance, relevant = [0, *[1] * 9, 2, 2], [1, *[0] * 9, 1, 0]
-    scores = [average_precision(distance, relevant, ties=ties, r=11, divisor="hits") for ties in ("optimistic", "expected", "pessimistic")]
+    scores = [
+        average_precision(distance, relevant, ties=ties, r=11, divisor="hits")
+        for ties in ("optimistic", "expected", "pessimistic")
+    ]
     assert scores == pytest.approx([(1 + 2 / 11) / 2, (1 + (1 + 2 / 11) / 2) / 2, 1])
 
 
 def test_the_three_divisors():
     hits = [1, 0, 0, 1, 1]
-    scores = [average_precision(np.arange(5), hits, r=2, divisor=divisor) for divisor in ("hits", "relevant", "hits_capped")]
+    scores = [
+        average_precision(np.arange(5), hits, r=2, divisor=divisor) for divisor in ("hits", "relevant", "hits_capped")
+    ]
     assert scores == pytest.approx([1, 1 / 2, (1 + 2 / 4) / 2])
     assert average_precision([0, 1, 2], [0, 0, 1], r=2) == 0
     assert np.isnan(average_precision([0, 1], [0, 0]))
@@ -258,7 +290,16 @@ def test_the_rule_for_empty_queries():
     full = evaluate(query[1:], database, labels_q[1:], labels_d, r=5)
     labels_q[0] = False
     runs = {empty: evaluate(query, database, labels_q, labels_d, r=5, empty=empty) for empty in ("skip", "zero", "nan")}
-    fields = ["map", "map_at_r", "ndcg", "ndcg_at_r", "precision_by_radius", "recall_by_radius", "precision_by_rank", "recall_by_rank"]
+    fields = [
+        "map",
+        "map_at_r",
+        "ndcg",
+        "ndcg_at_r",
+        "precision_by_radius",
+        "recall_by_radius",
+        "precision_by_rank",
+        "recall_by_rank",
+    ]
     for name in fields:
         np.testing.assert_allclose(getattr(runs["skip"], name), getattr(full, name), err_msg=name)
         np.testing.assert_allclose(getattr(runs["zero"], name), np.multiply(getattr(full, name), 4 / 5), err_msg=name)
@@ -279,14 +320,22 @@ def test_the_single_functions_agree_with_evaluate():
     assert metrics.mean_average_precision(*case, r=7, divisor="relevant", **options) == got.map_at_r
     assert metrics.precision_at(*case, n=3, **options) == got.precision_at[3]
     assert (metrics.ndcg(*case, **options), metrics.ndcg(*case, r=7, **options)) == (got.ndcg, got.ndcg_at_r)
-    np.testing.assert_array_equal(metrics.precision_recall_by_radius(*case), (got.precision_by_radius, got.recall_by_radius))
-    np.testing.assert_array_equal(metrics.precision_recall_by_rank(*case, **options), (got.precision_by_rank, got.recall_by_rank))
+    np.testing.assert_array_equal(
+        metrics.precision_recall_by_radius(*case), (got.precision_by_radius, got.recall_by_radius)
+    )
+    np.testing.assert_array_equal(
+        metrics.precision_recall_by_rank(*case, **options), (got.precision_by_rank, got.recall_by_rank)
+    )
 
 
 def test_metrics_can_be_read_and_stored():
     got = evaluate(*a_case(7), r=5, precision_at=(10,))
     stored = json.loads(json.dumps(got.to_dict()))
-    assert stored["map"] == got.map and stored["precision_at"] == {"10": got.precision_at[10]} and len(stored["recall_by_radius"]) == 9
+    assert (
+        stored["map"] == got.map
+        and stored["precision_at"] == {"10": got.precision_at[10]}
+        and len(stored["recall_by_radius"]) == 9
+    )
     assert "precision_by_rank" not in stored
     assert f"map={got.map:.4f}" in repr(got) and f"MAP@5 {got.map_at_r:.4f}" in got.summary()
     assert "MAP@" not in evaluate(*a_case(7), r=5, divisor="hits_capped").summary()
@@ -315,7 +364,10 @@ def packed(items, width=1):
         ({"query_labels": None}, "expected both"),
         ({"relevant": np.ones((2, 3))}, "relevant: expected either"),
         ({"query_labels": None, "database_labels": None, "relevant": np.ones((3, 2))}, "relevant: expected shape"),
-        ({"query_labels": None, "database_labels": None, "relevant": np.ones((2, 3)), "grades": "shared"}, "grades: 'shared' needs"),
+        (
+            {"query_labels": None, "database_labels": None, "relevant": np.ones((2, 3)), "grades": "shared"},
+            "grades: 'shared' needs",
+        ),
         ({"ties": "random"}, "ties: expected one of"),
         ({"divisor": "r"}, "divisor: expected one of"),
         ({"empty": "drop"}, "empty: expected one of"),
@@ -327,7 +379,12 @@ def packed(items, width=1):
     ],
 )
 def test_what_evaluate_refuses(change, word):
-    proper = {"query": packed(2), "database": packed(3), "query_labels": np.ones((2, 2)), "database_labels": np.ones((3, 2))}
+    proper = {
+        "query": packed(2),
+        "database": packed(3),
+        "query_labels": np.ones((2, 2)),
+        "database_labels": np.ones((3, 2)),
+    }
     evaluate(**proper)
     with pytest.raises(InputError, match=word):
         evaluate(**proper | change)
@@ -406,7 +463,12 @@ def test_tensors_through_tiles_and_with_relevance(device, ties, monkeypatch):
     query, database = (torch.as_tensor(x, device=device) for x in case[:2])
     monkeypatch.setattr(histograms, "_CELLS", {"cpu": 500, "cuda": 500})
     monkeypatch.setattr(histograms.TensorPairs, "chunk", 10)
-    for form in (relevant, relevant.astype(float), torch.as_tensor(relevant, device=device), torch.as_tensor(relevant).float()):
+    for form in (
+        relevant,
+        relevant.astype(float),
+        torch.as_tensor(relevant, device=device),
+        torch.as_tensor(relevant).float(),
+    ):
         same_metrics(evaluate(query, database, relevant=form, ties=ties), expected)
 
 
@@ -420,7 +482,10 @@ def test_a_thousand_bits_and_many_shared_labels_stay_exact():
     rng = np.random.default_rng(11)
     query, database = (rng.integers(0, 256, (size, 128), dtype=np.uint8) for size in (40, 50))
     labels = [rng.random((size, 900)) < 0.9 for size in (40, 50)]
-    pairs = [metrics._pairs(*(torch.as_tensor(x) if tensors else x for x in (query, database)), *labels, None, "shared") for tensors in (True, False)]
+    pairs = [
+        metrics._pairs(*(torch.as_tensor(x) if tensors else x for x in (query, database)), *labels, None, "shared")
+        for tensors in (True, False)
+    ]
     assert pairs[0].grades > 600 and pairs[0]._bins * pairs[0].chunk > 2**23
     for rows in slices(40, pairs[0].chunk):
         np.testing.assert_array_equal(pairs[0].histogram(rows), pairs[1].histogram(rows))
@@ -429,11 +494,17 @@ def test_a_thousand_bits_and_many_shared_labels_stay_exact():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"database": packed(3)}, "query, database: expected both as arrays, or both as tensors of one device, got cpu and an array"),
+        (
+            {"database": packed(3)},
+            "query, database: expected both as arrays, or both as tensors of one device, got cpu and an array",
+        ),
         ({"database": torch.zeros(3, 1, dtype=torch.uint8, device="meta")}, "query, database: .* got cpu and meta"),
         ({"query": torch.zeros(2, 8)}, "query: expected packed codes"),
         ({"query_labels": torch.tensor([[1, -1], [1, 1]])}, "query_labels: .*-1/1"),
-        ({"query_labels": None, "database_labels": None, "relevant": torch.ones(3, 2, dtype=torch.bool)}, r"relevant: expected shape \(2, 3\)"),
+        (
+            {"query_labels": None, "database_labels": None, "relevant": torch.ones(3, 2, dtype=torch.bool)},
+            r"relevant: expected shape \(2, 3\)",
+        ),
     ],
 )
 def test_what_evaluate_refuses_of_tensors(change, word):

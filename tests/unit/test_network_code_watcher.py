@@ -14,7 +14,8 @@ from cmhkit.course.widgets.network_code_watcher import NetworkCodeWatcher
 from cmhkit.support.checks import InputError
 
 LIVE = "application/vnd.jupyter.widget-view+json"
-# Two items of four bits: bit 1 of item 0 is an even sum, in bit 2 ImgNet is outvoted, in bit 3 two weak networks lose against a sure one.
+# Two items of four bits: bit 1 of item 0 is an even sum, in bit 2 ImgNet is outvoted, in bit 3 two weak networks lose
+# against a sure one.
 LABEL = [[0.9, 0.5, 0.4, 0.9], [-0.9, -0.9, 0.9, 0.9]]
 IMAGE = [[0.8, -0.25, -0.3, -0.2], [-0.9, -0.9, 0.9, 0.9]]
 TEXT = [[0.7, -0.25, 0.2, -0.1], [-0.9, -0.9, 0.9, 0.9]]
@@ -50,7 +51,9 @@ def test_shared_code_is_the_library_s() -> None:
 def test_three_coins_meet_their_sum_as_the_note_on_the_page_says() -> None:
     h = np.random.default_rng(2).choice([-1.0, 1.0], (1, 3, 400, 64))
     widget = NetworkCodeWatcher(*np.moveaxis(h, 1, 0), max_items=4)
-    assert widget.result.agree == pytest.approx([0.75] * 3, abs=0.01) and widget.result.together == pytest.approx(0.25, abs=0.01)
+    assert widget.result.agree == pytest.approx([0.75] * 3, abs=0.01) and widget.result.together == pytest.approx(
+        0.25, abs=0.01
+    )
 
 
 def test_the_vote_is_told_in_words_and_in_a_table_the_closest_first() -> None:
@@ -69,13 +72,17 @@ def test_many_close_votes_are_cut_and_said() -> None:
 
 
 def pictures(html: str) -> list[np.ndarray]:
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB")) for code in re.findall(r"base64,([^\"]+)", html)]
+    return [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB"))
+        for code in re.findall(r"base64,([^\"]+)", html)
+    ]
 
 
 def test_a_cross_marks_what_is_not_the_shared_bit() -> None:
     grids = pictures(watcher().result.html)[:4]
 
-    # Two rows of 13 pixels, four bits of 16, behind a margin of 14 and a border of 1. A cell without a cross has one colour inside its lines.
+    # Two rows of 13 pixels, four bits of 16, behind a margin of 14 and a border of 1. A cell without a cross has one
+    # colour inside its lines.
     def plain(grid: np.ndarray, row: int, bit: int) -> bool:
         inside = grid[3 + 13 * row : 13 + 13 * row, 18 + 16 * bit : 28 + 16 * bit].reshape(-1, 3)
         return len(np.unique(inside, axis=0)) == 1
@@ -99,9 +106,19 @@ def test_the_view_follows_and_is_moved_by_keyboard_controls() -> None:
     play, back, on, _ = steps.children
     box, slider = items.children[0].children
     on.click()
-    assert widget.state.epoch == 1 and play.value == 1 and "step 0 → 1" in widget._status.value and 'role="status"' in widget._status.value
+    assert (
+        widget.state.epoch == 1
+        and play.value == 1
+        and "step 0 → 1" in widget._status.value
+        and 'role="status"' in widget._status.value
+    )
     box.value = 1
-    assert widget.state.item == 1 and slider.value == 1 and "item 0 → 1" in widget._status.value and not slider.continuous_update
+    assert (
+        widget.state.item == 1
+        and slider.value == 1
+        and "item 0 → 1" in widget._status.value
+        and not slider.continuous_update
+    )
     back.click()
     back.click()
     assert widget.state.epoch == 0
@@ -147,4 +164,6 @@ def test_a_bad_input_is_refused_and_the_state_stays(wrong) -> None:
 )
 def test_what_does_not_fit_is_named(name, value, said) -> None:
     with pytest.raises(InputError, match=said):
-        NetworkCodeWatcher(**{"label": np.zeros((2, 2, 4)), "image": np.zeros((2, 2, 4)), "text": np.zeros((2, 2, 4)), name: value})
+        NetworkCodeWatcher(
+            **{"label": np.zeros((2, 2, 4)), "image": np.zeros((2, 2, 4)), "text": np.zeros((2, 2, 4)), name: value}
+        )

@@ -1,4 +1,6 @@
-"""Options: every field is declared whole, each kind refuses what it does not take, and the lists that are made of them are current."""
+"""Options: every field is declared whole, each kind refuses what it does not take, and the lists that are made of them
+are current.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,20 @@ from cmhkit.app.runs import method_class, presets_of
 from cmhkit.hasher import METHODS
 from cmhkit.support import options
 from cmhkit.support.checks import InputError, one_of, real_number, whole
-from cmhkit.support.options import Options, choice, configured, current, described, integer, integers, margin, path, real, share, switch
+from cmhkit.support.options import (
+    Options,
+    choice,
+    configured,
+    current,
+    described,
+    integer,
+    integers,
+    margin,
+    path,
+    real,
+    share,
+    switch,
+)
 from tools import options as page
 
 PAPERS = ("ugach", "adah", "ssah")
@@ -100,7 +115,15 @@ def refused(name: str, value: object, message: str) -> None:
         Config(**{name: value})
 
 
-NO_NUMBERS = st.one_of(st.none(), st.booleans(), st.text(), st.lists(st.integers()), st.just(np.ones(3)), st.just(math.nan), st.just(math.inf))
+NO_NUMBERS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.text(),
+    st.lists(st.integers()),
+    st.just(np.ones(3)),
+    st.just(math.nan),
+    st.just(math.inf),
+)
 
 
 @given(NO_NUMBERS)
@@ -151,7 +174,9 @@ def test_a_margin_is_a_number_or_a_share_of_the_bits(value: str) -> None:
 
 
 def test_numpy_s_values_are_kept_as_python_s() -> None:
-    config = Config(steps=np.int64(4), rate=np.float32(0.5), loud=np.bool_(True), widths=[np.int32(7)], near=np.float64(1))
+    config = Config(
+        steps=np.int64(4), rate=np.float32(0.5), loud=np.bool_(True), widths=[np.int32(7)], near=np.float64(1)
+    )
     assert [type(getattr(config, name)) for name in ("steps", "rate", "loud", "near")] == [int, float, bool, float]
     assert json.loads(json.dumps(options.as_dict(config))) == options.as_dict(config) | {"widths": [7]}
 
@@ -162,7 +187,11 @@ def test_a_configuration_is_frozen() -> None:
 
 
 def test_checks() -> None:
-    assert one_of("x", "a", ("a", "b")) == "a" and whole("x", np.int32(3), 1, 3) == 3 and real_number("x", np.float32(0.5)) == 0.5
+    assert (
+        one_of("x", "a", ("a", "b")) == "a"
+        and whole("x", np.int32(3), 1, 3) == 3
+        and real_number("x", np.float32(0.5)) == 0.5
+    )
     with pytest.raises(InputError, match=r"^x: expected one of a, b, got 'c'$"):
         one_of("x", "c", ("a", "b"))
     for value in (0, 4, 2.0, True, "2"):
@@ -202,7 +231,10 @@ def test_an_unknown_option_names_the_nearest(preset, overrides, message: str) ->
 def test_an_option_that_went_says_so(method: str, name: str) -> None:
     kind = getattr(ck, method.upper())
     value = type(presets_of(method)["lab"]).gone[name]
-    with pytest.raises(InputError, match=f"^{name}: no longer an option of this method, which always does what {name}={options.shown(value)} did$"):
+    with pytest.raises(
+        InputError,
+        match=f"^{name}: no longer an option of this method, which always does what {name}={options.shown(value)} did$",
+    ):
         kind(bits=8, **{name: value})
 
 
@@ -215,7 +247,11 @@ def test_what_an_older_version_wrote_down_is_read_where_nothing_has_changed() ->
 
 def test_gone_options_had_these_values() -> None:
     """A saved hasher of the last version holds them: with any other value its codes were others."""
-    assert type(presets_of("ugach")["lab"]).gone == {"metric_image": "euclidean", "reject_positives": True, "generator_start": "random"}
+    assert type(presets_of("ugach")["lab"]).gone == {
+        "metric_image": "euclidean",
+        "reject_positives": True,
+        "generator_start": "random",
+    }
     assert type(presets_of("ssah")["lab"]).gone["decay"] == 0.1**0.5
 
 
@@ -226,11 +262,24 @@ def test_described() -> None:
     rows = described(PRESETS)
     assert [row["option"] for row in rows] == [field.name for field in attrs.fields(Config)]
     assert [row["heading"] for row in rows] == ["first"] * 6 + ["second"] * 3
-    assert rows[2]["presets"] == {"lab": 0.1, "paper": 1.0} and rows[2]["values"] == "a number above 0" and rows[2]["help"] == "of a test"
+    assert (
+        rows[2]["presets"] == {"lab": 0.1, "paper": 1.0}
+        and rows[2]["values"] == "a number above 0"
+        and rows[2]["help"] == "of a test"
+    )
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "none"), (True, "true"), ((), "()"), ((5, 10), "5,10"), (10**-3.5, "0.0003162"), ("K/8", "K/8"), (500, "500")]
+    ("value", "text"),
+    [
+        (None, "none"),
+        (True, "true"),
+        ((), "()"),
+        ((5, 10), "5,10"),
+        (10**-3.5, "0.0003162"),
+        ("K/8", "K/8"),
+        (500, "500"),
+    ],
 )
 def test_shown(value, text: str) -> None:
     assert options.shown(value) == text
@@ -259,5 +308,7 @@ def test_choices_md_is_current() -> None:
 
 def test_a_page_that_is_not_current_is_noticed() -> None:
     text = page.PAGE.read_text(encoding="utf-8")
-    stale = text.replace("| `hidden` | a whole number of at least 1 | 512 |", "| `hidden` | a whole number of at least 1 | 511 |")
+    stale = text.replace(
+        "| `hidden` | a whole number of at least 1 | 512 |", "| `hidden` | a whole number of at least 1 | 511 |"
+    )
     assert stale != text and page.renewed(stale) == text

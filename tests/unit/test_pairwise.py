@@ -36,7 +36,14 @@ def example(n: int, m: int, d: int, seed: int = 0, dtype=torch.float64):
     return a, b, LabelSimilarity(*labels)
 
 
-@given(n=st.integers(1, 6), m=st.integers(1, 6), seed=st.integers(0, 1000), squared=st.booleans(), block=st.integers(1, 7), w=st.floats(0.1, 5))
+@given(
+    n=st.integers(1, 6),
+    m=st.integers(1, 6),
+    seed=st.integers(0, 1000),
+    squared=st.booleans(),
+    block=st.integers(1, 7),
+    w=st.floats(0.1, 5),
+)
 @settings(max_examples=60, deadline=None)
 def test_it_equals_the_double_loop(n, m, seed, squared, block, w):
     a, b, similar = example(n, m, 4, seed)
@@ -44,7 +51,9 @@ def test_it_equals_the_double_loop(n, m, seed, squared, block, w):
     expected = loop(a, b, similar.rows(0, n), squared, (w, 1.0))
     found = pairwise_loss(a, b, similar, kind=kind, weights=(w, 1.0), block=block)
     assert found.item() == pytest.approx(expected, rel=1e-9)
-    assert pairwise_loss(a, b, similar, kind=kind, weights=(w, 1.0), reduction="mean").item() == pytest.approx(expected / (n * m), rel=1e-9)
+    assert pairwise_loss(a, b, similar, kind=kind, weights=(w, 1.0), reduction="mean").item() == pytest.approx(
+        expected / (n * m), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", ["likelihood", "squared"])
@@ -53,8 +62,12 @@ def test_gradients_by_finite_differences(kind, weights):
     a, b, similar = example(5, 4, 3)
     a.requires_grad_()
     b.requires_grad_()
-    assert torch.autograd.gradcheck(lambda x, y: pairwise_loss(x, y, similar, kind=kind, weights=weights, block=2), (a, b))
-    assert torch.autograd.gradcheck(lambda x: pairwise_loss(x, x, LabelSimilarity(similar.labels_a, similar.labels_a), kind=kind, block=2), (a,))
+    assert torch.autograd.gradcheck(
+        lambda x, y: pairwise_loss(x, y, similar, kind=kind, weights=weights, block=2), (a, b)
+    )
+    assert torch.autograd.gradcheck(
+        lambda x: pairwise_loss(x, x, LabelSimilarity(similar.labels_a, similar.labels_a), kind=kind, block=2), (a,)
+    )
 
 
 def test_blocks_give_what_the_whole_matrix_gives():

@@ -36,24 +36,65 @@ pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="th
 #: 25 training pairs: three batches of 8, and one of a single pair, of which the second process has nothing.
 TRAINED, BATCH = 25, 8
 #: How far two processes may be from one in any parameter, and how far training must move the one that it moves most.
-#: Rounding makes about 1e-6 of it; half a gradient, or terms without the other half of the batch, would make a good part of the second number.
+#: Rounding makes about 1e-6 of it; half a gradient, or terms without the other half of the batch, would make a good
+#: part of the second number.
 TOLERANCE, MOVED = 1e-4, 1e-2
-#: SGD, since Adam turns a gradient that is zero up to rounding into a whole step. Low rates, since higher ones enlarge rounding in one process too:
-#: texts that differ by 1e-7 of themselves move ADAH's parameters by 1e-6 at a rate of 0.01, and by 1e-3 at 0.05.
+#: SGD, since Adam turns a gradient that is zero up to rounding into a whole step. Low rates, since higher ones enlarge
+#: rounding in one process too: texts that differ by 1e-7 of themselves move ADAH's parameters by 1e-6 at a rate of
+#: 0.01, and by 1e-3 at 0.05.
 OPTIONS = {
-    ADAH: {"side": 64, "text_hidden": 16, "text_width": 8, "epochs": 2, "batch": BATCH, "optimiser": "sgd", "reduction": "mean"}
+    ADAH: {
+        "side": 64,
+        "text_hidden": 16,
+        "text_width": 8,
+        "epochs": 2,
+        "batch": BATCH,
+        "optimiser": "sgd",
+        "reduction": "mean",
+    }
     | {"lr": 0.01, "lr_g": 0.01, "lr_g_text": 0.01, "lr_backbone": 0.01},
-    SSAH: {"side": 55, "text_hidden": 16, "label_hidden": 16, "width": 8, "pools": (3,), "discriminator_hidden": (8,), "epochs": 2, "batch": BATCH}
+    SSAH: {
+        "side": 55,
+        "text_hidden": 16,
+        "label_hidden": 16,
+        "width": 8,
+        "pools": (3,),
+        "discriminator_hidden": (8,),
+        "epochs": 2,
+        "batch": BATCH,
+    }
     | {"optimiser": "sgd", "reduction": "mean", "dropout": 0.2, "eta": 0.1, "beta": 1.0}
     | {"lr_label": 0.02, "lr_image": 0.02, "lr_text": 0.02, "lr_discriminator": 0.02, "lr_backbone": 0.02},
-    UGACH: {"hidden": 16, "pool": 9, "pretrain_steps": 5, "rounds": 2, "d_steps": 4, "g_steps": 4, "dropout": 0.2, "init_std": None}
+    UGACH: {
+        "hidden": 16,
+        "pool": 9,
+        "pretrain_steps": 5,
+        "rounds": 2,
+        "d_steps": 4,
+        "g_steps": 4,
+        "dropout": 0.2,
+        "init_std": None,
+    }
     | {"lr_pretrain": 0.5, "lr_d": 0.5, "lr_g": 0.5},
 }
 
 
 #: The options of a run through the command line.
 RUN = {"optimiser": "sgd", "hidden": 16, "pool": 101, "pretrain_steps": 5, "rounds": 1, "d_steps": 4, "g_steps": 2}
-COMMAND = ["train", "ugach", "--data", "scenes", "--data-option", "size=tiny", "--bits", "8", "--seed", "3", "--device", "cpu"]
+COMMAND = [
+    "train",
+    "ugach",
+    "--data",
+    "scenes",
+    "--data-option",
+    "size=tiny",
+    "--bits",
+    "8",
+    "--seed",
+    "3",
+    "--device",
+    "cpu",
+]
 COMMAND += [word for name, value in RUN.items() for word in ("--set", f"{name}={value}")]
 
 
@@ -67,7 +108,13 @@ def pairs(kind) -> PairedData:
         images = (random.integers(0, 120, (items, 36, 36, 3)) + 60 * label[:, None, None, None]).astype(np.uint8)
     texts = (random.random((items, 12)) < 0.1 + 0.8 * (np.arange(12) % 3 == label[:, None])).astype(np.float32)
     every = np.arange(items)
-    return PairedData("classes", images, texts, {"query": every[:3], "retrieval": every[3:], "train": every[3:]}, np.eye(3, dtype=np.uint8)[label])
+    return PairedData(
+        "classes",
+        images,
+        texts,
+        {"query": every[:3], "retrieval": every[3:], "train": every[3:]},
+        np.eye(3, dtype=np.uint8)[label],
+    )
 
 
 def trained(kind, folder: Path | None = None, **options):
@@ -81,12 +128,21 @@ def trained(kind, folder: Path | None = None, **options):
 
 
 def told(hasher) -> dict:
-    return {"state": {name: torch.from_numpy(np.array(value)) for name, value in hasher._state().items()}, "history": hasher.history_}
+    return {
+        "state": {name: torch.from_numpy(np.array(value)) for name, value in hasher._state().items()},
+        "history": hasher.history_,
+    }
 
 
 def process(number: int, ports: list[int], folder: Path, cache: Path) -> None:
     """What each of the two processes does."""
-    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0])}
+    os.environ |= {
+        "RANK": str(number),
+        "LOCAL_RANK": str(number),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(ports[0]),
+    }
     os.environ["CMHKIT_CACHE"] = str(cache)
     torch.set_num_threads(1)
     with distributed.started("cpu"):
@@ -136,7 +192,9 @@ def two(tmp_path_factory, tiny, tiny_cache) -> tuple[Path, list[dict]]:
     way = "forkserver" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(way)
     if way == "forkserver":
-        context.set_forkserver_preload(["cmhkit.adah", "cmhkit.ssah", "cmhkit.ugach", "cmhkit.app.runs", "torch.distributed", "scipy.sparse"])
+        context.set_forkserver_preload(
+            ["cmhkit.adah", "cmhkit.ssah", "cmhkit.ugach", "cmhkit.app.runs", "torch.distributed", "scipy.sparse"]
+        )
     started = [context.Process(target=process, args=(number, ports, folder, tiny_cache)) for number in range(2)]
     for one in started:
         one.start()
@@ -167,19 +225,26 @@ def test_each_takes_a_part_and_all_see_the_whole(two):
 def apart(a: dict, b: dict) -> float:
     """The greatest difference of two hashers in any parameter; packed codes have none."""
     assert a["state"].keys() == b["state"].keys()
-    return max((value - b["state"][name]).abs().max().item() for name, value in a["state"].items() if value.is_floating_point())
+    return max(
+        (value - b["state"][name]).abs().max().item() for name, value in a["state"].items() if value.is_floating_point()
+    )
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_two_processes_train_what_one_trains(two, kind):
-    alone, start = told(trained(kind)), told(trained(kind, **({"pretrain_steps": 0, "rounds": 0} if kind is UGACH else {"epochs": 1})))
+    alone, start = (
+        told(trained(kind)),
+        told(trained(kind, **({"pretrain_steps": 0, "rounds": 0} if kind is UGACH else {"epochs": 1}))),
+    )
     for found in (one[kind.__name__] for one in two[1]):
         assert apart(found, alone) <= TOLERANCE and apart(start, alone) > MOVED
         assert len(found["history"]) == len(alone["history"])
         for row, expected in zip(found["history"], alone["history"], strict=True):
             assert row.keys() == expected.keys()
             for name, value in expected.items():
-                assert row[name] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-5, nan_ok=True)), name
+                assert row[name] == (
+                    value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-5, nan_ok=True)
+                ), name
     first, second = (one[kind.__name__]["state"] for one in two[1])
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -227,13 +292,20 @@ def test_one_process_is_left_alone(monkeypatch):
 def test_a_broken_start_is_one_clear_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(InputError, match="torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none"), distributed.started("cpu"):
+    with (
+        pytest.raises(InputError, match="torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none"),
+        distributed.started("cpu"),
+    ):
         pass
-    with pytest.raises(InputError, match="device: expected auto, cuda or cpu where several processes train together, got 'cuda:0'"):
+    with pytest.raises(
+        InputError, match="device: expected auto, cuda or cpu where several processes train together, got 'cuda:0'"
+    ):
         distributed.started("cuda:0").__enter__()
 
 
-@pytest.mark.parametrize(("rows", "processes", "expected"), [(8, 2, [4, 4]), (7, 2, [4, 3]), (1, 2, [1, 0]), (5, 3, [2, 2, 1])])
+@pytest.mark.parametrize(
+    ("rows", "processes", "expected"), [(8, 2, [4, 4]), (7, 2, [4, 3]), (1, 2, [1, 0]), (5, 3, [2, 2, 1])]
+)
 def test_shares_differ_by_one_at_most(monkeypatch, rows, processes, expected):
     monkeypatch.setattr(distributed, "size", lambda: processes)
     assert distributed.shares(rows) == expected

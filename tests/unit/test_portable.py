@@ -59,7 +59,12 @@ def test_a_report_without_failures_is_the_same() -> None:
 def test_a_difference_names_the_cell_as_the_notebook_shows_it_and_both_lines() -> None:
     verdict = strict.read(junit(DIFFERS), "")
     assert (verdict.passed, verdict.failed) == (43, 1)
-    assert portable.report(verdict) == ["DIFFERS: 1 of 44 cells", "  In [26]", "    here  MAP 0.86", "    kept  MAP 0.85"]
+    assert portable.report(verdict) == [
+        "DIFFERS: 1 of 44 cells",
+        "  In [26]",
+        "    here  MAP 0.86",
+        "    kept  MAP 0.85",
+    ]
 
 
 def test_a_cell_that_fails_shows_the_end_of_its_error() -> None:
@@ -117,7 +122,9 @@ def test_the_newest_packages_have_no_version_but_torch_s() -> None:
     assert {"numpy", "ipywidgets", "nbval", "papermill"} <= set(requirements) and "torch" not in requirements
 
 
-def test_a_processor_without_avx512_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_processor_without_avx512_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (machine, *_) = portable.machines(["avx2"], Path("/newest"))
     for found, mentioned in ((["X86_V3"], True), (FOUND, False)):
         monkeypatch.setattr(portable, "numpy_features", lambda python, found=found: found)

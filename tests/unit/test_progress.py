@@ -49,7 +49,9 @@ def test_a_terminal_shows_a_bar() -> None:
 
 def test_silence_leaves_no_trace() -> None:
     assert in_terminal(PROGRAM.format(show=False)) == ""
-    block = "from cmhkit.support.progress import silenced\nwith silenced():" + PROGRAM.format(show=True).replace("\n", "\n    ")
+    block = "from cmhkit.support.progress import silenced\nwith silenced():" + PROGRAM.format(show=True).replace(
+        "\n", "\n    "
+    )
     assert in_terminal(block) == ""
 
 

@@ -1,4 +1,6 @@
-"""tools/report.py and tools/accessibility.py on small pages: each check finds what is broken on purpose, and a good page passes them all."""
+"""tools/report.py and tools/accessibility.py on small pages: each check finds what is broken on purpose, and a good
+page passes them all.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def test_each_check_finds_what_is_broken(old: str, new: str, told: str) -> None:
 
 
 def test_contrast_is_wcag_s() -> None:
-    """Values from WCAG's definition: black on white, a colour on itself, and #767676, the lightest grey that passes on white."""
+    """Values from WCAG's definition: black on white, a colour on itself, and #767676, the lightest grey that passes on
+    white.
+    """
     assert accessibility.contrast("#000000", "#ffffff") == pytest.approx(21)
     assert accessibility.contrast("#123456", "#123456") == pytest.approx(1)
     assert accessibility.contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)
@@ -84,7 +88,8 @@ def test_both_themes_have_contrast() -> None:
     assert accessibility.theme_problems({**themes["light"], "quiet": "#999999"})
 
 
-# ── The report ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The report
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def page(stem: str, *cells: NotebookNode) -> report.Page:
@@ -93,7 +98,9 @@ def page(stem: str, *cells: NotebookNode) -> report.Page:
 
 
 def html(text: str) -> NotebookNode:
-    return new_code_cell("1", outputs=[new_output("execute_result", {"text/html": text, "text/plain": "plain"})], execution_count=1)
+    return new_code_cell(
+        "1", outputs=[new_output("execute_result", {"text/html": text, "text/plain": "plain"})], execution_count=1
+    )
 
 
 def rendered(*cells: NotebookNode) -> tuple[str, list[str]]:
@@ -143,7 +150,9 @@ def test_size_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_formulas_become_mathml() -> None:
     pytest.importorskip("latex2mathml", reason="latex2mathml is not installed: pip install latex2mathml")
     text, found = rendered(
-        new_markdown_cell(r"Inline $a^\top b < 2$ and" + "\n\n" + r"$$\sum_{i=1}^n \lVert x_i \rVert^2$$" + "\n\nfive dollars: `$5`")
+        new_markdown_cell(
+            r"Inline $a^\top b < 2$ and" + "\n\n" + r"$$\sum_{i=1}^n \lVert x_i \rVert^2$$" + "\n\nfive dollars: `$5`"
+        )
     )
     assert found == []
     inline, block = re.findall(r"<math.*?</math>", text)
@@ -159,7 +168,10 @@ def test_a_folder_is_written_whole_and_only_over_a_report(tmp_path: Path) -> Non
     folder = tmp_path / "report"
     report.write({"index.html": "one", "old.html": "x"}, folder)
     report.write({"index.html": "two"}, folder)
-    assert sorted(path.name for path in folder.iterdir()) == [report.MARK, "index.html"] and (folder / "index.html").read_text() == "two"
+    assert (
+        sorted(path.name for path in folder.iterdir()) == [report.MARK, "index.html"]
+        and (folder / "index.html").read_text() == "two"
+    )
     other = tmp_path / "mine"
     other.mkdir()
     (other / "thesis.tex").write_text("x")
@@ -168,7 +180,8 @@ def test_a_folder_is_written_whole_and_only_over_a_report(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "report"]
 
 
-# ── README, INSTRUCTORS, the Makefile ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── README, INSTRUCTORS, the Makefile
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_make_report_is_there() -> None:
@@ -176,7 +189,9 @@ def test_make_report_is_there() -> None:
     assert recipe.returncode == 0 and "tools/report.py" in recipe.stdout
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/INSTRUCTORS.md", "docs/ARCHITECTURE.md", "docs/CHOICES.md", "docs/WRITING_LESSONS.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/INSTRUCTORS.md", "docs/ARCHITECTURE.md", "docs/CHOICES.md", "docs/WRITING_LESSONS.md"]
+)
 def test_links_of_the_pages_lead_somewhere(name: str) -> None:
     path = ROOT / name
     prose = re.sub(r"```.*?```|`[^`]*`", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -198,7 +213,9 @@ def test_the_binder_badge_has_binder_s_form() -> None:
 
 def test_every_lesson_fits_binder_s_machine() -> None:
     """The measured memory of README's table; Binder ends a session at 2 GB, of which JupyterLab takes a part."""
-    rows = re.findall(r"^\| \[\d\d_\w+\].*\| (\d+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| \[\d\d_\w+\].*\| (\d+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert rows and max(map(int, rows)) < 1500
 
 
@@ -209,7 +226,10 @@ def test_instructors_have_a_row_for_each_question_and_name_real_slips() -> None:
     from cmhkit.course.lessons.framework import Question
 
     text = (ROOT / "docs" / "INSTRUCTORS.md").read_text(encoding="utf-8")
-    rows = {name: slip.strip() for name, slip in re.findall(r"^\| (\d\d\.q\d+) \|[^|]*\|([^|]*)\|[^|]*\|$", text, flags=re.MULTILINE)}
+    rows = {
+        name: slip.strip()
+        for name, slip in re.findall(r"^\| (\d\d\.q\d+) \|[^|]*\|([^|]*)\|[^|]*\|$", text, flags=re.MULTILINE)
+    }
     asked = {
         question.name: question
         for name in lessons.names()

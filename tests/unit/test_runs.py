@@ -1,4 +1,6 @@
-"""Run folders: settings as text and back, what is trusted, and the page. Killed processes are in test_kill.py, the commands in test_cli.py."""
+"""Run folders: settings as text and back, what is trusted, and the page. Killed processes are in test_kill.py, the
+commands in test_cli.py.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,8 @@ def test_a_value_of_another_type_is_refused(text: str, hint: Any, expected: str)
 
 
 @pytest.mark.parametrize(
-    ("given_texts", "message"), [(["rounds"], "--set: expected name=value, got 'rounds'"), (["a=1", "a=2"], "each name once, got 'a' twice")]
+    ("given_texts", "message"),
+    [(["rounds"], "--set: expected name=value, got 'rounds'"), (["a=1", "a=2"], "each name once, got 'a' twice")],
 )
 def test_pairs_are_checked(given_texts: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -118,7 +121,11 @@ def test_the_command_of_a_run_gives_the_same_settings_again(method: str, options
     data_options = [words[i + 1] for i, word in enumerate(words) if word == "--data-option"]
     second = settings_of(words[2], again, words[words.index("--data") + 1], data_options)
     assert second == first and second.difference(json.loads(json.dumps(vars(first)))) is None
-    assert Path(first.data.partition(":")[2]).is_absolute() and first.data_options == {"standardise": True, "query": 0.1, "seed": 4}
+    assert Path(first.data.partition(":")[2]).is_absolute() and first.data_options == {
+        "standardise": True,
+        "query": 0.1,
+        "seed": 4,
+    }
 
 
 def test_the_nearest_name_is_named() -> None:
@@ -163,7 +170,9 @@ def test_a_run_whose_data_have_changed_is_not_gone_on_with(tmp_path: Path, load_
     labels = small().labels.copy()
     labels[-1] = 1 - labels[-1]
     load_small(small(labels=labels))
-    with pytest.raises(InputError, match=r"data: expected small as it was when .* was started, but its items have changed"):
+    with pytest.raises(
+        InputError, match=r"data: expected small as it was when .* was started, but its items have changed"
+    ):
         runs.evaluate(tmp_path / "run")
     (tmp_path / "run" / "finished.json").unlink()
     with pytest.raises(InputError, match="its items have changed"):
@@ -189,7 +198,9 @@ def test_every_part_of_the_data_is_in_the_fingerprint() -> None:
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, load_small) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for fresh in (False, True):
-        with pytest.raises(InputError, match=r"out: expected a new folder, or one of a run, got .*, which holds thesis\.txt"):
+        with pytest.raises(
+            InputError, match=r"out: expected a new folder, or one of a run, got .*, which holds thesis\.txt"
+        ):
             runs.train("cca", tmp_path, fresh=fresh, say=lambda line: None)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(InputError, match="expected a run folder, got a file"):
@@ -222,7 +233,10 @@ def test_a_start_that_failed_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["hasher.safetensors", "codes/retrieval_images.npy", "codes/retrieval_ids.npy", "codes/retrieval_items.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["hasher.safetensors", "codes/retrieval_images.npy", "codes/retrieval_ids.npy", "codes/retrieval_items.json"],
+)
 def test_a_file_that_was_changed_is_not_trusted(tmp_path: Path, load_small, name: str) -> None:
     rng = np.random.default_rng(1)
     load_small(small(images=rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)))
@@ -231,7 +245,10 @@ def test_a_file_that_was_changed_is_not_trusted(tmp_path: Path, load_small, name
     whole = file.read_bytes()
     for content in (whole[:-1], whole + b" ", b""):
         file.write_bytes(content)
-        with pytest.raises(InputError, match=f"{name}: expected the file that the run wrote, got another; train again: cmhkit train randomhash"):
+        with pytest.raises(
+            InputError,
+            match=f"{name}: expected the file that the run wrote, got another; train again: cmhkit train randomhash",
+        ):
             folder = runs.RunFolder(tmp_path / "run")
             folder.hasher(), folder.codes("retrieval_ids"), folder.codes("retrieval_images"), folder.items()
 
@@ -326,7 +343,9 @@ def test_the_page_needs_nothing_else_and_says_what_its_figures_show(tmp_path: Pa
     assert figures[2] == "loss by epoch: 1 in epoch 0, 0.25 in epoch 3."
     assert all(attributes.get("scope") in ("col", "row") for name, attributes in tags.found if name == "th")
     assert names.count("caption") == names.count("table") > 3
-    assert folder.command() in tags.text and "Hotelling" in tags.text and 'small <script>alert("x")</script>' in tags.text
+    assert (
+        folder.command() in tags.text and "Hotelling" in tags.text and 'small <script>alert("x")</script>' in tags.text
+    )
     for way in ("image_to_text", "text_to_image"):
         assert f"{folder.report()[way]['map']:.3f}" in tags.text
 
@@ -345,11 +364,17 @@ def test_a_page_where_no_query_has_an_answer(tmp_path: Path, load_small) -> None
 def test_ticks_are_round_and_hold_the_values(low: float, span: float) -> None:
     ticks = pages._ticks(low, low + span)
     steps = np.diff(ticks)
-    assert 2 <= len(ticks) <= 8 and ticks[0] <= low + 1e-6 * span + 1e-9 * abs(low) and ticks[-1] >= low + span - 1e-6 * span - 1e-9 * abs(low)
+    assert (
+        2 <= len(ticks) <= 8
+        and ticks[0] <= low + 1e-6 * span + 1e-9 * abs(low)
+        and ticks[-1] >= low + span - 1e-6 * span - 1e-9 * abs(low)
+    )
     assert np.allclose(steps, steps[0], rtol=1e-3, atol=1e-11 * abs(low) + 1e-12)
 
 
-@pytest.mark.parametrize(("low", "high"), [(5.99142, 5.99147), (0.0, 1.0), (120_000.0, 183_000.0), (-123.456, -123.4552), (0.0, 7e-7)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(5.99142, 5.99147), (0.0, 1.0), (120_000.0, 183_000.0), (-123.456, -123.4552), (0.0, 7e-7)]
+)
 def test_labels_of_a_chart_are_told_apart_and_inside(low: float, high: float) -> None:
     svg = pages._chart("loss", [(0, low), (1, high)], [], ("epoch", ""), ((0, 1), (low, high)))
     labels = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end">([^<]+)<', svg)

@@ -1,4 +1,6 @@
-"""Set-up: the dependency lists agree, Binder chooses what we mean, the scripts are strict, and a half-made environment is not trusted."""
+"""Set-up: the dependency lists agree, Binder chooses what we mean, the scripts are strict, and a half-made environment
+is not trusted.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def test_everything_direct_is_pinned() -> None:
 def test_constraints_hold_nothing_loose() -> None:
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         text = line.split("#")[0].strip()
-        assert not text or re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", text), f"constraints.txt: {line!r} is not name==version"
+        assert not text or re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", text), (
+            f"constraints.txt: {line!r} is not name==version"
+        )
 
 
 def test_the_environment_here_has_the_pinned_versions() -> None:
@@ -71,7 +75,11 @@ def test_the_environment_here_has_the_pinned_versions() -> None:
     from importlib.metadata import distributions
 
     installed = {normal(d.metadata["Name"]): d.version.split("+")[0] for d in distributions()}
-    other = {name: (installed[normal(name)], version) for name, version in PINS.items() if installed.get(normal(name), version) != version}
+    other = {
+        name: (installed[normal(name)], version)
+        for name, version in PINS.items()
+        if installed.get(normal(name), version) != version
+    }
     assert not other, f"(installed, pinned): {other}"
 
 
@@ -82,7 +90,9 @@ def test_environment_yml_names_the_same_packages_and_versions() -> None:
     assert set(named) - {"python", "pip"} == CORE | BUILD | EXTRAS["lab"] | EXTRAS["test"] | EXTRAS["faiss"]
     for name, version in conda.items():
         if name not in {"python", "pip"}:
-            assert version == ".".join(PINS[name].split(".")[:2]), f"environment.yml: {name}={version}, constraints.txt has {PINS[name]}"
+            assert version == ".".join(PINS[name].split(".")[:2]), (
+                f"environment.yml: {name}={version}, constraints.txt has {PINS[name]}"
+            )
     assert pip_pins(pip).items() <= PINS.items()
 
 
@@ -95,7 +105,9 @@ def test_binder_names_the_same_packages_and_versions() -> None:
     assert CORE - {"torch"} | BUILD | EXTRAS["lab"] <= set(named)
     outside = set().union(*(EXTRAS[extra] for extra in ("test", "browser", "faiss", "photos", "bench"))) - {"nbformat"}
     assert not outside & set(named), "Binder needs no tests"
-    assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), "the indirect pins belong to Binder too"
+    assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), (
+        "the indirect pins belong to Binder too"
+    )
 
 
 def test_one_python_everywhere() -> None:
@@ -121,12 +133,16 @@ def test_repo2docker_chooses_conda_and_the_binder_folder(monkeypatch: pytest.Mon
     assert chosen.get_post_build_scripts() == ["binder/postBuild"]
     chosen.platform = "linux/amd64"
     recipe = chosen.render()
-    assert recipe.index("COPY --chown=1000:1000 src/binder/environment.yml") < recipe.index("COPY --chown=1000:1000 src/ ")
+    assert recipe.index("COPY --chown=1000:1000 src/binder/environment.yml") < recipe.index(
+        "COPY --chown=1000:1000 src/ "
+    )
     assert "RUN ./binder/postBuild" in recipe
 
 
 def test_a_commit_does_not_make_binder_install_torch_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """repo2docker keeps the layer with the packages only while binder/environment.yml refers to nothing in the repository."""
+    """repo2docker keeps the layer with the packages only while binder/environment.yml refers to nothing in the
+    repository.
+    """
     from repo2docker.app import Repo2Docker
     from repo2docker.buildpacks import CondaBuildPack
 
@@ -152,7 +168,9 @@ def test_scripts_are_strict_bash(script: str) -> None:
     assert os.access(path, os.X_OK), f"{script} is not executable"
     assert path.read_text().startswith("#!/bin/bash\n")
     assert subprocess.run(["bash", "-n", str(path)], capture_output=True).returncode == 0
-    strict = "set -uo pipefail" if script == ".ci/run" else "set -euo pipefail"  # CI goes on after a failed part, and remembers it
+    strict = (
+        "set -uo pipefail" if script == ".ci/run" else "set -euo pipefail"
+    )  # CI goes on after a failed part, and remembers it
     code = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert code[0] == strict
 
@@ -169,13 +187,17 @@ def test_post_build_stops_at_the_first_failure(tmp_path: Path) -> None:
     fake = tmp_path / "python"
     fake.write_text(f"#!/bin/bash\necho ran >> {tmp_path}/log\nexit 3\n")
     fake.chmod(0o755)
-    result = subprocess.run([ROOT / "binder/postBuild"], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, cwd=tmp_path, capture_output=True)
+    result = subprocess.run(
+        [ROOT / "binder/postBuild"], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, cwd=tmp_path, capture_output=True
+    )
     assert result.returncode == 3
     assert (tmp_path / "log").read_text() == "ran\n"
 
 
 def test_start_hands_over_with_one_thread() -> None:
-    result = subprocess.run([ROOT / "binder/start", "bash", "-c", 'echo "$OMP_NUM_THREADS $1"', "-", "a b"], capture_output=True, text=True)
+    result = subprocess.run(
+        [ROOT / "binder/start", "bash", "-c", 'echo "$OMP_NUM_THREADS $1"', "-", "a b"], capture_output=True, text=True
+    )
     assert (result.returncode, result.stdout) == (0, "1 a b\n")
 
 
@@ -203,7 +225,9 @@ def finished(setup: ModuleType, root: Path, extras: list[str]) -> Path:
     venv = root / ".venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").touch()
-    (venv / ".installed.json").write_text(json.dumps({"fingerprint": setup.fingerprint(root), "extras": extras, "home": setup.home(root)}))
+    (venv / ".installed.json").write_text(
+        json.dumps({"fingerprint": setup.fingerprint(root), "extras": extras, "home": setup.home(root)})
+    )
     return venv
 
 
@@ -226,7 +250,9 @@ def test_a_killed_install_is_not_trusted(setup: ModuleType, checkout: Path) -> N
     assert not setup.is_ready(venv, setup.fingerprint(checkout), ["lab"])
 
 
-def test_an_environment_of_another_folder_is_made_anew(setup: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_of_another_folder_is_made_anew(
+    setup: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A copied checkout brings its environment along, whose scripts still point to the old folder."""
     venv = finished(setup, checkout, ["lab"])
     stamp = json.loads((venv / ".installed.json").read_text())
@@ -241,7 +267,9 @@ def test_an_environment_of_another_folder_is_made_anew(setup: ModuleType, checko
     assert commands[0] == [setup.PYTHON, "-m", "venv", str(venv)] and commands[1][-1].endswith("[test]")
 
 
-def test_extras_that_are_there_are_kept_up_to_date(setup: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extras_that_are_there_are_kept_up_to_date(
+    setup: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     venv = finished(setup, checkout, ["lab", "test"])
     (venv / "bin" / "pip").touch()
     commands: list[list[str]] = []
@@ -339,8 +367,14 @@ def test_which_pytorch(setup: ModuleType, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "PYTHON"}}
-    return subprocess.run(["make", *arguments], cwd=ROOT, env={**clean, **environment}, capture_output=True, text=True, timeout=120)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "PYTHON"}
+    }
+    return subprocess.run(
+        ["make", *arguments], cwd=ROOT, env={**clean, **environment}, capture_output=True, text=True, timeout=120
+    )
 
 
 def test_make_alone_lists_the_targets() -> None:
@@ -357,5 +391,7 @@ def test_make_without_a_python_says_so(tmp_path: Path) -> None:
 
 def test_make_lab_as_root_and_headless_asks_jupyter_for_the_right_things() -> None:
     recipe = make("-n", "lab", "LAB_ARGS=--no-browser --port=9999").stdout
-    assert "--allow-root" in recipe and "--no-browser --port=9999" in recipe and "notebooks/00_start_here.ipynb" in recipe
+    assert (
+        "--allow-root" in recipe and "--no-browser --port=9999" in recipe and "notebooks/00_start_here.ipynb" in recipe
+    )
     assert recipe.index("setup_venv.py") < recipe.index('cmhkit" doctor') < recipe.index('jupyter" lab')

@@ -39,7 +39,9 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatc
     for name in ("map", "search", "triplet"):
         done = jobs(TINY)[name][0]()
         assert any("is not installed here" in note for note in done.notes)
-        assert not any(peer in way for way in done.times for peer in ("torchmetrics", "faiss", "metric-learning", "numba"))
+        assert not any(
+            peer in way for way in done.times for peer in ("torchmetrics", "faiss", "metric-learning", "numba")
+        )
 
 
 def test_the_section_says_what_was_measured() -> None:
@@ -56,7 +58,15 @@ def test_the_section_says_what_was_measured() -> None:
 def test_only_some_jobs_leave_the_figures_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def outcome(title: str, seconds: float) -> Outcome:
         bars = [Bar("4 times", 10.0, least=4)]
-        return Outcome(title, "ms", {"cmhkit": Times((seconds,))}, [Agreement("values", 0.0, 0.0)], bars, {"cmhkit": Peak(1.0, 2.0)}, ["a note"])
+        return Outcome(
+            title,
+            "ms",
+            {"cmhkit": Times((seconds,))},
+            [Agreement("values", 0.0, 0.0)],
+            bars,
+            {"cmhkit": Peak(1.0, 2.0)},
+            ["a note"],
+        )
 
     monkeypatch.setattr(speed, "KEPT", tmp_path / "speed.json")
     assert speed.kept_outcomes("make bench") == []
@@ -67,7 +77,10 @@ def test_only_some_jobs_leave_the_figures_of_the_others(tmp_path: Path, monkeypa
     assert speed.replaced(before, outcome("d", 3.0)) == [*before, outcome("d", 3.0)]
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0123456, "0.0123"), (1.0, "1.00"), (123.4, "123"), (123456.7, "123,457"), (0, "0"), (9.999, "10.0")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123456, "0.0123"), (1.0, "1.00"), (123.4, "123"), (123456.7, "123,457"), (0, "0"), (9.999, "10.0")],
+)
 def test_digits(value: float, text: str) -> None:
     assert digits(value) == text
 
@@ -126,7 +139,9 @@ def test_growth_measures_every_line_and_draws_it(study: Study, tmp_path: Path, m
     monkeypatch.setattr(growth, "peak_memory", lambda *_: Peak(3.0, 4.0))
     steps: list[str] = []
     points = shrunk.measure(1, lambda n, note: steps.append(note))
-    assert {(point.line, point.size) for point in points} == {(line, size) for line, sizes in shrunk.ways.items() for size in sizes}
+    assert {(point.line, point.size) for point in points} == {
+        (line, size) for line, sizes in shrunk.ways.items() for size in sizes
+    }
     assert len(steps) == len(points) and all(point.seconds >= 0 and point.megabytes == 3.0 for point in points)
     growth.plot(shrunk, points, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

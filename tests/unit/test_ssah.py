@@ -86,7 +86,9 @@ def test_j1_to_j4_by_their_definitions():
         assert term(f, g, similar).item() == pytest.approx(likelihood(f, g, similar.rows(0, 5)), rel=1e-9)
     sign = torch.sign(f - 0.5)
     assert losses.quantisation_loss(f, sign).item() == pytest.approx(((f - sign) ** 2).numpy().sum())
-    assert losses.label_loss(f[:, :3], labels, reduction="mean").item() == pytest.approx(np.mean((f[:, :3].numpy() - labels.numpy()) ** 2))
+    assert losses.label_loss(f[:, :3], labels, reduction="mean").item() == pytest.approx(
+        np.mean((f[:, :3].numpy() - labels.numpy()) ** 2)
+    )
 
 
 def test_the_squared_variant_is_the_codes_own():
@@ -95,7 +97,9 @@ def test_the_squared_variant_is_the_codes_own():
     labels = torch.eye(3, dtype=torch.float64)
     theta, s = (0.5 * f @ g.T).numpy(), 0.999 * np.eye(3)
     expected = 0.5 * ((s * theta - np.log(1 + np.exp(theta))) ** 2).sum()
-    assert losses.feature_likelihood(f, g, LabelSimilarity(labels, labels, 0.999), kind="squared").item() == pytest.approx(expected)
+    assert losses.feature_likelihood(
+        f, g, LabelSimilarity(labels, labels, 0.999), kind="squared"
+    ).item() == pytest.approx(expected)
 
 
 def test_batches_against_the_bank_add_up_to_the_whole_sum():
@@ -103,7 +107,10 @@ def test_batches_against_the_bank_add_up_to_the_whole_sum():
     f, g = torch.rand(2, 23, 6, generator=random, dtype=torch.float64)
     labels = (torch.rand(23, 4, generator=random) < 0.4).double()
     whole = losses.feature_likelihood(f, g, LabelSimilarity(labels, labels)).item()
-    parts = [losses.feature_likelihood(f[i], g, LabelSimilarity(labels[i], labels)).item() for i in torch.randperm(23, generator=random).split(5)]
+    parts = [
+        losses.feature_likelihood(f[i], g, LabelSimilarity(labels[i], labels)).item()
+        for i in torch.randperm(23, generator=random).split(5)
+    ]
     assert sum(parts) == pytest.approx(whole, rel=1e-9)
 
 
@@ -117,7 +124,10 @@ def test_the_sign_of_eta_draws_codes_to_the_binary_code():
 
 def test_the_shared_code_is_the_best_of_all_codes():
     h = torch.tanh(torch.randn(3, 1, 5, generator=generator(2)))
-    cost = {b: sum(float(losses.quantisation_loss(x, torch.tensor([b]))) for x in h) for b in itertools.product((-1.0, 1.0), repeat=5)}
+    cost = {
+        b: sum(float(losses.quantisation_loss(x, torch.tensor([b]))) for x in h)
+        for b in itertools.product((-1.0, 1.0), repeat=5)
+    }
     assert tuple(losses.shared_code(*h)[0].tolist()) == min(cost, key=cost.get)
     assert losses.shared_code(torch.zeros(1, 2)).tolist() == [[1.0, 1.0]]
 
@@ -126,7 +136,9 @@ def test_the_shared_code_is_the_best_of_all_codes():
 def test_the_game_by_its_formulas(kind):
     on_label, on_image = torch.tensor([2.0, -1.0]).double(), torch.tensor([0.5, -3.0, 1.0]).double()
     p, q = (1 / (1 + np.exp(-x.numpy())) for x in (on_label, on_image))
-    rated = (lambda p, y: (p - y) ** 2) if kind == "squared" else (lambda p, y: -(y * np.log(p) + (1 - y) * np.log(1 - p)))
+    rated = (
+        (lambda p, y: (p - y) ** 2) if kind == "squared" else (lambda p, y: -(y * np.log(p) + (1 - y) * np.log(1 - p)))
+    )
     found = losses.discriminator_loss(on_label, on_image, kind=kind).item()
     assert found == pytest.approx(rated(p, 1).sum() + rated(q, 0).sum())
     assert losses.adversarial_term(on_image, kind=kind).item() == pytest.approx(-rated(q, 0).sum())
@@ -204,7 +216,10 @@ def test_presets_and_their_traps():
 
 @pytest.mark.parametrize("pools", [(5, 50), (50,)])
 def test_a_vocabulary_shorter_than_a_window_is_an_error_that_names_both(tiny, pools):
-    with pytest.raises(InputError, match=r"pools: expected windows no longer than the vocabulary, which has 20 words, got 50; pools=\(\)"):
+    with pytest.raises(
+        InputError,
+        match=r"pools: expected windows no longer than the vocabulary, which has 20 words, got 50; pools=\(\)",
+    ):
         fitted(replace(tiny, text_vectors=tiny.text_vectors[:, :20], texts=None, vocabulary=None), pools=pools)
 
 
@@ -240,7 +255,9 @@ def test_the_discriminators_stage_changes_the_discriminators_only(tiny):
     for _ in range(30):
         last = found._judges_step(torch.arange(60))
     assert all(last[f"d_{m}_loss"] < first[f"d_{m}_loss"] for m in ("image", "text"))
-    assert set(row) == {f"d_{m}_{what}" for m in ("image", "text") for what in ("loss", "right_on_label", f"right_on_{m}")}
+    assert set(row) == {
+        f"d_{m}_{what}" for m in ("image", "text") for what in ("loss", "right_on_label", f"right_on_{m}")
+    }
 
 
 @pytest.mark.parametrize("name", ["image", "text"])
@@ -259,7 +276,9 @@ def test_the_adversarial_gradient_reaches_the_networks_in_paper_and_not_in_offic
 
 
 def one_step(found: schedule.Supervision, name: str):
-    """The network's weights after a step, and how far its discriminator takes its features for LabNet's, before and after."""
+    """The network's weights after a step, and how far its discriminator takes its features for LabNet's, before and
+    after.
+    """
     judge, items = found.judges[name], torch.arange(60)
     features = getattr(found.network, name).eval().features(found._taken(name, items)).detach()
     before = judge(features).mean().item()
@@ -274,12 +293,16 @@ def test_in_official_the_network_moves_as_without_a_game_and_the_discriminator_l
     without, *_ = one_step(players(tiny, preset="official", backbone="scenenet"), name)
     moved = {}
     for weight in (1.0, 100.0):
-        moved[weight], before, after = one_step(players(tiny, preset="official", backbone="scenenet", adversarial_weight=weight), name)
+        moved[weight], before, after = one_step(
+            players(tiny, preset="official", backbone="scenenet", adversarial_weight=weight), name
+        )
         assert torch.equal(moved[weight], without) and after > before
     _, before, after = one_step(players(tiny, preset="paper", backbone="scenenet"), name)
     assert before == after
     for weight in (1.0, 100.0):
-        moved[weight], *_ = one_step(players(tiny, preset="paper", backbone="scenenet", adversarial_weight=weight), name)
+        moved[weight], *_ = one_step(
+            players(tiny, preset="paper", backbone="scenenet", adversarial_weight=weight), name
+        )
     assert not torch.equal(moved[1.0], moved[100.0])
 
 
@@ -302,8 +325,12 @@ def test_the_terms_of_a_batch_are_its_share_of_the_whole(tiny):
         labels = found.labels.numpy()
         similar = (labels[20:40] @ labels.T > 0).astype(float)
         h = out.codes.detach()
-        assert terms["j1"].item() == pytest.approx(likelihood(out.features.detach().double(), label.features.detach().double(), similar), rel=1e-4)
-        assert terms["j2"].item() == pytest.approx(likelihood(h.double(), label.codes.detach().double(), similar), rel=1e-4)
+        assert terms["j1"].item() == pytest.approx(
+            likelihood(out.features.detach().double(), label.features.detach().double(), similar), rel=1e-4
+        )
+        assert terms["j2"].item() == pytest.approx(
+            likelihood(h.double(), label.codes.detach().double(), similar), rel=1e-4
+        )
         total = h + (label.codes[20:40].detach() if binary == "shared" else 0)  # TxtNet was not seen yet: 0
         b = np.where(total.numpy() >= 0, 1.0, -1.0)
         assert terms["j3"].item() == pytest.approx(((h.numpy() - b) ** 2).sum(), rel=1e-4)
@@ -328,7 +355,9 @@ def test_the_order_of_the_stages(tiny, monkeypatch):
     for stage in ("_network_stage", "_judges_stage"):
         original = getattr(schedule.Supervision, stage)
         monkeypatch.setattr(
-            schedule.Supervision, stage, lambda self, *a, _o=original: stages.append(a[0] if len(a) == 2 else "judges") or _o(self, *a)
+            schedule.Supervision,
+            stage,
+            lambda self, *a, _o=original: stages.append(a[0] if len(a) == 2 else "judges") or _o(self, *a),
         )
     fitted(tiny, epochs=1, label_passes=2)
     assert stages == ["label", "label", "judges", "image", "text"]
@@ -357,7 +386,13 @@ def test_history(tiny):
     assert [row["epoch"] for row in rows] == [1, 2]
     for name in ("label", "image", "text"):
         assert {f"{name}_{what}" for what in ("j1", "j2", "j3", "j4", "loss", "dead", "distinct")} <= set(rows[0])
-    assert {"image_adversarial", "text_adversarial", "d_image_right_on_image", "d_text_right_on_label", "text_scale_50"} <= set(rows[0])
+    assert {
+        "image_adversarial",
+        "text_adversarial",
+        "d_image_right_on_image",
+        "d_text_right_on_label",
+        "text_scale_50",
+    } <= set(rows[0])
     assert all(type(value) is float for row in rows for name, value in row.items() if name != "epoch")
     row = rows[-1]
     c = hasher_of().config
@@ -367,7 +402,11 @@ def test_history(tiny):
 
 def test_ablations(tiny):
     none = fitted(tiny, adversarial="none")
-    assert none.network_.image_judge is None and "image_adversarial" not in none.history_[-1] and "d_image_loss" not in none.history_[-1]
+    assert (
+        none.network_.image_judge is None
+        and "image_adversarial" not in none.history_[-1]
+        and "d_image_loss" not in none.history_[-1]
+    )
     alone = fitted(tiny, supervision="each-other", adversarial="none")
     assert alone.network_.label is None and "label_j1" not in alone.history_[-1]
     with pytest.raises(InputError, match="labels: expected a hasher with LabNet, got supervision='each-other'"):
@@ -379,7 +418,9 @@ def test_ablations(tiny):
 
 
 def test_each_other_means_the_others_features(tiny):
-    found = players(tiny, supervision="each-other", adversarial="none", reduction="sum", pair_weights="equal", dropout=0.0)
+    found = players(
+        tiny, supervision="each-other", adversarial="none", reduction="sum", pair_weights="equal", dropout=0.0
+    )
     items = torch.arange(60)
     out, text = said(found, "image", items), said(found, "text", items)
     labels = found.labels.numpy()
@@ -394,7 +435,9 @@ def test_official_stays_finite_at_its_rates_and_says_so_when_it_collapses(tiny):
         hasher = fitted(tiny, **options, lr_label=1.0, lr_decay="none")
     assert hasher.history_[-1]["label_distinct"] == 1 and hasher.history_[-1]["label_dead"] > 0.9
     assert any(
-        "LabNet has collapsed: it gives all 400 training pairs one code" in str(w.message) and w.category is codes.CollapseWarning for w in told
+        "LabNet has collapsed: it gives all 400 training pairs one code" in str(w.message)
+        and w.category is codes.CollapseWarning
+        for w in told
     )
     assert np.isfinite([v for row in fitted(tiny, **options).history_ for v in row.values()]).all()
 
@@ -444,12 +487,18 @@ def test_the_shared_code_is_the_sign_of_the_sum_of_what_was_seen_last(tiny):
 def test_features_and_label_scores(tiny):
     hasher = fitted(tiny)
     split, net = tiny.query, hasher.network_
-    inputs = {"images": ck.nn.features.image_features(split.images), "texts": split.text_vectors, "labels": split.labels.astype(np.float32)}
+    inputs = {
+        "images": ck.nn.features.image_features(split.images),
+        "texts": split.text_vectors,
+        "labels": split.labels.astype(np.float32),
+    }
     for argument, part in (("images", net.image), ("texts", net.text), ("labels", net.label)):
         given = {argument: split}
         found = part.eval()(torch.from_numpy(inputs[argument]))
         f, scores = hasher.features(**given), hasher.label_scores(**given)
-        assert f.dtype == scores.dtype == np.float32 and f.shape == (len(split), 16) and scores.shape == split.labels.shape
+        assert (
+            f.dtype == scores.dtype == np.float32 and f.shape == (len(split), 16) and scores.shape == split.labels.shape
+        )
         np.testing.assert_allclose(f, found.features.detach(), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(scores, torch.sigmoid(found.label_logits).detach(), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(hasher.values(**given), found.logits.detach(), rtol=1e-4, atol=1e-5)
@@ -486,11 +535,15 @@ def test_paper_and_official_go_through_the_pictures_backbone(tiny, monkeypatch, 
     """CNN-F's shape with small widths: that it is trained, and that it can be kept."""
     small = partial(CNNF, widths=(4, 4, 4, 4, 4), hidden=8)
     monkeypatch.setitem(schedule.BACKBONES, "cnn-f", small)
-    data = replace(tiny, parts={name: part[:12] for name, part in tiny.parts.items()} | {"retrieval": tiny.parts["train"][:12]})
+    data = replace(
+        tiny, parts={name: part[:12] for name, part in tiny.parts.items()} | {"retrieval": tiny.parts["train"][:12]}
+    )
     options = {**SMALL, "epochs": 1, "batch": 6, "side": 64}
     for preset in ("paper", "official"):
         with pytest.warns(UserWarning, match="starts untrained"):
-            start = SSAH(bits=8, preset=preset, seed=0, device="cpu", **options)._built(None, 1000, 24, generator(0), None, warn=True)
+            start = SSAH(bits=8, preset=preset, seed=0, device="cpu", **options)._built(
+                None, 1000, 24, generator(0), None, warn=True
+            )
             hasher = SSAH(bits=8, preset=preset, seed=0, device="cpu", **options).fit(data, show_progress=False)
         assert hasher.encode(images=data.query).shape == (12, 1)
         assert not torch.equal(weights(start.image.front), weights(hasher.network_.image.front))
@@ -499,7 +552,10 @@ def test_paper_and_official_go_through_the_pictures_backbone(tiny, monkeypatch, 
 
 
 def test_a_backbone_and_its_input_must_fit(tiny):
-    with pytest.raises(InputError, match=r"images: expected pictures .* since backbone='cnn-f' reads them, got shape .* backbone='features' reads"):
+    with pytest.raises(
+        InputError,
+        match=r"images: expected pictures .* since backbone='cnn-f' reads them, got shape .* backbone='features' reads",
+    ):
         fitted(vectors(tiny), backbone="cnn-f")
     with pytest.raises(InputError, match=r"images: expected feature vectors .* since backbone='features', got shape"):
         fitted(tiny, backbone="features")
@@ -517,7 +573,10 @@ def test_unlabelled_pairs_are_counted_and_kept_or_dropped(tiny):
     bare = tiny.parts["train"][[3, 5, 8]]
     labels[bare] = 0
     data = relabelled(tiny, labels)
-    with pytest.warns(schedule.UnlabelledWarning, match="3 of 400 training pairs have no label, the first at position 3; they are kept"):
+    with pytest.warns(
+        schedule.UnlabelledWarning,
+        match="3 of 400 training pairs have no label, the first at position 3; they are kept",
+    ):
         kept = fitted(data)
     assert kept.unlabelled_ == 3 and len(kept.shared_code_) == 400
     with pytest.warns(schedule.UnlabelledWarning, match="they are left out"):
@@ -535,7 +594,10 @@ def test_labels_that_teach_nothing_are_an_error(tiny):
         fitted(relabelled(tiny, np.ones((600, 1))))
     with pytest.warns(schedule.UnlabelledWarning), pytest.raises(InputError, match="no training pair has a label"):
         fitted(relabelled(tiny, np.zeros((600, 2))))
-    with pytest.warns(schedule.UnlabelledWarning), pytest.raises(InputError, match="expected at least 2 training pairs, got 0"):
+    with (
+        pytest.warns(schedule.UnlabelledWarning),
+        pytest.raises(InputError, match="expected at least 2 training pairs, got 0"),
+    ):
         fitted(relabelled(tiny, np.zeros((600, 2))), unlabelled="drop")
 
 

@@ -48,24 +48,39 @@ def test_an_unfinished_sweep_is_left_out(tmp_path) -> None:
     runs = {f"{value}, seed {seed}": [0.12345, 0.5] for value in sweep.values for seed in sweep.seeds}
     (tmp_path / f"{sweep.name}.json").write_text(json.dumps(runs), encoding="utf-8")
     (found,) = bench.ablations(tmp_path)
-    assert np.array(found["map"]).shape == (len(sweep.values), len(sweep.seeds), 2) and found["map"][0][0] == [0.1235, 0.5]
+    assert np.array(found["map"]).shape == (len(sweep.values), len(sweep.seeds), 2) and found["map"][0][0] == [
+        0.1235,
+        0.5,
+    ]
     runs.popitem()
     (tmp_path / f"{sweep.name}.json").write_text(json.dumps(runs), encoding="utf-8")
     assert bench.ablations(tmp_path) == []
 
 
 def test_one_run_is_no_score(tmp_path) -> None:
-    runs = {f"16 bits, {a}, seed {s}": {"map": [0.1 * s, 0.2]} for a, s in (("adversarial", 1), ("adversarial", 0), ("none", 0))}
+    runs = {
+        f"16 bits, {a}, seed {s}": {"map": [0.1 * s, 0.2]}
+        for a, s in (("adversarial", 1), ("adversarial", 0), ("none", 0))
+    }
     (tmp_path / "attention.json").write_text(json.dumps(runs), encoding="utf-8")
     (found,) = bench.scores(tmp_path)
-    assert found["method"] == "ADAH" and found["variant"] == "" and found["seeds"] == [0, 1] and found["map"] == [[0.0, 0.2], [0.1, 0.2]]
+    assert (
+        found["method"] == "ADAH"
+        and found["variant"] == ""
+        and found["seeds"] == [0, 1]
+        and found["map"] == [[0.0, 0.2], [0.1, 0.2]]
+    )
 
 
 def test_published_figures_name_their_table() -> None:
     published = sweeps.load("published")
     assert {entry["method"] for entry in published} == {"UGACH", "SSAH"}  # of ADAH no figure could be confirmed
     for entry in published:
-        assert entry["source"] and len(entry["bits"]) == len(entry["map"]) and all(0.4 < x < 0.9 for both in entry["map"] for x in both)
+        assert (
+            entry["source"]
+            and len(entry["bits"]) == len(entry["map"])
+            and all(0.4 < x < 0.9 for both in entry["map"] for x in both)
+        )
 
 
 def test_an_unknown_file_is_named() -> None:

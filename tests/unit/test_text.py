@@ -134,7 +134,10 @@ def test_a_vocabulary_survives_a_copy() -> None:
         (lambda: Vocabulary.build(["dog"], 0), r"size: expected a whole number of at least 1, got 0"),
         (lambda: Vocabulary.build(["dog cat"], -1), r"size: expected a whole number of at least 1, got -1"),
         (lambda: Vocabulary.build(["dog"], 2.0), r"size: expected a whole number of at least 1, got 2.0"),
-        (lambda: Vocabulary(("a",)).bag_of_words("dog"), r"texts: expected a list of texts, got one string; write \[text\]"),
+        (
+            lambda: Vocabulary(("a",)).bag_of_words("dog"),
+            r"texts: expected a list of texts, got one string; write \[text\]",
+        ),
         (lambda: Vocabulary(("a",)).bag_of_words(["a", None]), r"texts: expected strings, got NoneType at position 1"),
     ],
 )

@@ -24,14 +24,26 @@ def loop(d: torch.Tensor, similar: torch.Tensor, margin: float, own: bool = True
     return total, triplets, active
 
 
-def batch(seed: int, n: int = 7, m: int = 7, bits: int = 3, tied: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch(
+    seed: int, n: int = 7, m: int = 7, bits: int = 3, tied: bool = False
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     random = generator(seed)
-    draw = (lambda *s: torch.randint(-1, 2, s, generator=random).double()) if tied else (lambda *s: torch.randn(s, generator=random).double())
+    draw = (
+        (lambda *s: torch.randint(-1, 2, s, generator=random).double())
+        if tied
+        else (lambda *s: torch.randn(s, generator=random).double())
+    )
     return draw(n, bits).requires_grad_(), draw(m, bits).requires_grad_(), torch.rand(n, m, generator=random) < 0.4
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0, 2.0]), st.booleans(), st.booleans(), st.sampled_from(["norm", "squared"]))
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["norm", "squared"]),
+)
 def test_value_gradient_and_counts_equal_the_triple_loop(seed, margin, own, tied, kind):
     """Tied codes lie on a grid: distances repeat, and with whole margins many hinges are exactly zero."""
     a, b, similar = batch(seed, tied=tied)
@@ -40,7 +52,9 @@ def test_value_gradient_and_counts_equal_the_triple_loop(seed, margin, own, tied
     found = triplet_hinge(d, similar, margin, reduction="sum", own=own)
     torch.testing.assert_close(found.loss, expected, rtol=1e-12, atol=1e-12)
     assert (int(found.triplets), int(found.active)) == (triplets, active)
-    for x, y in zip(torch.autograd.grad(found.loss, (a, b), retain_graph=True), torch.autograd.grad(expected, (a, b)), strict=True):
+    for x, y in zip(
+        torch.autograd.grad(found.loss, (a, b), retain_graph=True), torch.autograd.grad(expected, (a, b)), strict=True
+    ):
         torch.testing.assert_close(x, y, rtol=1e-10, atol=1e-10)
     mean = triplet_hinge(d, similar, margin, own=own).loss
     torch.testing.assert_close(mean, expected / max(triplets, 1), rtol=1e-12, atol=1e-12)
@@ -52,7 +66,8 @@ def test_value_gradient_and_counts_equal_the_triple_loop(seed, margin, own, tied
 def test_gradcheck(kind, reduction, own):
     a, b, similar = batch(3, 6, 6)
     assert torch.autograd.gradcheck(
-        lambda x, y: triplet_hinge(pairwise_distance(x, y, kind), similar, 0.7, reduction=reduction, own=own).loss, (a, b)
+        lambda x, y: triplet_hinge(pairwise_distance(x, y, kind), similar, 0.7, reduction=reduction, own=own).loss,
+        (a, b),
     )
 
 
@@ -114,7 +129,10 @@ def test_distances():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"distance": torch.zeros(3)}, r"distance: expected real numbers, shape \(n, m\), got torch.float32 with shape \(3,\)"),
+        (
+            {"distance": torch.zeros(3)},
+            r"distance: expected real numbers, shape \(n, m\), got torch.float32 with shape \(3,\)",
+        ),
         ({"similar": torch.zeros(2, 3)}, "similar: expected bool"),
         ({"similar": torch.zeros(3, 2, dtype=torch.bool)}, "similar: expected bool"),
         ({"margin": -1.0}, "margin"),

@@ -110,7 +110,9 @@ def test_controls_follow_set_and_back() -> None:
     assert not controls(shown, "Output")
 
 
-@pytest.mark.parametrize("wrong", [{"anchor": 12}, {"anchor": 0.5}, {"margin": -1}, {"margin": "wide"}, {"margin": 1e9}, {"own": "no"}])
+@pytest.mark.parametrize(
+    "wrong", [{"anchor": 12}, {"anchor": 0.5}, {"margin": -1}, {"margin": "wide"}, {"margin": 1e9}, {"own": "no"}]
+)
 def test_refuses(wrong: dict) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         viewer().set(**wrong)

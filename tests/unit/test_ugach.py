@@ -20,7 +20,16 @@ from cmhkit.ugach import UGACH, UGACHConfig, losses
 from cmhkit.ugach import fit as schedule
 from cmhkit.ugach.model import CrossModalNetwork, HashNetwork, binary_code
 
-SMALL = {"hidden": 16, "k_image": 4, "k_text": 6, "pool": 40, "pretrain_steps": 6, "rounds": 2, "d_steps": 3, "g_steps": 3}
+SMALL = {
+    "hidden": 16,
+    "k_image": 4,
+    "k_text": 6,
+    "pool": 40,
+    "pretrain_steps": 6,
+    "rounds": 2,
+    "d_steps": 3,
+    "g_steps": 3,
+}
 
 
 def toy(pairs: int = 90, seed: int = 0, labels: bool = True) -> PairedData:
@@ -30,11 +39,19 @@ def toy(pairs: int = 90, seed: int = 0, labels: bool = True) -> PairedData:
     images = rng.normal(size=(3, 12))[cluster] * 2 + rng.normal(size=(pairs, 12))
     texts = (rng.random((3, 20))[cluster] + 0.4 * rng.random((pairs, 20)) > 0.8).astype(float)
     rest = np.arange(15, pairs)
-    return PairedData("toy", images, texts, {"query": np.arange(15), "retrieval": rest, "train": rest}, np.eye(3)[cluster] if labels else None)
+    return PairedData(
+        "toy",
+        images,
+        texts,
+        {"query": np.arange(15), "retrieval": rest, "train": rest},
+        np.eye(3)[cluster] if labels else None,
+    )
 
 
 def fitted(data: PairedData | None = None, **options) -> UGACH:
-    return UGACH(bits=8, seed=options.pop("seed", 1), device="cpu", **{**SMALL, **options}).fit(data or toy(), show_progress=False)
+    return UGACH(bits=8, seed=options.pop("seed", 1), device="cpu", **{**SMALL, **options}).fit(
+        data or toy(), show_progress=False
+    )
 
 
 def player(seed: int, items: int = 60) -> schedule.Game:
@@ -46,7 +63,9 @@ def player(seed: int, items: int = 60) -> schedule.Game:
     random = generator(seed)
     hasher.discriminator_ = CrossModalNetwork(12, 20, 16, 8, None, random)
     hasher.generator_ = CrossModalNetwork(12, 20, 16, 8, None, random)
-    return schedule.Game(hasher, torch.from_numpy(data.images[:items]), torch.from_numpy(data.text_vectors[:items]), random)
+    return schedule.Game(
+        hasher, torch.from_numpy(data.images[:items]), torch.from_numpy(data.text_vectors[:items]), random
+    )
 
 
 # The networks.
@@ -83,7 +102,9 @@ def test_generator_probability_by_the_formula(seed, temperature):
     rng = np.random.default_rng(seed)
     q, pool = rng.random((3, 8)), rng.random((5, 8))
     p = losses.generator_log_probability(torch.tensor(q), torch.tensor(pool), temperature).exp().numpy()
-    raw = np.array([[math.exp(-sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) / temperature) for y in pool] for x in q])
+    raw = np.array(
+        [[math.exp(-sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) / temperature) for y in pool] for x in q]
+    )
     np.testing.assert_allclose(p, raw / raw.sum(1, keepdims=True), rtol=1e-9)
 
 
@@ -171,7 +192,9 @@ def test_score_function_gradient_equals_the_exact_gradient(baseline):
 
 
 def test_log_p_over_the_draws_is_another_gradient():
-    log_p = losses.generator_log_probability(torch.rand(1, 8, generator=generator(0)), torch.rand(6, 8, generator=generator(1)))
+    log_p = losses.generator_log_probability(
+        torch.rand(1, 8, generator=generator(0)), torch.rand(6, 8, generator=generator(1))
+    )
     drawn = torch.tensor([[0, 3]])
     over_pool = losses.draws_log_probability(log_p, drawn, "pool")
     over_draws = losses.draws_log_probability(log_p, drawn, "draws")
@@ -210,7 +233,9 @@ def test_related_items_are_the_union_of_both_graphs():
         assert found[i, nearest].all()
     assert found.diagonal().all()
     assert found.sum(1).max() <= 3 + 4 - 1
-    both = schedule.related_items(data.images, data.text_vectors, UGACHConfig(k_image=3, k_text=4, metric_text="euclidean", symmetric=True)).toarray()
+    both = schedule.related_items(
+        data.images, data.text_vectors, UGACHConfig(k_image=3, k_text=4, metric_text="euclidean", symmetric=True)
+    ).toarray()
     assert (both == (found | found.T)).all()
 
 
@@ -238,7 +263,9 @@ def test_codes_come_from_the_discriminator():
     before = hasher.encode(images=data.query), hasher.encode(texts=data.query)
     for p in hasher.generator_.parameters():
         p.data.zero_()
-    assert (hasher.encode(images=data.query) == before[0]).all() and (hasher.encode(texts=data.query) == before[1]).all()
+    assert (hasher.encode(images=data.query) == before[0]).all() and (
+        hasher.encode(texts=data.query) == before[1]
+    ).all()
     h = hasher.discriminator_.image(hasher._scaled(data.query.images, "image"))
     assert (ck.codes.unpack(before[0]) == np.where(binary_code(h).numpy() == 1, 1, -1)).all()
 
@@ -309,7 +336,9 @@ def test_history_has_a_row_an_epoch_and_finite_numbers():
 def test_without_a_generator_no_generator_is_trained():
     data = toy()
     hasher = fitted(data, negatives="uniform")
-    untrained = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "pretrain_steps": 0, "rounds": 0}).fit(data, show_progress=False)
+    untrained = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "pretrain_steps": 0, "rounds": 0}).fit(
+        data, show_progress=False
+    )
     for a, b in zip(hasher.generator_.parameters(), untrained.generator_.parameters(), strict=True):
         assert torch.equal(a, b)
     assert "reward" not in hasher.history_[-1]
@@ -328,7 +357,9 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path):
     hasher = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "rounds": 4})
     with pytest.raises(Stop):
         hasher.fit(data, checkpoint_dir=tmp_path, callback=stop, show_progress=False)
-    again = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "rounds": 4}).fit(data, checkpoint_dir=tmp_path, show_progress=False)
+    again = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "rounds": 4}).fit(
+        data, checkpoint_dir=tmp_path, show_progress=False
+    )
     assert again.history_ == whole.history_
     assert (again.values(texts=data.query) == whole.values(texts=data.query)).all()
 
@@ -344,14 +375,18 @@ def test_save_and_load_give_the_same_codes(tmp_path):
 
 def test_a_callback_can_encode():
     seen = []
-    UGACH(bits=8, device="cpu", **SMALL).fit(toy(), callback=lambda row, h: seen.append(h.encode(images=toy().query)), show_progress=False)
+    UGACH(bits=8, device="cpu", **SMALL).fit(
+        toy(), callback=lambda row, h: seen.append(h.encode(images=toy().query)), show_progress=False
+    )
     assert len(seen) == 3 and (seen[0] != seen[-1]).any()
 
 
 def test_it_learns_the_clusters():
     data = toy(150)
     learned = fitted(data, pretrain_steps=60, rounds=3, d_steps=10)
-    start = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "pretrain_steps": 0, "rounds": 0}).fit(data, show_progress=False)
+    start = UGACH(bits=8, seed=1, device="cpu", **{**SMALL, "pretrain_steps": 0, "rounds": 0}).fit(
+        data, show_progress=False
+    )
     for way in ("map_i2t", "map_t2i"):
         assert getattr(learned.evaluate(data), way) > getattr(start.evaluate(data), way) + 0.2
 
@@ -373,9 +408,20 @@ def test_official_weight_decay_is_half_the_squared_weights():
 
 def test_presets_hold_what_the_sources_say():
     paper, official = UGACH.presets["paper"], UGACH.presets["official"]
-    assert (paper.hidden, paper.init_std, paper.margin_for(32), paper.log_p, paper.reward) == (8192, 0.1, 1.0, "pool", "softplus")
+    assert (paper.hidden, paper.init_std, paper.margin_for(32), paper.log_p, paper.reward) == (
+        8192,
+        0.1,
+        1.0,
+        "pool",
+        "softplus",
+    )
     assert (official.hidden, official.margin_for(32), official.draws, official.reward) == (8192, 4.0, 2, "sigmoid")
-    assert (official.log_p, official.baseline, official.weight_decay, official.pretrain_positives) == ("draws", "none", 0.01, "pair")
+    assert (official.log_p, official.baseline, official.weight_decay, official.pretrain_positives) == (
+        "draws",
+        "none",
+        0.01,
+        "pair",
+    )
     assert (official.k_image, official.k_text, official.symmetric, official.rounds) == (5, 5, False, 30)
 
 

@@ -30,7 +30,9 @@ def scenes(n: int = 60, pictures: bool = True, labels: bool = True) -> PairedDat
     vocabulary = Vocabulary(WORDS)
     texts = [f"{WORDS[2 * c]} {WORDS[2 * c + 1]}" if i % 2 else WORDS[2 * c] for i, c in enumerate(kind)]
     images = np.full((n, 16, 16, 3), 255, np.uint8)
-    images[:, 4:12, 4:12] = np.eye(3, dtype=np.uint8)[kind][:, None, None] * 200 + rng.integers(0, 20, (n, 8, 8, 3)).astype(np.uint8)
+    images[:, 4:12, 4:12] = np.eye(3, dtype=np.uint8)[kind][:, None, None] * 200 + rng.integers(
+        0, 20, (n, 8, 8, 3)
+    ).astype(np.uint8)
     owner = np.zeros((n, 16, 16), np.uint8)
     owner[:, 4:12, 4:12] = 1
     drawings = np.stack([kind, np.full(n, -1), np.full(n, -1)], axis=1).astype(np.int32)
@@ -70,7 +72,9 @@ class Hasher:
 def coded(data: PairedData, hasher: Hasher) -> dict:
     """Codes of both parts, of pictures and of texts."""
     parts = {"query": data.query, "retrieval": data.retrieval}
-    return {name: {"images": hasher.encode(images=part), "texts": hasher.encode(texts=part)} for name, part in parts.items()}
+    return {
+        name: {"images": hasher.encode(images=part), "texts": hasher.encode(texts=part)} for name, part in parts.items()
+    }
 
 
 def every_widget() -> list[base.Widget]:
@@ -82,16 +86,24 @@ def every_widget() -> list[base.Widget]:
         widgets.BitFlipper(16, seed=1),
         widgets.DataBrowser(data, page_size=5),
         widgets.GraphExplorer(data, flat, data.train.text_vectors, k=3, max_k=8),
-        widgets.SamplingViewer(rng.random((2, 8)), rng.random((20, 8)), rng.normal(size=(2, 20)), pictures=data.train.images[:20], top=5),
+        widgets.SamplingViewer(
+            rng.random((2, 8)), rng.random((20, 8)), rng.normal(size=(2, 20)), pictures=data.train.images[:20], top=5
+        ),
         widgets.CodeWatcher(np.tanh(rng.normal(size=(4, 10, 8))), [0.2, 0.3, 0.4, 0.5]),
         widgets.MaskExplorer(rng.dirichlet(np.ones(64), size=6).reshape(6, 8, 8), pictures=data.train.images[:6]),
         widgets.TripletViewer(rng.random((6, 6)), rng.random((6, 6)) < 0.5),
         widgets.MaskReplay(rng.random((3, 6, 8, 8)) < 0.4, data.train.images[:6]),
-        widgets.DistributionReplay(*rng.random((3, 4, 20, 5)), image_scores=rng.random((2, 4, 20)), text_scores=rng.random((2, 4, 20))),
+        widgets.DistributionReplay(
+            *rng.random((3, 4, 20, 5)), image_scores=rng.random((2, 4, 20)), text_scores=rng.random((2, 4, 20))
+        ),
         widgets.NetworkCodeWatcher(*np.tanh(rng.normal(size=(3, 4, 6, 8)))),
-        widgets.LabelCodeExplorer(rng.random((20, 6)) < 0.4, lambda sets: sets @ PLANE - 0.4, names=tuple(WORDS), chosen=("dog", "boat")),
+        widgets.LabelCodeExplorer(
+            rng.random((20, 6)) < 0.4, lambda sets: sets @ PLANE - 0.4, names=tuple(WORDS), chosen=("dog", "boat")
+        ),
         widgets.ComparisonExplorer(data, {"A": coded(data, Hasher(8)), "B": coded(data, Hasher(16))}, query=1, k=3),
-        widgets.AblationSlider([{"method": m, "option": "k", "values": [1, 5], "default": 5, "map": rng.random((2, 3, 2))} for m in "AB"]),
+        widgets.AblationSlider(
+            [{"method": m, "option": "k", "values": [1, 5], "default": 5, "map": rng.random((2, 3, 2))} for m in "AB"]
+        ),
     ]
 
 
@@ -104,7 +116,9 @@ def widget(request: pytest.FixtureRequest) -> base.Widget:
 
 
 def test_import_is_lazy() -> None:
-    code = "import sys, cmhkit.course.widgets; assert not {'ipywidgets', 'matplotlib', 'PIL', 'torch'} & set(sys.modules)"
+    code = (
+        "import sys, cmhkit.course.widgets; assert not {'ipywidgets', 'matplotlib', 'PIL', 'torch'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -120,7 +134,9 @@ def test_all_names_exist_and_others_do_not() -> None:
 def test_no_dropdown_is_empty(widget: base.Widget) -> None:
     for control in controls(widget, "Dropdown"):
         assert control.index is not None and control.label is not None, control.description
-        assert all(value is not None for _, value in control.options), f"{control.description}: ipywidgets shows None as an empty box"
+        assert all(value is not None for _, value in control.options), (
+            f"{control.description}: ipywidgets shows None as an empty box"
+        )
 
 
 def test_bundle_has_live_view_and_fixed_twin(widget: base.Widget) -> None:
@@ -242,7 +258,9 @@ def test_methods_and_bits_follow_each_other() -> None:
     assert (explorer.state.method, explorer.state.bits) == ("A", 8)
     explorer.set(method="B")
     assert explorer.state.bits == 16
-    method, bits = (next(c for c in controls(explorer, "Dropdown") if c.description == name) for name in ("method", "bits"))
+    method, bits = (
+        next(c for c in controls(explorer, "Dropdown") if c.description == name) for name in ("method", "bits")
+    )
     assert bits.options == (("16", 16), ("32", 32)) and bits.value == 16
     bits.value = 32
     assert explorer.state.bits == 32
@@ -277,7 +295,10 @@ def test_controls_follow_set_and_back() -> None:
 def test_features_without_labels_or_texts() -> None:
     data = scenes(pictures=False, labels=False)
     data = dataclasses.replace(data, texts=None, vocabulary=None)
-    hasher = SimpleNamespace(bits=8, encode=lambda images=None, texts=None: np.zeros((len(images if images is not None else texts), 1), np.uint8))
+    hasher = SimpleNamespace(
+        bits=8,
+        encode=lambda images=None, texts=None: np.zeros((len(images if images is not None else texts), 1), np.uint8),
+    )
     explorer = widgets.RetrievalExplorer(data, {"A": hasher}, k=2)
     assert explorer.state.mode == "picture" and explorer.result.relevant is None
     assert "relevant" not in explorer.result.summary
@@ -286,7 +307,9 @@ def test_features_without_labels_or_texts() -> None:
     assert graph.result.agree is None and "<img" in graph.result.html
 
 
-@pytest.mark.parametrize("wrong", [{"k": 0}, {"k": 2.5}, {"mode": "sound"}, {"picture": 12}, {"words": 3}, {"method": "C"}])
+@pytest.mark.parametrize(
+    "wrong", [{"k": 0}, {"k": 2.5}, {"mode": "sound"}, {"picture": 12}, {"words": 3}, {"method": "C"}]
+)
 def test_retrieval_refuses(wrong: dict) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         widgets.RetrievalExplorer(scenes(), {"A": Hasher()}).set(**wrong)
@@ -397,7 +420,11 @@ def test_browser_refuses(wrong: dict) -> None:
 def explorer_and_vectors(**options) -> tuple[widgets.GraphExplorer, np.ndarray, PairedData]:
     data = scenes()
     vectors = np.random.default_rng(5).normal(size=(len(data.train), 6))
-    return widgets.GraphExplorer(data, vectors, data.train.text_vectors + 0.01 * vectors, max_k=10, **options), vectors, data
+    return (
+        widgets.GraphExplorer(data, vectors, data.train.text_vectors + 0.01 * vectors, max_k=10, **options),
+        vectors,
+        data,
+    )
 
 
 def test_neighbours_and_agreement_equal_the_plain_ones() -> None:
@@ -493,14 +520,27 @@ def test_sampling_controls() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0}, {"temperature": "hot"}, {"pool": 1}, {"pool": 31}, {"draws": 0}, {"query": 3}, {"reward": "gold"}, {"seed": -2}]
+    "wrong",
+    [
+        {"temperature": 0},
+        {"temperature": "hot"},
+        {"pool": 1},
+        {"pool": 31},
+        {"draws": 0},
+        {"query": 3},
+        {"reward": "gold"},
+        {"seed": -2},
+    ],
 )
 def test_sampling_refuses(wrong: dict) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         sampler().set(**wrong)
 
 
-@pytest.mark.parametrize(("name", "shapes"), [("h_query", ((7,), (5, 8), (5,))), ("h_pool", ((8,), (8,), (5,))), ("scores", ((8,), (5, 8), (4,)))])
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [("h_query", ((7,), (5, 8), (5,))), ("h_pool", ((8,), (8,), (5,))), ("scores", ((8,), (5, 8), (4,)))],
+)
 def test_sampling_shapes(name: str, shapes: tuple) -> None:
     with pytest.raises(InputError, match=name):
         widgets.SamplingViewer(*(np.zeros(shape) for shape in shapes))
@@ -517,7 +557,10 @@ def test_watcher_counts_flips_balance_and_map() -> None:
     result = watcher.result
     assert result.codes.dtype == np.int8 and set(np.unique(result.codes)) == {-1, 1}
     assert result.flips.tolist() == [0, 0, 1, 0, 0, 0, 0, 0] and result.balance[2] == 0.5 and result.map == 0.3
-    assert "Epoch 10: 1 of 32 bits flipped (3.1 %); 2 different codes among 4 items; balance 0.00 to 0.50; MAP 0.300." == result.summary
+    assert (
+        "Epoch 10: 1 of 32 bits flipped (3.1 %); 2 different codes among 4 items; balance 0.00 to 0.50; MAP 0.300."
+        == result.summary
+    )
     assert "the first step" in watcher.set(epoch=0).summary
 
 

@@ -19,7 +19,17 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.jo
 
 
 def nbval(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", f"--rootdir={path.parent}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={path.parent}",
+    ]
     command += ["--nbval", "--nbval-current-env", str(path)]
     return subprocess.run(command, cwd=path.parent, env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
 
@@ -59,7 +69,9 @@ def test_strict_nbval_twice(executed, kept: bool, tmp_path: Path) -> None:
 
 def test_nbval_sees_a_changed_twin(executed, tmp_path: Path) -> None:
     notebook = nbformat.reads(nbformat.writes(executed), as_version=4)
-    notebook.cells[3].outputs[0].data["text/html"] = notebook.cells[3].outputs[0].data["text/html"].replace("Hamming", "Humming")
+    notebook.cells[3].outputs[0].data["text/html"] = (
+        notebook.cells[3].outputs[0].data["text/html"].replace("Hamming", "Humming")
+    )
     path = tmp_path / "widgets.ipynb"
     nbformat.write(notebook, path)
     done = nbval(path)

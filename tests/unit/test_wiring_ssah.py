@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from cmhkit import codes
-from cmhkit import schedule as schedules
 from cmhkit.data import PairedData
 from cmhkit.nn.backbones import CNNF
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
 from cmhkit.train import distributed
+from cmhkit.train import loop as schedules
 from cmhkit.train.device import generator
 from cmhkit.train.run import Run
 

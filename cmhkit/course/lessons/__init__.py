@@ -2,7 +2,8 @@
 
     from cmhkit.course.lessons import lesson_10 as q, notebook as nb
 
-`framework` says what a question and a quiz are, `notebook` holds what every notebook calls. All are imported when first used.
+`framework` says what a question and a quiz are, `notebook` holds what every notebook calls. All are imported when first
+used.
 """
 
 from __future__ import annotations

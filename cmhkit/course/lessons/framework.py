@@ -30,7 +30,8 @@ NOT_ATTEMPTED = "not attempted"
 CORRECT = "correct"
 INCORRECT = "incorrect"
 
-# For each status: a sign, the text colour, the background. Each pair has a contrast above 7:1 (WCAG AAA), and the word is always written out.
+# For each status: a sign, the text colour, the background. Each pair has a contrast above 7:1 (WCAG AAA), and the word
+# is always written out.
 LOOKS = {
     NOT_ATTEMPTED: ("○", "#3d3000", "#fff6d6"),
     CORRECT: ("✓", "#0b3d1a", "#e3f5e8"),
@@ -41,7 +42,8 @@ LOOKS = {
 Checker = Callable[[Any], "str | None"]  # None when the answer is right, else the reason why it is not
 
 
-# ── What a session's answers came to ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What a session's answers came to
+# ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _log: dict[str, dict[str, Any]] = {}
 
@@ -49,7 +51,8 @@ _log: dict[str, dict[str, Any]] = {}
 def outcomes() -> list[dict[str, Any]]:
     """What this session's questions came to, as plain data, in the order in which they were first touched.
 
-    One dict a question: `question`, `status` (of the last check), `attempts` (checks other than of a stub), `hints` (shown), `solution_seen`.
+    One dict a question: `question`, `status` (of the last check), `attempts` (checks other than of a stub), `hints`
+    (shown), `solution_seen`.
     """
     return [dict(record) for record in _log.values()]
 
@@ -60,18 +63,23 @@ def reset_outcomes() -> None:
 
 
 def _record(name: str) -> dict[str, Any]:
-    return _log.setdefault(name, {"question": name, "status": NOT_ATTEMPTED, "attempts": 0, "hints": 0, "solution_seen": False})
+    return _log.setdefault(
+        name, {"question": name, "status": NOT_ATTEMPTED, "attempts": 0, "hints": 0, "solution_seen": False}
+    )
 
 
 def _tell(record: Mapping[str, Any]) -> None:
-    """Append a question's record to the file that `cmhkit grade` named, one line of JSON; do nothing outside of grading."""
+    """Append a question's record to the file that `cmhkit grade` named, one line of JSON; do nothing outside of
+    grading.
+    """
     path = os.environ.get("CMHKIT_OUTCOMES")
     if path:
         with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 
-# ── What is shown ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is shown
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Shown:
@@ -91,9 +99,13 @@ class Shown:
 
 
 def box(look: str, title: str, body: str) -> str:
-    """One HTML box in the colours of `look` (a key of `LOOKS`). `title` and `body` are plain text; `backticks` in them become code."""
+    """One HTML box in the colours of `look` (a key of `LOOKS`). `title` and `body` are plain text; `backticks` in them
+    become code.
+    """
     sign, ink, paper = LOOKS[look]
-    style = f"color:{ink};background:{paper};border-left:6px solid {ink};padding:8px 12px;margin:4px 0;white-space:pre-wrap"
+    style = (
+        f"color:{ink};background:{paper};border-left:6px solid {ink};padding:8px 12px;margin:4px 0;white-space:pre-wrap"
+    )
     return f'<div role="status" style="{style}"><b><span aria-hidden="true">{sign}</span> {prose(title)}</b><br>{prose(body)}</div>'
 
 
@@ -108,7 +120,9 @@ def prose(text: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Outcome(Shown):
-    """What a check found. `status` is one of `NOT_ATTEMPTED`, `CORRECT`, `INCORRECT`; `reason` is the sentence shown beside it."""
+    """What a check found. `status` is one of `NOT_ATTEMPTED`, `CORRECT`, `INCORRECT`; `reason` is the sentence shown
+    beside it.
+    """
 
     question: str
     status: str
@@ -150,11 +164,14 @@ class Solution(Shown):
 
     def html(self) -> str:
         _, ink, paper = LOOKS["hint"]
-        style = f"color:{ink};background:{paper};border-left:6px solid {ink};padding:8px 12px;margin:4px 0;overflow-x:auto"
+        style = (
+            f"color:{ink};background:{paper};border-left:6px solid {ink};padding:8px 12px;margin:4px 0;overflow-x:auto"
+        )
         return f'<div style="{style}"><b>{html.escape(self.question)}, solution</b><pre style="color:inherit">{html.escape(self.code)}</pre></div>'
 
 
-# ── Questions ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Questions
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Stub(Exception):
@@ -169,9 +186,10 @@ class Question:
     """One exercise: `.check(answer)`, `.hint()`, `.solution()`.
 
     name: "NN.qM", as in "10.q2". ask: the task in one sentence. check: answer → None when right, else the reason.
-    solution: the right answer. For a function `.solution()` shows its source; for anything else give the `code` that makes it.
-    hints: from a nudge to nearly the answer. wrong_answers: name → an answer that a reader could well give and that `check` must reject;
-    at least two. remark: a sentence shown when the answer is right: what to take from it.
+    solution: the right answer. For a function `.solution()` shows its source; for anything else give the `code` that
+    makes it.
+    hints: from a nudge to nearly the answer. wrong_answers: name → an answer that a reader could well give and that
+    `check` must reject; at least two. remark: a sentence shown when the answer is right: what to take from it.
     """
 
     def __init__(
@@ -273,7 +291,8 @@ def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# ── Comparing answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Comparing answers
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def close(expected: Any, tol: float = 1e-6) -> Checker:
@@ -294,10 +313,14 @@ def one_of(*expected: Any, tol: float = 1e-6) -> Checker:
     return check
 
 
-def function_equals(reference: Callable[..., Any], cases: Mapping[str, tuple] | Sequence[tuple], tol: float = 1e-6) -> Checker:
-    """A check that a function gives what `reference` gives for each case, a tuple of arguments. The reason is the first case that differs.
+def function_equals(
+    reference: Callable[..., Any], cases: Mapping[str, tuple] | Sequence[tuple], tol: float = 1e-6
+) -> Checker:
+    """A check that a function gives what `reference` gives for each case, a tuple of arguments. The reason is the first
+    case that differs.
 
-    Cases may have names: `{"two ties": (a, b), "no relevant item": (c, d)}`. Arguments are copied: nobody can spoil them.
+    Cases may have names: `{"two ties": (a, b), "no relevant item": (c, d)}`. Arguments are copied: nobody can spoil
+    them.
     """
     named = dict(cases) if isinstance(cases, Mapping) else {str(i + 1): case for i, case in enumerate(cases)}
 
@@ -322,7 +345,11 @@ def difference(got: Any, expected: Any, tol: float = 1e-6) -> str | None:
     if isinstance(expected, str):
         if not isinstance(got, str):
             return f"a text is asked for; this is {short(got)}."
-        return None if got.strip().casefold() == expected.strip().casefold() else f"the text {got!r} is not the one expected."
+        return (
+            None
+            if got.strip().casefold() == expected.strip().casefold()
+            else f"the text {got!r} is not the one expected."
+        )
     if isinstance(expected, Mapping):
         if not isinstance(got, Mapping) or set(got) != set(expected):
             return f"a dict with the keys {sorted(map(str, expected))} is asked for; this is {short(got)}."
@@ -330,7 +357,9 @@ def difference(got: Any, expected: Any, tol: float = 1e-6) -> str | None:
     if isinstance(expected, tuple) or (isinstance(expected, list) and any(isinstance(part, str) for part in expected)):
         if not isinstance(got, tuple | list) or len(got) != len(expected):
             return f"{len(expected)} values are asked for; this is {short(got)}."
-        return _first(((f"value {i + 1}", difference(g, e, tol)) for i, (g, e) in enumerate(zip(got, expected, strict=True))))
+        return _first(
+            ((f"value {i + 1}", difference(g, e, tol)) for i, (g, e) in enumerate(zip(got, expected, strict=True)))
+        )
     return _array_difference(got, expected, tol)
 
 
@@ -404,7 +433,8 @@ def short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-# ── Quizzes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Quizzes
+# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -429,7 +459,8 @@ class Choice:
 
 
 class Quiz(Shown):
-    """Multiple choice with feedback for each option. Shows itself: live as radio buttons, in a saved page as folded feedback.
+    """Multiple choice with feedback for each option. Shows itself: live as radio buttons, in a saved page as folded
+    feedback.
 
     name: "NN.quizM". questions: two or three `Choice`.
     """
@@ -445,7 +476,10 @@ class Quiz(Shown):
     def text(self) -> str:
         lines = [f"Quiz {self.name}"]
         for number, choice in enumerate(self.questions, 1):
-            lines += [f"{number}. {choice.ask}", *(f"   {letter}) {option.text}" for letter, option in zip("abcdefgh", choice.options, strict=False))]
+            lines += [
+                f"{number}. {choice.ask}",
+                *(f"   {letter}) {option.text}" for letter, option in zip("abcdefgh", choice.options, strict=False)),
+            ]
         return "\n".join(lines)
 
     def html(self) -> str:
@@ -455,7 +489,9 @@ class Quiz(Shown):
             parts.append(f"<p>{number}. {prose(choice.ask)}</p>")
             for i, option in enumerate(choice.options, 1):
                 feedback = self.answer(number, i)
-                parts.append(f"<details><summary>{prose(option.text)}</summary>{box(feedback.status, feedback.status, feedback.reason)}</details>")
+                parts.append(
+                    f"<details><summary>{prose(option.text)}</summary>{box(feedback.status, feedback.status, feedback.reason)}</details>"
+                )
         return "".join(parts) + "</div>"
 
     def view(self) -> Any:

@@ -45,16 +45,33 @@ quiz1 = Quiz(
         Choice(
             "A text finds pictures. What is compared?",
             [
-                Option("The words of the text with the tags of each picture", "No tag of a searched picture is read: only the picture's code is."),
-                Option("The code of the text with the code of each picture", "Yes: words and pictures get codes of the same length.", right=True),
-                Option("The words with the pixels", "Words and pixels have no common measure. That is why both become codes."),
+                Option(
+                    "The words of the text with the tags of each picture",
+                    "No tag of a searched picture is read: only the picture's code is.",
+                ),
+                Option(
+                    "The code of the text with the code of each picture",
+                    "Yes: words and pictures get codes of the same length.",
+                    right=True,
+                ),
+                Option(
+                    "The words with the pixels",
+                    "Words and pixels have no common measure. That is why both become codes.",
+                ),
             ],
         ),
         Choice(
             "When does this course call a result relevant?",
             [
-                Option("When its code equals the query's", "That would let the method judge itself. Relevance never looks at codes."),
-                Option("When it shares at least one label with the query", "Yes. Labels are for judging; ITQ did not read them.", right=True),
+                Option(
+                    "When its code equals the query's",
+                    "That would let the method judge itself. Relevance never looks at codes.",
+                ),
+                Option(
+                    "When it shares at least one label with the query",
+                    "Yes. Labels are for judging; ITQ did not read them.",
+                    right=True,
+                ),
                 Option("When it is the query's own partner", "A scene's own partner is not even in the searched set."),
             ],
         ),
@@ -62,7 +79,11 @@ quiz1 = Quiz(
             "You run a cell with a stub, and it says: not attempted. What next?",
             [
                 Option("Repair the notebook before going on", "Nothing is broken. Later cells never need your answer."),
-                Option("Replace the `...`, or go on and come back later", "Yes. The notebook runs to its end either way.", right=True),
+                Option(
+                    "Replace the `...`, or go on and come back later",
+                    "Yes. The notebook runs to its end either way.",
+                    right=True,
+                ),
             ],
         ),
     ],

@@ -71,7 +71,10 @@ q2 = Question(
 )
 
 BYTES = {
-    "two bytes": (np.array([0b10110010, 0b00000001], dtype=np.uint8), np.array([0b10110011, 0b11110001], dtype=np.uint8)),
+    "two bytes": (
+        np.array([0b10110010, 0b00000001], dtype=np.uint8),
+        np.array([0b10110011, 0b11110001], dtype=np.uint8),
+    ),
     "equal codes": (np.array([7, 9, 255, 0], dtype=np.uint8), np.array([7, 9, 255, 0], dtype=np.uint8)),
     "opposite codes": (np.array([0, 255], dtype=np.uint8), np.array([255, 0], dtype=np.uint8)),
 }
@@ -160,8 +163,12 @@ q5 = Question(
     wrong_answers={
         "mean over all places": lambda relevant: (np.cumsum(relevant) / np.arange(1, len(relevant) + 1)).mean(),
         "sum for mean": lambda relevant: (np.cumsum(relevant) / np.arange(1, len(relevant) + 1))[relevant == 1].sum(),
-        "divided by all items": lambda relevant: (np.cumsum(relevant) / np.arange(1, len(relevant) + 1))[relevant == 1].sum() / len(relevant),
-        "places off by one": lambda relevant: (np.cumsum(relevant) / np.arange(2, len(relevant) + 2))[relevant == 1].mean(),
+        "divided by all items": lambda relevant: (
+            (np.cumsum(relevant) / np.arange(1, len(relevant) + 1))[relevant == 1].sum() / len(relevant)
+        ),
+        "places off by one": lambda relevant: (np.cumsum(relevant) / np.arange(2, len(relevant) + 2))[
+            relevant == 1
+        ].mean(),
         "precision of the whole list": lambda relevant: relevant.mean(),
     },
     remark="a hit near the top adds more than a hit near the end.",
@@ -181,8 +188,14 @@ quiz1 = Quiz(
         Choice(
             "A broken network gives every item the same code. What is its MAP, with the expectation over tie orders?",
             [
-                Option("1.0", "Only the optimistic order says so: it puts every relevant item first in the one big tie."),
-                Option("Close to the share of relevant items", "Yes: all items tie, so the ranking is a shuffle.", right=True),
+                Option(
+                    "1.0", "Only the optimistic order says so: it puts every relevant item first in the one big tie."
+                ),
+                Option(
+                    "Close to the share of relevant items",
+                    "Yes: all items tie, so the ranking is a shuffle.",
+                    right=True,
+                ),
                 Option("0.0", "Even a shuffle meets relevant items."),
             ],
         ),
@@ -193,7 +206,11 @@ quiz1 = Quiz(
                     "Yes, it is the same measure",
                     "With few hits the first divisor is small, and the score stays high.",
                 ),
-                Option("No, not before one is computed anew", "Yes: name the divisor, and compare like with like.", right=True),
+                Option(
+                    "No, not before one is computed anew",
+                    "Yes: name the divisor, and compare like with like.",
+                    right=True,
+                ),
                 Option("Yes, if both use as many bits", "The number of bits does not change the divisor."),
             ],
         ),

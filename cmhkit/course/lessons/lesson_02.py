@@ -37,8 +37,12 @@ q1 = Question(
     ],
     wrong_answers={
         "counts instead of 0 and 1": _counted,
-        "part of a word counts": lambda text, words: np.array([word in text.lower() for word in words], dtype=np.float32),
-        "capital letters are another word": lambda text, words: np.array([word in text.split() for word in words], dtype=np.float32),
+        "part of a word counts": lambda text, words: np.array(
+            [word in text.lower() for word in words], dtype=np.float32
+        ),
+        "capital letters are another word": lambda text, words: np.array(
+            [word in text.split() for word in words], dtype=np.float32
+        ),
     },
     remark="words that the vocabulary does not have leave no trace. A text of such words only is a row of zeros.",
 )
@@ -79,9 +83,15 @@ q2 = Question(
 
 PARTS = {
     "clean": ({"query": np.array([0, 1, 2]), "retrieval": np.array([3, 4, 5, 6]), "train": np.array([3, 4])},),
-    "a query in the retrieval set": ({"query": np.array([2, 0, 1]), "retrieval": np.array([1, 3, 4, 5]), "train": np.array([3, 4])},),
-    "a query in the training set": ({"query": np.array([0, 1, 2]), "retrieval": np.array([3, 4, 5]), "train": np.array([2, 3])},),
-    "three queries, in different places": ({"query": np.array([9, 7, 0]), "retrieval": np.array([7, 3, 9]), "train": np.array([0, 3, 7])},),
+    "a query in the retrieval set": (
+        {"query": np.array([2, 0, 1]), "retrieval": np.array([1, 3, 4, 5]), "train": np.array([3, 4])},
+    ),
+    "a query in the training set": (
+        {"query": np.array([0, 1, 2]), "retrieval": np.array([3, 4, 5]), "train": np.array([2, 3])},
+    ),
+    "three queries, in different places": (
+        {"query": np.array([9, 7, 0]), "retrieval": np.array([7, 3, 9]), "train": np.array([0, 3, 7])},
+    ),
 }
 
 
@@ -103,14 +113,19 @@ q3 = Question(
         "the training set is not looked at": lambda parts: np.intersect1d(parts["query"], parts["retrieval"]),
         "the retrieval set is not looked at": lambda parts: np.intersect1d(parts["query"], parts["train"]),
         "training against retrieval": lambda parts: np.intersect1d(parts["train"], parts["retrieval"]),
-        "how many instead of which": lambda parts: len(np.intersect1d(parts["query"], np.concatenate([parts["retrieval"], parts["train"]]))),
+        "how many instead of which": lambda parts: len(
+            np.intersect1d(parts["query"], np.concatenate([parts["retrieval"], parts["train"]]))
+        ),
     },
     remark="training pairs may be in the retrieval set, as is usual. Queries may not.",
 )
 
 CHANCE_CASES = {
     "two queries, three items": (np.array([[1, 0], [1, 1]]), np.array([[1, 1], [0, 1], [0, 1]])),
-    "one common label, one rare": (np.array([[1, 0, 0], [1, 0, 1], [1, 1, 0]]), np.array([[1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]])),
+    "one common label, one rare": (
+        np.array([[1, 0, 0], [1, 0, 1], [1, 1, 0]]),
+        np.array([[1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]]),
+    ),
 }
 
 
@@ -143,13 +158,19 @@ quiz1 = Quiz(
         Choice(
             "Why does the vocabulary come from the training texts only?",
             [
-                Option("To keep it small.", "Its size is an option of its own. All texts together could be cut to 1000 words as well."),
+                Option(
+                    "To keep it small.",
+                    "Its size is an option of its own. All texts together could be cut to 1000 words as well.",
+                ),
                 Option(
                     "Because the queries stand for texts that nobody has seen yet.",
                     "Yes. A real query comes after training. Its new words have no column, and the score should show that.",
                     right=True,
                 ),
-                Option("Because query texts have no labels.", "They do have labels, for scoring. The vocabulary does not use labels."),
+                Option(
+                    "Because query texts have no labels.",
+                    "They do have labels, for scoring. The vocabulary does not use labels.",
+                ),
             ],
         ),
         Choice(
@@ -157,14 +178,19 @@ quiz1 = Quiz(
             [
                 Option("A's.", "Perhaps half of A's database is relevant to any query. Then 0.60 is little."),
                 Option("B's.", "B's chance level may be lower. That alone does not make it better."),
-                Option("Nobody can tell from these two numbers.", "Yes: same data, same split, same bits, or no comparison.", right=True),
+                Option(
+                    "Nobody can tell from these two numbers.",
+                    "Yes: same data, same split, same bits, or no comparison.",
+                    right=True,
+                ),
             ],
         ),
         Choice(
             "A method tries ten settings, and reports the one with the best MAP on the query set. What is wrong?",
             [
                 Option(
-                    "Nothing: all ten were trained on the training set.", "The choice itself was made on the queries. The best of ten is partly luck."
+                    "Nothing: all ten were trained on the training set.",
+                    "The choice itself was made on the queries. The best of ten is partly luck.",
                 ),
                 Option(
                     "The queries took part in the choice.",

@@ -41,14 +41,20 @@ q1 = Question(
         "the cosine, not the distance": _unit_product,
         "not divided by the lengths": lambda a, b: 1 - a @ b,
         "divided by the number of words in both": lambda a, b: 1 - a @ b / max(a.sum() + b.sum(), 1),
-        "empty texts divide by zero": lambda a, b: 1 - a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12) if b.any() else 0.0,
+        "empty texts divide by zero": lambda a, b: (
+            1 - a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12) if b.any() else 0.0
+        ),
     },
     remark="how long a text is has no part in it: only the direction counts.",
 )
 
 POINTS = np.array([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [3.5, 0.2], [9.0, 1.0]])
 TWINS = np.array([[2.0], [0.0], [2.0], [3.5], [2.0]])
-POINT_CASES = {"two neighbours each": (POINTS, 2), "one neighbour each": (POINTS, 1), "three items in the same place": (TWINS, 2)}
+POINT_CASES = {
+    "two neighbours each": (POINTS, 2),
+    "one neighbour each": (POINTS, 1),
+    "three items in the same place": (TWINS, 2),
+}
 
 
 def neighbours(x, k):
@@ -79,7 +85,9 @@ q2 = Question(
     ],
     wrong_answers={
         "the item itself is in its list": lambda x, k: np.argsort(_square(x), axis=1, kind="stable")[:, :k],
-        "the first column is dropped, which need not be the item": lambda x, k: np.argsort(_square(x), axis=1, kind="stable")[:, 1 : k + 1],
+        "the first column is dropped, which need not be the item": lambda x, k: np.argsort(
+            _square(x), axis=1, kind="stable"
+        )[:, 1 : k + 1],
         "farthest first": _farthest,
         "down the columns": lambda x, k: neighbours(x, k).T,
     },
@@ -114,7 +122,9 @@ q3 = Question(
         "the mean number of labels in common": lambda near, labels: (labels[:, None] * labels[near]).sum(axis=2).mean(),
         "labels that neither has count too": lambda near, labels: (labels[:, None] == labels[near]).any(axis=2).mean(),
         "all labels must be the same": lambda near, labels: (labels[:, None] == labels[near]).all(axis=2).mean(),
-        "the number of pairs instead of their share": lambda near, labels: ((labels[:, None] * labels[near]).sum(axis=2) > 0).sum(),
+        "the number of pairs instead of their share": lambda near, labels: (
+            (labels[:, None] * labels[near]).sum(axis=2) > 0
+        ).sum(),
     },
     remark="compare it with chance, always: with frequent labels even a graph of random edges agrees often.",
 )
@@ -139,9 +149,13 @@ q4 = Question(
         "`|` is or, `&` is and, item by item.",
     ],
     wrong_answers={
-        "union and intersection the other way round": lambda edges, how: edges & edges.T if how == "union" else edges | edges.T,
+        "union and intersection the other way round": lambda edges, how: (
+            edges & edges.T if how == "union" else edges | edges.T
+        ),
         "always the union": lambda edges, how: edges | edges.T,
-        "a sum, so that mutual edges count 2": lambda edges, how: edges.astype(int) + edges.T if how == "union" else edges & edges.T,
+        "a sum, so that mutual edges count 2": lambda edges, how: (
+            edges.astype(int) + edges.T if how == "union" else edges & edges.T
+        ),
         "two steps along the graph": lambda edges, how: (edges.astype(int) @ edges.T.astype(int)) > 0,
     },
     remark="after that nobody has exactly k neighbours any more: the union gives at least k, the intersection at most k.",
@@ -182,8 +196,13 @@ quiz1 = Quiz(
                     "Yes. Words are shared by drawings that look nothing alike.",
                     right=True,
                 ),
-                Option("Its edges are always more often right.", "At a small k they need not be. They are right about other pairs."),
-                Option("It makes the graph symmetric.", "Symmetry is a matter of union or intersection, not of modality."),
+                Option(
+                    "Its edges are always more often right.",
+                    "At a small k they need not be. They are right about other pairs.",
+                ),
+                Option(
+                    "It makes the graph symmetric.", "Symmetry is a matter of union or intersection, not of modality."
+                ),
             ],
         ),
     ],

@@ -12,8 +12,20 @@ def _tensor(*shape: int, seed: int, scale: float = 1.0) -> torch.Tensor:
 
 
 LAYERS = {
-    "one input": (_tensor(1, 3, seed=1), _tensor(4, 3, seed=2), _tensor(4, seed=3), _tensor(2, 4, seed=4), _tensor(2, seed=5)),
-    "five inputs": (_tensor(5, 6, seed=6), _tensor(3, 6, seed=7), _tensor(3, seed=8), _tensor(8, 3, seed=9), _tensor(8, seed=10)),
+    "one input": (
+        _tensor(1, 3, seed=1),
+        _tensor(4, 3, seed=2),
+        _tensor(4, seed=3),
+        _tensor(2, 4, seed=4),
+        _tensor(2, seed=5),
+    ),
+    "five inputs": (
+        _tensor(5, 6, seed=6),
+        _tensor(3, 6, seed=7),
+        _tensor(3, seed=8),
+        _tensor(8, 3, seed=9),
+        _tensor(8, seed=10),
+    ),
 }
 
 
@@ -35,7 +47,9 @@ q1 = Question(
         "no tanh": lambda x, W_c, b_c, W_h, b_h: torch.sigmoid((x @ W_c.T + b_c) @ W_h.T + b_h),
         "tanh on both layers": lambda x, W_c, b_c, W_h, b_h: torch.tanh(torch.tanh(x @ W_c.T + b_c) @ W_h.T + b_h),
         "no offsets": lambda x, W_c, b_c, W_h, b_h: torch.sigmoid(torch.tanh(x @ W_c.T) @ W_h.T),
-        "sigmoid on both layers": lambda x, W_c, b_c, W_h, b_h: torch.sigmoid(torch.sigmoid(x @ W_c.T + b_c) @ W_h.T + b_h),
+        "sigmoid on both layers": lambda x, W_c, b_c, W_h, b_h: torch.sigmoid(
+            torch.sigmoid(x @ W_c.T + b_c) @ W_h.T + b_h
+        ),
     },
     remark="the generator and the discriminator are both this function, once for pictures and once for texts, with their own weights.",
 )
@@ -48,7 +62,13 @@ def signs(h):
 q2 = Question(
     "11.q2",
     "Turn relaxed codes, from 0 to 1, into signs, -1 or +1. A value of exactly 0.5 becomes +1.",
-    check=function_equals(signs, {"one code": (torch.tensor([[0.2, 0.9, 0.51]]),), "on the threshold": (torch.tensor([[0.5, 0.0], [1.0, 0.49]]),)}),
+    check=function_equals(
+        signs,
+        {
+            "one code": (torch.tensor([[0.2, 0.9, 0.51]]),),
+            "on the threshold": (torch.tensor([[0.5, 0.0], [1.0, 0.49]]),),
+        },
+    ),
     solution=signs,
     hints=[
         "h lies between 0 and 1, so its own sign says nothing: where is the middle?",
@@ -111,12 +131,19 @@ q4 = Question(
     "Compute f_phi from the squared distances of the query to the true and to the generated item.",
     check=function_equals(score, DISTANCES),
     solution=score,
-    hints=["Read the formula: max(0, m + distance to the true item - distance to the generated one).", "`torch.clamp(…, min=0)` is max(0, …)."],
+    hints=[
+        "Read the formula: max(0, m + distance to the true item - distance to the generated one).",
+        "`torch.clamp(…, min=0)` is max(0, …).",
+    ],
     wrong_answers={
         "the two items swapped": lambda d_true, d_generated, margin: torch.clamp(margin + d_generated - d_true, min=0),
         "no hinge": lambda d_true, d_generated, margin: margin + d_true - d_generated,
-        "margin outside the hinge": lambda d_true, d_generated, margin: margin + torch.clamp(d_true - d_generated, min=0),
-        "margin with the wrong sign": lambda d_true, d_generated, margin: torch.clamp(d_true - d_generated - margin, min=0),
+        "margin outside the hinge": lambda d_true, d_generated, margin: (
+            margin + torch.clamp(d_true - d_generated, min=0)
+        ),
+        "margin with the wrong sign": lambda d_true, d_generated, margin: torch.clamp(
+            d_true - d_generated - margin, min=0
+        ),
     },
     remark="f is 0 once the generated item is farther than the true one by m or more: then the discriminator has nothing left to learn from it.",
 )
@@ -127,9 +154,14 @@ quiz1 = Quiz(
         Choice(
             "The squared distance of two relaxed codes that have become exactly 0 and 1 is …",
             [
-                Option("their Hamming distance.", "Yes: each bit that differs adds 1, each that agrees adds 0.", right=True),
+                Option(
+                    "their Hamming distance.", "Yes: each bit that differs adds 1, each that agrees adds 0.", right=True
+                ),
                 Option("twice their Hamming distance.", "A bit that differs adds (1 - 0)² = 1, not 2."),
-                Option("their inner product.", "The inner product counts the bits where both are 1; a distance counts the bits that differ."),
+                Option(
+                    "their inner product.",
+                    "The inner product counts the bits where both are 1; a distance counts the bits that differ.",
+                ),
             ],
         ),
         Choice(
@@ -137,9 +169,14 @@ quiz1 = Quiz(
             [
                 Option("0", "f is never below 0, because of the hinge, so its sigmoid does not get there."),
                 Option(
-                    "0.5", "Yes: f = 0 gives 0.5. D is no probability that runs from 0 to 1, and a reward of D lies in a narrow band.", right=True
+                    "0.5",
+                    "Yes: f = 0 gives 0.5. D is no probability that runs from 0 to 1, and a reward of D lies in a narrow band.",
+                    right=True,
                 ),
-                Option("It depends on the margin.", "The margin moves the place where f reaches 0, but the value there is sigmoid(0)."),
+                Option(
+                    "It depends on the margin.",
+                    "The margin moves the place where f reaches 0, but the value there is sigmoid(0).",
+                ),
             ],
         ),
         Choice(
@@ -151,7 +188,10 @@ quiz1 = Quiz(
                     "Yes. The true pair still teaches, but inside the term of the generated item.",
                     right=True,
                 ),
-                Option("The sigmoid is saturated there.", "At m = 1 it is not. And without saturation the gradient would be zero all the same."),
+                Option(
+                    "The sigmoid is saturated there.",
+                    "At m = 1 it is not. And without saturation the gradient would be zero all the same.",
+                ),
             ],
         ),
     ],

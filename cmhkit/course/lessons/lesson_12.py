@@ -16,9 +16,14 @@ def reward(f):
 q1 = Question(
     "12.q1",
     "Write the reward of a drawn item, -log(1 - D) with D = sigmoid(f), as a function of the score f.",
-    check=function_equals(reward, {"no score": (torch.tensor([0.0]),), "some scores": (torch.tensor([0.2, 1.0, 3.0]),)}, tol=1e-5),
+    check=function_equals(
+        reward, {"no score": (torch.tensor([0.0]),), "some scores": (torch.tensor([0.2, 1.0, 3.0]),)}, tol=1e-5
+    ),
     solution=reward,
-    hints=["1 - sigmoid(f) = 1 / (1 + exp(f)).", "The minus sign turns the fraction over: -log(1 / a) = log(a). torch calls the result softplus."],
+    hints=[
+        "1 - sigmoid(f) = 1 / (1 + exp(f)).",
+        "The minus sign turns the fraction over: -log(1 / a) = log(a). torch calls the result softplus.",
+    ],
     wrong_answers={
         "D itself, as in the official code": lambda f: torch.sigmoid(f),
         "-log D": lambda f: -torch.log(torch.sigmoid(f)),
@@ -86,7 +91,10 @@ q3 = Question(
     "Compute the baseline of each draw: the mean reward of the same query's other draws. reward has the shape (queries, draws).",
     check=function_equals(leave_one_out, REWARDS, tol=1e-5),
     solution=leave_one_out,
-    hints=["The sum over a query's draws, less the draw's own reward, is the sum of the others.", "There are `reward.shape[1] - 1` others."],
+    hints=[
+        "The sum over a query's draws, less the draw's own reward, is the sum of the others.",
+        "There are `reward.shape[1] - 1` others.",
+    ],
     wrong_answers={
         "mean of all, its own reward too": lambda reward: reward.mean(1, keepdim=True).expand_as(reward),
         "over the queries": lambda reward: (reward.sum(0, keepdim=True) - reward) / max(len(reward) - 1, 1),
@@ -144,8 +152,15 @@ quiz1 = Quiz(
         Choice(
             "What does a leave-one-out baseline change in the gradient estimate?",
             [
-                Option("Its mean.", "A baseline that does not depend on the draw itself has mean effect 0: the gradient of log p has mean 0."),
-                Option("Its variance.", "Yes: the mean stays the exact gradient, and the estimates lie closer to it.", right=True),
+                Option(
+                    "Its mean.",
+                    "A baseline that does not depend on the draw itself has mean effect 0: the gradient of log p has mean 0.",
+                ),
+                Option(
+                    "Its variance.",
+                    "Yes: the mean stays the exact gradient, and the estimates lie closer to it.",
+                    right=True,
+                ),
                 Option(
                     "Nothing, since the mean is the same.",
                     "Two estimates with the same mean can differ in how far they stray, and training takes one step after each.",
@@ -159,7 +174,10 @@ quiz1 = Quiz(
                     "Nothing: MAP is what counts.",
                     "The query labels took part in the choice, so the figure no longer tells how it goes on new queries.",
                 ),
-                Option("Thirty rounds are too few.", "The number is not the point. The more rounds there are to choose from, the larger the error."),
+                Option(
+                    "Thirty rounds are too few.",
+                    "The number is not the point. The more rounds there are to choose from, the larger the error.",
+                ),
                 Option(
                     "The choice was made with the labels it is measured by.",
                     "Yes. Report the last round, or choose on items that are in no query set.",

@@ -45,7 +45,10 @@ q1 = Question(
 
 MAPS = {
     "two places": (torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]), torch.tensor([[1.0, 0.0]])),
-    "two pictures": (_drawn(2, 3, 2, 2, seed=3), torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]], dtype=torch.float64)),
+    "two pictures": (
+        _drawn(2, 3, 2, 2, seed=3),
+        torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]], dtype=torch.float64),
+    ),
     "not square": (_drawn(1, 2, 2, 3, seed=4), torch.tensor([[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]], dtype=torch.float64)),
 }
 
@@ -67,7 +70,9 @@ q2 = Question(
     ],
     wrong_answers={
         "the parts swapped": lambda f, Z: tuple(reversed(split(f, Z))),
-        "columns before rows": lambda f, Z: split(f, Z.reshape(len(f), *f.shape[:1:-1]).transpose(1, 2).reshape(len(f), -1)),
+        "columns before rows": lambda f, Z: split(
+            f, Z.reshape(len(f), *f.shape[:1:-1]).transpose(1, 2).reshape(len(f), -1)
+        ),
         "mask taken off the features": lambda f, Z: (split(f, Z)[0], f - Z.reshape(len(f), 1, *f.shape[2:])),
         "both parts attended": lambda f, Z: (split(f, Z)[0], split(f, Z)[0]),
     },
@@ -75,7 +80,10 @@ q2 = Question(
 )
 
 SURROGATES = {
-    "three places": (torch.tensor([0.5, -0.2, 0.1], dtype=torch.float64), torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)),
+    "three places": (
+        torch.tensor([0.5, -0.2, 0.1], dtype=torch.float64),
+        torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64),
+    ),
     "eight places": (_drawn(8, seed=5), _drawn(8, seed=6)),
 }
 
@@ -159,7 +167,10 @@ quiz1 = Quiz(
         Choice(
             "The scores M of a picture are all equal. Which places does the note's threshold turn on?",
             [
-                Option("None: nothing stands out.", "A place on the threshold is on, and here all sit exactly there, up to rounding."),
+                Option(
+                    "None: nothing stands out.",
+                    "A place on the threshold is on, and here all sit exactly there, up to rounding.",
+                ),
                 Option(
                     "All, as long as rounding plays along.",
                     "Yes: every P equals 1/(H·W). A hair of rounding below it turns a place off, so such a mask says nothing.",
@@ -171,7 +182,10 @@ quiz1 = Quiz(
         Choice(
             "What does the straight-through estimator change?",
             [
-                Option("The mask: it becomes soft in training.", "No: the forward pass is exactly 0 and 1, in training too."),
+                Option(
+                    "The mask: it becomes soft in training.",
+                    "No: the forward pass is exactly 0 and 1, in training too.",
+                ),
                 Option("The loss: a penalty is added.", "The loss stays as it is. What is replaced is a derivative."),
                 Option(
                     "Only the backward pass: the step's derivative, 0 almost everywhere, becomes 1.",
@@ -183,7 +197,10 @@ quiz1 = Quiz(
         Choice(
             "A mask has a higher IoU than another. Does it attend better?",
             [
-                Option("Yes, IoU measures just that.", "IoU also grows with the area, until the mask is about as large as the truth. Look at both."),
+                Option(
+                    "Yes, IoU measures just that.",
+                    "IoU also grows with the area, until the mask is about as large as the truth. Look at both.",
+                ),
                 Option(
                     "Not before it is held against random masks of the same area.",
                     "Yes: a larger mask meets more of the truth by chance alone.",

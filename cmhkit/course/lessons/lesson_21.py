@@ -146,21 +146,37 @@ quiz1 = Quiz(
             [
                 Option("2", "That is the number of anchors."),
                 Option("4", "That is the number of pairs, and of distances."),
-                Option("8", "Yes: twice the anchors, twice the similar and twice the dissimilar items of each.", right=True),
+                Option(
+                    "8", "Yes: twice the anchors, twice the similar and twice the dissimilar items of each.", right=True
+                ),
             ],
         ),
         Choice(
             "Sorting computes the same sum as the triple loop …",
             [
-                Option("approximately, by leaving out easy triplets.", "Nothing is left out: inactive triplets add exactly 0 to either sum."),
-                Option("exactly.", "Yes: every active triplet is counted, and each distance is multiplied by its count.", right=True),
-                Option("only without ties.", "With ties too. A triplet on the threshold adds 0, and the side of the search says whether it counts."),
+                Option(
+                    "approximately, by leaving out easy triplets.",
+                    "Nothing is left out: inactive triplets add exactly 0 to either sum.",
+                ),
+                Option(
+                    "exactly.",
+                    "Yes: every active triplet is counted, and each distance is multiplied by its count.",
+                    right=True,
+                ),
+                Option(
+                    "only without ties.",
+                    "With ties too. A triplet on the threshold adds 0, and the side of the search says whether it counts.",
+                ),
             ],
         ),
         Choice(
             "No adversarial triplet is active. What does the step of G do under plain gradient ascent?",
             [
-                Option("It changes nothing.", "Yes: the loss is the constant 0 near this point, so its gradient is 0.", right=True),
+                Option(
+                    "It changes nothing.",
+                    "Yes: the loss is the constant 0 near this point, so its gradient is 0.",
+                    right=True,
+                ),
                 Option("It turns the masks round.", "It would have to be pushed, and a hinge of 0 does not push."),
                 Option("It makes the loss negative.", "A hinge is never below 0, and G wants the loss large."),
             ],

@@ -26,12 +26,17 @@ q1 = Question(
     'Say whether a step may change a parameter, given its name and the step: "d" for the step of E and D, "g" for the step of G.',
     check=function_equals(may_touch, TOUCHES),
     solution=may_touch,
-    hints=["G's parameters have `attention` in their names. All others belong to E or D.", "Each parameter belongs to one player only."],
+    hints=[
+        "G's parameters have `attention` in their names. All others belong to E or D.",
+        "Each parameter belongs to one player only.",
+    ],
     wrong_answers={
         "the other way round": lambda name, step: ("attention" in name) == (step == "d"),
         "E and D's step trains all": lambda name, step: step == "d" or "attention" in name,
         "G's step trains E too": lambda name, step: ("head" not in name) if step == "g" else "attention" not in name,
-        "pictures only": lambda name, step: ("image_attention" in name) if step == "g" else "image_attention" not in name,
+        "pictures only": lambda name, step: (
+            ("image_attention" in name) if step == "g" else "image_attention" not in name
+        ),
     },
     remark="the gradient of E and D's loss reaches the masks as well; it is the optimiser that leaves them alone.",
 )
@@ -83,13 +88,18 @@ q3 = Question(
     "Compute the IoU of each picture: places in both over places in either. mask, truth: bool, shape (n, 8, 8). Return shape (n,).",
     check=function_equals(iou, OVERLAPS),
     solution=iou,
-    hints=["`mask & truth` are the places in both, `mask | truth` those in either.", "Sum over the last two axes, then divide."],
+    hints=[
+        "`mask & truth` are the places in both, `mask | truth` those in either.",
+        "Sum over the last two axes, then divide.",
+    ],
     wrong_answers={
         "precision": lambda mask, truth: (mask & truth).sum(axis=(1, 2)) / mask.sum(axis=(1, 2)),
         "recall": lambda mask, truth: (mask & truth).sum(axis=(1, 2)) / truth.sum(axis=(1, 2)),
         "share of equal places": lambda mask, truth: (mask == truth).mean(axis=(1, 2)),
         "one number for all": lambda mask, truth: (mask & truth).sum() / (mask | truth).sum(),
-        "sum for union": lambda mask, truth: (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))),
+        "sum for union": lambda mask, truth: (
+            (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))
+        ),
     },
     remark="it is 1 only where mask and truth are the same, so neither a mask of all places nor one of a single place can win by size.",
 )
@@ -100,8 +110,14 @@ quiz1 = Quiz(
         Choice(
             "What is the attention module G trained for?",
             [
-                Option("For masks that cover the drawings.", "No term of the loss knows where a drawing is. The truth is for reading only."),
-                Option("For attended codes that retrieve well.", "That is what E and D are trained for. G sees the two adversarial terms only."),
+                Option(
+                    "For masks that cover the drawings.",
+                    "No term of the loss knows where a drawing is. The truth is for reading only.",
+                ),
+                Option(
+                    "For attended codes that retrieve well.",
+                    "That is what E and D are trained for. G sees the two adversarial terms only.",
+                ),
                 Option(
                     "For a remainder, the unattended part, that retrieves badly.",
                     "Yes: it ascends on the hinge of attended queries against unattended codes.",
@@ -113,15 +129,28 @@ quiz1 = Quiz(
             "A mask covers 30 % of the places, at random. The drawings cover 40 %. What is its precision, on average?",
             [
                 Option("30 %", "That is its recall: of the drawings' places 30 % are hit on average."),
-                Option("40 %", "Yes: each place that it picks is a drawing's with chance .4, however many it picks.", right=True),
-                Option("12 %", "That is the share of places that are in both. Precision divides it by the mask's 30 %."),
+                Option(
+                    "40 %",
+                    "Yes: each place that it picks is a drawing's with chance .4, however many it picks.",
+                    right=True,
+                ),
+                Option(
+                    "12 %", "That is the share of places that are in both. Precision divides it by the mask's 30 %."
+                ),
             ],
         ),
         Choice(
             "Masks overlap the truth more after the game than before. May one conclude that retrieval is better than without attention?",
             [
-                Option("Yes: the codes then read the drawings only.", "Perhaps they do, but what a mask hides is also lost to the codes."),
-                Option("No: it takes a comparison at equal options.", "Yes. That is what the ablations are there for.", right=True),
+                Option(
+                    "Yes: the codes then read the drawings only.",
+                    "Perhaps they do, but what a mask hides is also lost to the codes.",
+                ),
+                Option(
+                    "No: it takes a comparison at equal options.",
+                    "Yes. That is what the ablations are there for.",
+                    right=True,
+                ),
             ],
         ),
     ],

@@ -7,7 +7,10 @@ import numpy as np
 from cmhkit.course.lessons.framework import Choice, Option, Question, Quiz, close, function_equals
 
 LABELS = {
-    "one shared, two shared, none": (np.array([[1, 1, 0], [0, 0, 1]]), np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1]])),
+    "one shared, two shared, none": (
+        np.array([[1, 1, 0], [0, 0, 1]]),
+        np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1]]),
+    ),
     "a set and a larger one": (np.array([[1, 0, 0, 0]]), np.array([[1, 1, 1, 1], [0, 1, 1, 1]])),
     "no label at all": (np.array([[0, 0], [1, 0]]), np.array([[0, 0], [1, 1], [0, 1]])),
 }
@@ -172,17 +175,32 @@ quiz1 = Quiz(
         Choice(
             "Two items share one label of three, two others share all three. What does S say?",
             [
-                Option("1/3 and 1.", "That would be a graded similarity. SSAH's S only asks whether a label is shared."),
-                Option("1 and 1.", "Yes. J1 and J2 see no difference; J4 does, since it asks for each label by itself.", right=True),
+                Option(
+                    "1/3 and 1.", "That would be a graded similarity. SSAH's S only asks whether a label is shared."
+                ),
+                Option(
+                    "1 and 1.",
+                    "Yes. J1 and J2 see no difference; J4 does, since it asks for each label by itself.",
+                    right=True,
+                ),
                 Option("0 and 1.", "One shared label is enough for S = 1."),
             ],
         ),
         Choice(
             "All semantic features of a LabNet have become 0. What is J1, a pair?",
             [
-                Option("0", "The features say nothing, and a likelihood charges for that: p is one half for every pair."),
-                Option("log 2, about 0.693", "Yes: every inner product is 0, so p = 1/2 for similar and dissimilar pairs alike.", right=True),
-                Option("It is not finite.", "θ = 0 is as finite as it gets. That is why such a run does not look broken from afar."),
+                Option(
+                    "0", "The features say nothing, and a likelihood charges for that: p is one half for every pair."
+                ),
+                Option(
+                    "log 2, about 0.693",
+                    "Yes: every inner product is 0, so p = 1/2 for similar and dissimilar pairs alike.",
+                    right=True,
+                ),
+                Option(
+                    "It is not finite.",
+                    "θ = 0 is as finite as it gets. That is why such a run does not look broken from afar.",
+                ),
             ],
         ),
         Choice(
@@ -193,7 +211,10 @@ quiz1 = Quiz(
                     "Yes: it is what they would get if they learned their teacher's codes perfectly. It is no proof: nothing forbids to surpass it.",
                     right=True,
                 ),
-                Option("Because no code of this length can rank better.", "Nobody showed that. It is one network's result, trained one way."),
+                Option(
+                    "Because no code of this length can rank better.",
+                    "Nobody showed that. It is one network's result, trained one way.",
+                ),
                 Option("Because LabNet has more parameters.", "The size of a network sets no limit of this kind."),
             ],
         ),

@@ -38,7 +38,9 @@ q1 = Question(
         "the last window filled up with zeros": _padded,
         "the last window left out": lambda x, p, w: np.maximum(0, w * x[: len(x) // p * p].reshape(-1, p).mean(axis=1)),
         "no ReLU": lambda x, p, w: w * np.array([x[i : i + p].mean() for i in range(0, len(x), p)]),
-        "windows that overlap": lambda x, p, w: np.maximum(0, w * np.array([x[i : i + p].mean() for i in range(len(x) - p + 1)])),
+        "windows that overlap": lambda x, p, w: np.maximum(
+            0, w * np.array([x[i : i + p].mean() for i in range(len(x) - p + 1)])
+        ),
     },
     remark="five numbers, one for each window length, are all that the fusion learns.",
 )
@@ -77,8 +79,16 @@ q2 = Question(
 def _cross_cases():
     rng = np.random.default_rng(31)
     cases = {}
-    for name, n, m, bits in (("three items, five in the bank", 3, 5, 4), ("one item", 1, 4, 3), ("more items than bank rows", 6, 2, 8)):
-        cases[name] = (rng.uniform(-1, 1, (n, bits)), rng.uniform(-1, 1, (m, bits)), (rng.random((n, m)) < 0.5).astype(float))
+    for name, n, m, bits in (
+        ("three items, five in the bank", 3, 5, 4),
+        ("one item", 1, 4, 3),
+        ("more items than bank rows", 6, 2, 8),
+    ):
+        cases[name] = (
+            rng.uniform(-1, 1, (n, bits)),
+            rng.uniform(-1, 1, (m, bits)),
+            (rng.random((n, m)) < 0.5).astype(float),
+        )
     return cases
 
 
@@ -149,10 +159,16 @@ quiz1 = Quiz(
             "In one bit LabNet says +0.9, ImgNet +0.6 and TxtNet −0.4. What does J3 do to TxtNet?",
             [
                 Option(
-                    "It pulls the bit to −1, its nearest sign.", "That is the own sign of each network, as in the official code. Here B is shared."
+                    "It pulls the bit to −1, its nearest sign.",
+                    "That is the own sign of each network, as in the official code. Here B is shared.",
                 ),
-                Option("It pulls the bit to +1.", "Yes: the sum is +1.1, so B is +1, and TxtNet was outvoted.", right=True),
-                Option("Nothing: it is LabNet that teaches.", "LabNet teaches through J1 and J2. J3 has a say of its own: the distance to B."),
+                Option(
+                    "It pulls the bit to +1.", "Yes: the sum is +1.1, so B is +1, and TxtNet was outvoted.", right=True
+                ),
+                Option(
+                    "Nothing: it is LabNet that teaches.",
+                    "LabNet teaches through J1 and J2. J3 has a say of its own: the distance to B.",
+                ),
             ],
         ),
         Choice(
@@ -162,7 +178,11 @@ quiz1 = Quiz(
                     "It moves a little, since its codes are in ImgNet's loss.",
                     "They are in the loss as numbers out of the bank. No gradient reaches LabNet.",
                 ),
-                Option("It stands still.", "Yes: the bank is detached, and ImgNet's optimiser holds ImgNet's weights only.", right=True),
+                Option(
+                    "It stands still.",
+                    "Yes: the bank is detached, and ImgNet's optimiser holds ImgNet's weights only.",
+                    right=True,
+                ),
                 Option("It is trained on the pictures too.", "LabNet reads labels, and only labels."),
             ],
         ),
@@ -170,7 +190,11 @@ quiz1 = Quiz(
             "With the shared B, what would a strong −η ask of ImgNet?",
             [
                 Option("Codes near 0.", "Far from B is farther than 0: the distance grows beyond it."),
-                Option("The opposite of B, bit by bit.", "Yes: of all codes from −1 to 1, −B is the farthest from B.", right=True),
+                Option(
+                    "The opposite of B, bit by bit.",
+                    "Yes: of all codes from −1 to 1, −B is the farthest from B.",
+                    right=True,
+                ),
                 Option("Codes near B, but more slowly.", "The sign decides the direction, not the pace."),
             ],
         ),

@@ -109,10 +109,16 @@ q3 = Question(
     ],
     wrong_answers={
         "whatever the gradient reaches": _whatever_the_gradient_reaches,
-        "detached changes no discriminator": lambda step, adversarial: changed(step, "flows" if adversarial == "detached" else adversarial),
-        "discriminators without a game": lambda step, adversarial: changed(step, "flows" if step == "discriminators" else adversarial),
+        "detached changes no discriminator": lambda step, adversarial: changed(
+            step, "flows" if adversarial == "detached" else adversarial
+        ),
+        "discriminators without a game": lambda step, adversarial: changed(
+            step, "flows" if step == "discriminators" else adversarial
+        ),
         "the other discriminator": lambda step, adversarial: (
-            {"TxtNet", "image discriminator"} if (step, adversarial) == ("TxtNet", "detached") else changed(step, adversarial)
+            {"TxtNet", "image discriminator"}
+            if (step, adversarial) == ("TxtNet", "detached")
+            else changed(step, adversarial)
         ),
     },
     remark="the gradient of the term also reaches the discriminator when it flows; the optimiser of that step does not hold its weights.",
@@ -147,7 +153,9 @@ q4 = Question(
     ],
     wrong_answers={
         "between, once": lambda a, b: _mean_distance(a, b) - _mean_distance(a, a) - _mean_distance(b, b),
-        "squared distances": lambda a, b: 2 * _mean_distance(a, b, 2) - _mean_distance(a, a, 2) - _mean_distance(b, b, 2),
+        "squared distances": lambda a, b: (
+            2 * _mean_distance(a, b, 2) - _mean_distance(a, a, 2) - _mean_distance(b, b, 2)
+        ),
         "distance of the means": lambda a, b: np.linalg.norm(a.mean(0) - b.mean(0)),
         "only one sample within": lambda a, b: 2 * _mean_distance(a, b) - 2 * _mean_distance(a, a),
         "between only": lambda a, b: 2 * _mean_distance(a, b),
@@ -162,14 +170,19 @@ quiz1 = Quiz(
             "A discriminator is sure and right: D is 0.001 for every picture. Which term still pulls?",
             [
                 Option("minus, squared", "Its slope is about -2 D², here two millionths."),
-                Option("flipped, squared", "Its slope is about -2 D. That is better than D², and still nearly nothing."),
+                Option(
+                    "flipped, squared", "Its slope is about -2 D. That is better than D², and still nearly nothing."
+                ),
                 Option("flipped, cross-entropy", "Yes: its slope is -(1 - D), nearly -1.", right=True),
             ],
         ),
         Choice(
             "At the end the training's own discriminator rates half of the pictures wrong. Do pictures and labels now have the same features?",
             [
-                Option("Yes: nobody can tell them apart.", "One discriminator cannot. It learned from features that have moved since."),
+                Option(
+                    "Yes: nobody can tell them apart.",
+                    "One discriminator cannot. It learned from features that have moved since.",
+                ),
                 Option(
                     "Not necessarily: ask one that starts afresh.",
                     "Yes. A network may leave the region that its discriminator knows, and not come nearer to LabNet for that.",
@@ -180,9 +193,18 @@ quiz1 = Quiz(
         Choice(
             "In the published code the features reach the discriminator through a placeholder. What does its adversarial term do for ImgNet?",
             [
-                Option("It moves ImgNet's features towards LabNet's.", "For that a gradient would have to reach ImgNet."),
-                Option("Nothing: it only teaches the discriminator the flipped target.", "Yes: the features come in as numbers.", right=True),
-                Option("It moves LabNet's features towards ImgNet's.", "LabNet's features come in through a placeholder as well."),
+                Option(
+                    "It moves ImgNet's features towards LabNet's.", "For that a gradient would have to reach ImgNet."
+                ),
+                Option(
+                    "Nothing: it only teaches the discriminator the flipped target.",
+                    "Yes: the features come in as numbers.",
+                    right=True,
+                ),
+                Option(
+                    "It moves LabNet's features towards ImgNet's.",
+                    "LabNet's features come in through a placeholder as well.",
+                ),
             ],
         ),
     ],

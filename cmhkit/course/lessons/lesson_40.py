@@ -23,7 +23,10 @@ q1 = Question(
     "runs: the MAP of several seeds. Return the mean and the standard deviation, as an estimate from a sample (divide by n - 1).",
     check=function_equals(mean_and_deviation, RUNS),
     solution=mean_and_deviation,
-    hints=["The mean is one of the n numbers that the deviations are made from, so one of them is not free.", "`np.std(…, ddof=1)`"],
+    hints=[
+        "The mean is one of the n numbers that the deviations are made from, so one of them is not free.",
+        "`np.std(…, ddof=1)`",
+    ],
     wrong_answers={
         "divides by n": lambda runs: (np.mean(runs), np.std(runs)),
         "the variance": lambda runs: (np.mean(runs), np.var(runs, ddof=1)),
@@ -51,7 +54,10 @@ q2 = Question(
     "a, b: the MAP of two methods at the same seeds. Return the mean of the differences a - b, seed by seed, and its standard error.",
     check=function_equals(paired_difference, PAIRED),
     solution=paired_difference,
-    hints=["First subtract, then look at the spread of what is left.", "The standard error is the deviation (n - 1) over the root of n."],
+    hints=[
+        "First subtract, then look at the spread of what is left.",
+        "The standard error is the deviation (n - 1) over the root of n.",
+    ],
     wrong_answers={
         "as if the seeds had nothing in common": lambda a, b: (
             np.mean(a) - np.mean(b),
@@ -83,8 +89,12 @@ q3 = Question(
     solution=overlap,
     hints=["Cut both lists at k before you compare.", "Sets forget the order: `set(a) & set(b)`."],
     wrong_answers={
-        "the same place only": lambda first, second, k: sum(a == b for a, b in zip(first[:k], second[:k], strict=False)) / k,
-        "over the union": lambda first, second, k: len(set(first[:k]) & set(second[:k])) / len(set(first[:k]) | set(second[:k])),
+        "the same place only": lambda first, second, k: (
+            sum(a == b for a, b in zip(first[:k], second[:k], strict=False)) / k
+        ),
+        "over the union": lambda first, second, k: (
+            len(set(first[:k]) & set(second[:k])) / len(set(first[:k]) | set(second[:k]))
+        ),
         "one list not cut": lambda first, second, k: len(set(first[:k]) & set(second)) / k,
         "a count": lambda first, second, k: len(set(first[:k]) & set(second[:k])),
     },
@@ -92,7 +102,10 @@ q3 = Question(
 )
 
 PROTOCOLS = {
-    "same but for the network": ({"data": "A", "queries": 2000, "network": "CNN-F"}, {"data": "A", "queries": 2000, "network": "VGG-19"}),
+    "same but for the network": (
+        {"data": "A", "queries": 2000, "network": "CNN-F"},
+        {"data": "A", "queries": 2000, "network": "VGG-19"},
+    ),
     "one is silent": ({"data": "A", "queries": 2000, "ties": "expected"}, {"data": "A", "queries": 2000}),
     "both are silent on one": ({"data": "A", "queries": None}, {"data": "A", "queries": None}),
     "equal": ({"data": "A", "queries": 5000}, {"data": "A", "queries": 5000}),
@@ -108,7 +121,10 @@ q4 = Question(
     "a and b are protocols, dicts. Return the sorted names of the entries that may differ: unequal, or not said (missing or None) by either.",
     check=function_equals(differs, PROTOCOLS),
     solution=differs,
-    hints=["What is not said cannot be taken as equal.", "Go through the names of both: `{*a, *b}`. `a.get(name)` is None where nothing is said."],
+    hints=[
+        "What is not said cannot be taken as equal.",
+        "Go through the names of both: `{*a, *b}`. `a.get(name)` is None where nothing is said.",
+    ],
     wrong_answers={
         "silence is consent": lambda a, b: sorted(name for name in {*a} & {*b} if a[name] != b[name]),
         "two silences agree": lambda a, b: sorted(name for name in {*a, *b} if a.get(name) != b.get(name)),
@@ -124,7 +140,10 @@ quiz1 = Quiz(
         Choice(
             "UGACH has the lowest MAP of the three papers here. Is it the weakest idea?",
             [
-                Option("Yes: MAP decides.", "MAP compares what was run. UGACH was not told a single label; the two others were told all of them."),
+                Option(
+                    "Yes: MAP decides.",
+                    "MAP compares what was run. UGACH was not told a single label; the two others were told all of them.",
+                ),
                 Option(
                     "The figures do not say.",
                     "Yes. It answers another question: what can be had without labels. Compare it with CCA and ITQ.",
@@ -136,10 +155,18 @@ quiz1 = Quiz(
             "Method A beats B by .004 at one seed. The standard deviation over seeds is .006 for both. What next?",
             [
                 Option(
-                    "Report that A is better.", "A difference that is smaller than what another seed brings may well have the other sign tomorrow."
+                    "Report that A is better.",
+                    "A difference that is smaller than what another seed brings may well have the other sign tomorrow.",
                 ),
-                Option("Run the best seed of each again.", "To choose a seed by its score is to choose by luck, and on the queries at that."),
-                Option("Run both with several equal seeds, and look at the differences.", "Yes: the mean difference with its error.", right=True),
+                Option(
+                    "Run the best seed of each again.",
+                    "To choose a seed by its score is to choose by luck, and on the queries at that.",
+                ),
+                Option(
+                    "Run both with several equal seeds, and look at the differences.",
+                    "Yes: the mean difference with its error.",
+                    right=True,
+                ),
             ],
         ),
         Choice(
@@ -154,7 +181,10 @@ quiz1 = Quiz(
                     "Yes. Choose on pairs held out of the training set, then score once. The sweeps of this lesson ask held-out pairs.",
                     right=True,
                 ),
-                Option("Five values are too few.", "More values would make it worse: the best of many is luck all the more."),
+                Option(
+                    "Five values are too few.",
+                    "More values would make it worse: the best of many is luck all the more.",
+                ),
             ],
         ),
     ],

@@ -145,7 +145,10 @@ q4 = Question(
     "The sign with two values, int8: +1 for 0 and above, -1 below.",
     check=function_equals(two_valued, NUMBERS),
     solution=two_valued,
-    hints=["A comparison has two values. Which one includes 0?", "`np.where(condition, 1, -1)` turns a comparison into signs."],
+    hints=[
+        "A comparison has two values. Which one includes 0?",
+        "`np.where(condition, 1, -1)` turns a comparison into signs.",
+    ],
     wrong_answers={
         "three values": lambda x: np.sign(x).astype(np.int8),
         "0 becomes -1": lambda x: np.where(x > 0, 1, -1).astype(np.int8),
@@ -179,7 +182,9 @@ def _ranks_and_is_positive(answer):
             return f"the score of a[{row}] and b[{column}] is {score[row, column]}, not above 0; their inner product is {a[row] @ b[column]}."
         inner = a @ b.T
         for row in range(n):
-            reason = difference(np.unique(score[row], return_inverse=True)[1], np.unique(inner[row], return_inverse=True)[1])
+            reason = difference(
+                np.unique(score[row], return_inverse=True)[1], np.unique(inner[row], return_inverse=True)[1]
+            )
             if reason is not None:
                 return f"the scores of a[{row}] do not rank b as its inner products do, which are {inner[row].tolist()}; places: {reason}"
     return None
@@ -209,33 +214,51 @@ quiz1 = Quiz(
         Choice(
             "A paper's table has one method at MAP .61 and the next at .60. Nothing is said of ties; codes have 16 bits. What follows?",
             [
-                Option("The first method is better.", "The order of ties alone moved the score of one and the same code by several points."),
+                Option(
+                    "The first method is better.",
+                    "The order of ties alone moved the score of one and the same code by several points.",
+                ),
                 Option(
                     "Nothing yet: the order of ties can be worth more than the difference.",
                     "Yes. Lesson 01 measured the spread between the best and the worst order at several lengths.",
                     right=True,
                 ),
-                Option("Both methods have collapsed.", "Collapse shows in few different codes. A small difference of MAP is no sign of it."),
+                Option(
+                    "Both methods have collapsed.",
+                    "Collapse shows in few different codes. A small difference of MAP is no sign of it.",
+                ),
             ],
         ),
         Choice(
             "A network's loss falls to nearly zero. MAP is alike in all four directions, and near chance. What do you look at first?",
             [
-                Option("The number of different codes.", "Yes. One code for everything gives just this picture; `diagnostics` counts.", right=True),
+                Option(
+                    "The number of different codes.",
+                    "Yes. One code for everything gives just this picture; `diagnostics` counts.",
+                    right=True,
+                ),
                 Option("The learning rate.", "Perhaps later. First find out what was learned: it may be a constant."),
-                Option("The number of queries.", "More queries make a score steadier. They do not make a constant code useful."),
+                Option(
+                    "The number of queries.",
+                    "More queries make a score steadier. They do not make a constant code useful.",
+                ),
             ],
         ),
         Choice(
             "The query and the training set were drawn by two independent shuffles. A score rises by only .01. Is the split in order?",
             [
-                Option("Yes, since the effect is small.", "It is small for a method that learns little by heart. The next method may learn more."),
+                Option(
+                    "Yes, since the effect is small.",
+                    "It is small for a method that learns little by heart. The next method may learn more.",
+                ),
                 Option(
                     "No: queries were trained on, and a method that memorises gains more than another.",
                     "Yes. The comparison is bent, whatever the size for one method.",
                     right=True,
                 ),
-                Option("Yes, since both shuffles are fair.", "Each is. Together they put the same pair into both parts."),
+                Option(
+                    "Yes, since both shuffles are fair.", "Each is. Together they put the same pair into both parts."
+                ),
             ],
         ),
     ],

@@ -63,7 +63,10 @@ def _marked(text):
     return hashlib.blake2b(text.encode(), digest_size=16, person=b"cmhkit split").digest()
 
 
-CONTENTS = {f"a file that holds {text!r}": (_marked(text), share) for text, share in (("dog", 0.1), ("cat", 0.9), ("boat", 0.5), ("sea", 0.3))}
+CONTENTS = {
+    f"a file that holds {text!r}": (_marked(text), share)
+    for text, share in (("dog", 0.1), ("cat", 0.9), ("boat", 0.5), ("sea", 0.3))
+}
 
 
 def asks(mark, share):
@@ -163,14 +166,23 @@ quiz1 = Quiz(
                     "A new split is drawn, so they may be trained on.",
                     "It would be so with a shuffle of all files. Here a file's own content says its part.",
                 ),
-                Option("They are queries still.", "Yes: nothing about another file enters. The shares hold on average only.", right=True),
-                Option("They stay if the files keep their names.", "Names do not enter. You may rename the files as well."),
+                Option(
+                    "They are queries still.",
+                    "Yes: nothing about another file enters. The shares hold on average only.",
+                    right=True,
+                ),
+                Option(
+                    "They stay if the files keep their names.", "Names do not enter. You may rename the files as well."
+                ),
             ],
         ),
         Choice(
             "Your folder has no labels. Which sentence may you write in a report?",
             [
-                Option("UGACH finds what belongs together, MAP 0.6.", "MAP needs to know what is relevant. Without labels nobody does."),
+                Option(
+                    "UGACH finds what belongs together, MAP 0.6.",
+                    "MAP needs to know what is relevant. Without labels nobody does.",
+                ),
                 Option(
                     "UGACH was trained; for a sample of searches I show the first results.",
                     "Yes: you can look, and show. You cannot measure.",
@@ -182,13 +194,18 @@ quiz1 = Quiz(
         Choice(
             "A file named mirflickr.mat came from a colleague. What decides how it is read?",
             [
-                Option("Its name.", "The same name is in circulation with pixels and with features, with axes one way and the other."),
+                Option(
+                    "Its name.",
+                    "The same name is in circulation with pixels and with features, with axes one way and the other.",
+                ),
                 Option(
                     "Its keys, shapes, types and container, checked against each other.",
                     "Yes. What does not fit is told, and nothing is guessed.",
                     right=True,
                 ),
-                Option("What its readme says.", "A reader of files cannot read that, and it would not see a mistake in it."),
+                Option(
+                    "What its readme says.", "A reader of files cannot read that, and it would not see a mistake in it."
+                ),
             ],
         ),
     ],

@@ -1,7 +1,8 @@
 """What every notebook calls: `setup` at the top, `show` and `gallery` for pictures, `results` in the last cell.
 
-A figure is kept as HTML with an `<img alt>`, so that Lab, an exported page and a screen reader all have its text. nbval compares that HTML; the file
-`tests/notebooks/sanitize.cfg` takes the picture's bytes out of the comparison, since fonts and libraries draw a pixel differently here and there.
+A figure is kept as HTML with an `<img alt>`, so that Lab, an exported page and a screen reader all have its text. nbval
+compares that HTML; the file `tests/notebooks/sanitize.cfg` takes the picture's bytes out of the comparison, since fonts
+and libraries draw a pixel differently here and there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy as np
 
 from cmhkit.support.checks import check
 
-# Okabe and Ito's palette: told apart with any colour vision. Line styles and markers change with it, so that colour never stands alone.
+# Okabe and Ito's palette: told apart with any colour vision. Line styles and markers change with it, so that colour
+# never stands alone.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("-", "--", "-.", ":", "-", "--", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -30,8 +32,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 def setup(seed: int = 0, threads: int = 1, torch: bool = False) -> np.random.Generator:
     """Make a notebook give the same numbers on every run; return a NumPy generator with that seed.
 
-    Seeds Python, NumPy and, where it is loaded or asked for with `torch=True`, torch. Limits BLAS and torch to `threads` threads: two on a busy
-    machine with two cores can be ten times slower than one. Sets matplotlib's fonts and colours.
+    Seeds Python, NumPy and, where it is loaded or asked for with `torch=True`, torch. Limits BLAS and torch to
+    `threads` threads: two on a busy machine with two cores can be ten times slower than one. Sets matplotlib's fonts
+    and colours.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -69,10 +72,15 @@ def _style() -> None:
 
 
 class Figure:
-    """Pictures with their alt text, ready for a notebook's output: fixed `text/plain` (the alt texts) and `text/html` (`<figure><img alt>`)."""
+    """Pictures with their alt text, ready for a notebook's output: fixed `text/plain` (the alt texts) and `text/html`
+    (`<figure><img alt>`).
+    """
 
     def __init__(self, pngs: Sequence[bytes], alts: Sequence[str], captions: Sequence[str], caption: str = "") -> None:
-        check(all(alt.strip() for alt in alts), "alt: every picture needs a text that says what is seen; an empty one came")
+        check(
+            all(alt.strip() for alt in alts),
+            "alt: every picture needs a text that says what is seen; an empty one came",
+        )
         self.pngs, self.alts, self.captions, self.caption = list(pngs), list(alts), list(captions), caption
 
     def __repr__(self) -> str:
@@ -86,7 +94,9 @@ class Figure:
         for png, alt, caption in zip(self.pngs, self.alts, self.captions, strict=True):
             source = base64.b64encode(png).decode("ascii")
             image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{source}" style="max-width:100%">'
-            told = f'<figcaption style="width:0;min-width:100%">{html.escape(caption)}</figcaption>' if caption else ""  # no wider than the picture
+            told = (
+                f'<figcaption style="width:0;min-width:100%">{html.escape(caption)}</figcaption>' if caption else ""
+            )  # no wider than the picture
             cells.append(f'<figure style="margin:4px">{image}{told}</figure>')
         told = f"<p>{html.escape(self.caption)}</p>" if self.caption else ""
         return f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>{told}'
@@ -103,10 +113,20 @@ def show(picture: Any, *, alt: str, caption: str = "", width: int | None = None)
     _display(Figure([_png(picture, width)], [alt], [""], caption))
 
 
-def gallery(pictures: Sequence[Any], *, alts: Sequence[str], captions: Sequence[str] | None = None, caption: str = "", width: int = 96) -> None:
+def gallery(
+    pictures: Sequence[Any],
+    *,
+    alts: Sequence[str],
+    captions: Sequence[str] | None = None,
+    caption: str = "",
+    width: int = 96,
+) -> None:
     """Display a row of pictures (arrays as for `show`), each with its own alt text and, if given, its own caption."""
     captions = [""] * len(alts) if captions is None else captions
-    check(len(pictures) == len(alts) == len(captions), f"alts: one text a picture expected; {len(pictures)} pictures and {len(alts)} texts came")
+    check(
+        len(pictures) == len(alts) == len(captions),
+        f"alts: one text a picture expected; {len(pictures)} pictures and {len(alts)} texts came",
+    )
     _display(Figure([_png(picture, width) for picture in pictures], alts, captions, caption))
 
 

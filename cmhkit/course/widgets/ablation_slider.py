@@ -20,8 +20,8 @@ DIRECTIONS = ("image → text", "text → image")
 class Sweep:
     """MAP by the values of one option.
 
-    name: words for it. option: of the method. values: in order. default: the preset's, one of them. map: (values, seeds, 2), image → text and
-    text → image, from 0 to 1. note: what was held fixed, and on what it was measured.
+    name: words for it. option: of the method. values: in order. default: the preset's, one of them. map: (values,
+    seeds, 2), image → text and text → image, from 0 to 1. note: what was held fixed, and on what it was measured.
     """
 
     name: str
@@ -33,11 +33,19 @@ class Sweep:
 
     def __post_init__(self) -> None:
         scores = np.asarray(self.map, float)
-        fits = scores.ndim == 3 and scores.shape[0] == len(self.values) > 0 and scores.shape[1] > 0 and scores.shape[2] == 2
+        fits = (
+            scores.ndim == 3
+            and scores.shape[0] == len(self.values) > 0
+            and scores.shape[1] > 0
+            and scores.shape[2] == 2
+        )
         check(fits, f"map: expected ({len(self.values)} values, seeds, 2), none of them 0, got {scores.shape}")
         inside = bool(np.isfinite(scores).all()) and scores.min() >= 0 and scores.max() <= 1
         check(inside, "map: expected numbers from 0 to 1")
-        check(self.default in self.values, f"default: expected one of {', '.join(map(repr, self.values))}, got {self.default!r}")
+        check(
+            self.default in self.values,
+            f"default: expected one of {', '.join(map(repr, self.values))}, got {self.default!r}",
+        )
         object.__setattr__(self, "map", scores)
 
     @property
@@ -58,7 +66,9 @@ class Sweep:
 
 @dataclasses.dataclass(frozen=True)
 class AblationResult(Result):
-    """value: of the option. map: mean over seeds, (2,). gain: against the default's mean, (2,). spread: the largest distance of two seeds."""
+    """value: of the option. map: mean over seeds, (2,). gain: against the default's mean, (2,). spread: the largest
+    distance of two seeds.
+    """
 
     value: Any = None
     map: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))
@@ -68,7 +78,9 @@ class AblationResult(Result):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AblationState(State):
-    """A value in a sweep. sweeps: name → sweep. sweep: the chosen name. position: of the value, by default that of the sweep's default."""
+    """A value in a sweep. sweeps: name → sweep. sweep: the chosen name. position: of the value, by default that of the
+    sweep's default.
+    """
 
     inputs: ClassVar[Mapping[str, str]] = {"sweep": "sweep", "position": "value no."}
 
@@ -101,7 +113,9 @@ class AblationState(State):
         seeds = sweep.map.shape[1]
         summary = f"{sweep.name}, {sweep.option} = {sweep.values[i]}: MAP {mean[0]:.3f} / {mean[1]:.3f}, {DIRECTIONS[0]} / {DIRECTIONS[1]}"
         summary += f", mean of {seeds} seeds" if seeds > 1 else ", one seed"
-        summary += ". The preset's value." if i == sweep.usual else f"; {_signed(gain)} against the preset's {sweep.default}."
+        summary += (
+            ". The preset's value." if i == sweep.usual else f"; {_signed(gain)} against the preset's {sweep.default}."
+        )
         summary += f" Seeds at the same value differ by up to {sweep.spread:.3f}." if seeds > 1 else ""
         return AblationResult(summary, self._page(), sweep.values[i], mean, gain, sweep.spread)
 
@@ -112,12 +126,19 @@ class AblationState(State):
         for way, values in zip(DIRECTIONS, sweep.mean.T, strict=True):
             said = [f"{sweep.option} {value}: {score:.3f}" for value, score in zip(sweep.values, values, strict=True)]
             title = f"MAP, {way}"
-            parts.append(f'<div style="flex:1 1 200px;max-width:340px">{bars(title, values / top, said, now=self.position)}</div>')
+            parts.append(
+                f'<div style="flex:1 1 200px;max-width:340px">{bars(title, values / top, said, now=self.position)}</div>'
+            )
         rows = ""
         for i, value in enumerate(sweep.values):
             here, gain = i == self.position, sweep.mean[i] - sweep.mean[sweep.usual]
-            seeds = " ".join(f"{score:.3f}" for score in sweep.map[i, :, 0]), " ".join(f"{score:.3f}" for score in sweep.map[i, :, 1])
-            cells = f"<td>{seeds[0]}</td><td>{seeds[1]}</td><td>{'the preset' if i == sweep.usual else _signed(gain)}</td>"
+            seeds = (
+                " ".join(f"{score:.3f}" for score in sweep.map[i, :, 0]),
+                " ".join(f"{score:.3f}" for score in sweep.map[i, :, 1]),
+            )
+            cells = (
+                f"<td>{seeds[0]}</td><td>{seeds[1]}</td><td>{'the preset' if i == sweep.usual else _signed(gain)}</td>"
+            )
             head = f"{'▶ ' if here else ''}{value}"
             weight = 600 if here else 400
             rows += f"<tr style='font-weight:{weight}'><th scope='row' style='white-space:nowrap'>{escape(head)}</th>{cells}</tr>"
@@ -137,26 +158,42 @@ def _signed(gain: np.ndarray) -> str:
 class AblationSlider(Widget):
     """Move through the values of an option, and see what saved runs gave.
 
-    sweeps: a list of dictionaries with `method`, `option`, `values`, `default` (one of the values), `map` (values, seeds, 2) and, if known, `bits`,
-    `size`, `asked`, `fixed`, as `cmhkit.course.lessons.sweeps.load("ablations")` gives. sweep: the name of the first one shown, "METHOD, option".
-    position: of its value, by default the default's. Raises `InputError` on a sweep that does not fit.
+    sweeps: a list of dictionaries with `method`, `option`, `values`, `default` (one of the values), `map` (values,
+    seeds, 2) and, if known, `bits`, `size`, `asked`, `fixed`, as `cmhkit.course.lessons.sweeps.load("ablations")`
+    gives. sweep: the name of the first one shown, "METHOD, option". position: of its value, by default the default's.
+    Raises `InputError` on a sweep that does not fit.
     """
 
     title = "Ablation slider"
 
-    def __init__(self, sweeps: Sequence[Mapping[str, Any]], *, sweep: str | None = None, position: int | None = None) -> None:
+    def __init__(
+        self, sweeps: Sequence[Mapping[str, Any]], *, sweep: str | None = None, position: int | None = None
+    ) -> None:
         check(len(sweeps) > 0, "sweeps: expected at least one, got none")
         found: dict[str, Sweep] = {}
         for i, entry in enumerate(sweeps):
             missing = [key for key in ("method", "option", "values", "default", "map") if key not in entry]
-            check(not missing, f"sweeps[{i}]: expected {', '.join(missing)}, and {'it is' if len(missing) == 1 else 'they are'} missing")
-            about = [f"{entry['bits']} bits" if "bits" in entry else "", f"size {entry['size']}" if "size" in entry else ""]
+            check(
+                not missing,
+                f"sweeps[{i}]: expected {', '.join(missing)}, and {'it is' if len(missing) == 1 else 'they are'} missing",
+            )
+            about = [
+                f"{entry['bits']} bits" if "bits" in entry else "",
+                f"size {entry['size']}" if "size" in entry else "",
+            ]
             about += [f"asked with {entry['asked']}" if "asked" in entry else ""]
-            about += [f"held fixed: {', '.join(f'{k} {v}' for k, v in entry['fixed'].items())}" if entry.get("fixed") else ""]
+            about += [
+                f"held fixed: {', '.join(f'{k} {v}' for k, v in entry['fixed'].items())}" if entry.get("fixed") else ""
+            ]
             note = "; ".join(part for part in about if part)
             name = f"{entry['method']}, {entry['option']}"
             found[name] = Sweep(
-                entry["method"], entry["option"], tuple(entry["values"]), entry["default"], entry["map"], note and note[0].upper() + note[1:] + "."
+                entry["method"],
+                entry["option"],
+                tuple(entry["values"]),
+                entry["default"],
+                entry["map"],
+                note and note[0].upper() + note[1:] + ".",
             )
         super().__init__(AblationState(found, sweep, position))
 
@@ -168,7 +205,9 @@ class AblationSlider(Widget):
         first = [(str(v), i) for i, v in enumerate(self._state.chosen.values)]
         value = ipw.Dropdown(options=first, description="value", style={"description_width": "initial"})
         value.layout = ipw.Layout(width="auto", margin="2px 16px 2px 0")
-        slider = ipw.SelectionSlider(options=first, continuous_update=False, layout=ipw.Layout(width="220px"), tooltip="the value, by its place")
+        slider = ipw.SelectionSlider(
+            options=first, continuous_update=False, layout=ipw.Layout(width="220px"), tooltip="the value, by its place"
+        )
 
         def offer(now: State) -> None:
             options = tuple((str(v), i) for i, v in enumerate(now.chosen.values))

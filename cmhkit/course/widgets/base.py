@@ -1,10 +1,11 @@
 """What every widget shares: a pure state, a thin view, and a static twin.
 
-A `State` is a frozen dataclass. Its fields are the data that it looks at and the inputs that a reader can change; `change` gives another state,
-`result` says what it shows. No browser and no ipywidgets take part, so a state is tested like any function.
+A `State` is a frozen dataclass. Its fields are the data that it looks at and the inputs that a reader can change;
+`change` gives another state, `result` says what it shows. No browser and no ipywidgets take part, so a state is tested
+like any function.
 
-A `Widget` holds the present state. Its controls call `set`, and `set` writes the new result into HTML widgets. It uses neither `interact` nor
-`Output`.
+A `Widget` holds the present state. Its controls call `set`, and `set` writes the new result into HTML widgets. It uses
+neither `interact` nor `Output`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from PIL import Image
 from cmhkit.course.widgets.keys import keys_stay
 from cmhkit.support.checks import InputError, check, one_of
 
-BLUE, VERMILION, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"  # Okabe and Ito: told apart by colour-blind readers too
+BLUE, VERMILION, ORANGE, GREEN = (
+    "#0072B2",
+    "#D55E00",
+    "#E69F00",
+    "#009E73",
+)  # Okabe and Ito: told apart by colour-blind readers too
 SPLITS = ("query", "retrieval", "train")
 
 STYLE = f"""<style>
@@ -61,7 +67,8 @@ STYLE = f"""<style>
 class Result:
     """What a state shows.
 
-    summary: one or two plain sentences, the text alternative of the picture. html: the picture. Widgets add their numbers as further fields.
+    summary: one or two plain sentences, the text alternative of the picture. html: the picture. Widgets add their
+    numbers as further fields.
     """
 
     summary: str
@@ -77,7 +84,10 @@ class State:
     def change(self, **inputs: Any) -> State:
         """The same state with other inputs. Raises `InputError` on an unknown name or on a value outside its range."""
         for name in inputs:
-            check(name in self.inputs, f"{type(self).__name__}: expected inputs among {', '.join(self.inputs)}, got {name!r}")
+            check(
+                name in self.inputs,
+                f"{type(self).__name__}: expected inputs among {', '.join(self.inputs)}, got {name!r}",
+            )
         return dataclasses.replace(self, **inputs) if inputs else self
 
     @cached_property
@@ -130,8 +140,9 @@ class Static:
 class Widget:
     """A thin view on a `State`.
 
-    Subclasses set `title`, build their controls in `_controls`, and may override `_multiples` (the inputs of the default small multiples).
-    At the end of a cell the widget shows itself: live where a kernel runs, else as its static twin (a fixed text and page of the present state).
+    Subclasses set `title`, build their controls in `_controls`, and may override `_multiples` (the inputs of the
+    default small multiples). At the end of a cell the widget shows itself: live where a kernel runs, else as its static
+    twin (a fixed text and page of the present state).
     """
 
     title: ClassVar[str] = "Widget"
@@ -156,7 +167,9 @@ class Widget:
         return self._state.result
 
     def set(self, **inputs: Any) -> Result:
-        """Change inputs from code, as the controls do; returns the new result. Raises `InputError` and keeps the old state on a bad value."""
+        """Change inputs from code, as the controls do; returns the new result. Raises `InputError` and keeps the old
+        state on a bad value.
+        """
         before, after = self._state, self._state.change(**inputs)
         result = after.result
         self._state = after
@@ -212,7 +225,13 @@ class Widget:
             self._sync()
             self._write("", problem=str(error))
 
-    def bind(self, control: ipw.Widget, name: str, read: Callable[[Any], Any] = lambda v: v, write: Callable[[Any], Any] = lambda v: v) -> ipw.Widget:
+    def bind(
+        self,
+        control: ipw.Widget,
+        name: str,
+        read: Callable[[Any], Any] = lambda v: v,
+        write: Callable[[Any], Any] = lambda v: v,
+    ) -> ipw.Widget:
         """Tie a control's value to an input, both ways. read: value → input; write: input → value."""
         control.observe(lambda change: self._from_control(**{name: read(change["new"])}), names="value")
 
@@ -233,14 +252,21 @@ class Widget:
             layout=ipw.Layout(width="auto", max_width="190px"),
         )
         slider = ipw.IntSlider(
-            value=low, min=low, max=high, continuous_update=False, readout=False, layout=ipw.Layout(width="150px"), tooltip=tooltip or label
+            value=low,
+            min=low,
+            max=high,
+            continuous_update=False,
+            readout=False,
+            layout=ipw.Layout(width="150px"),
+            tooltip=tooltip or label,
         )
         for control in (box, slider):
             self.bind(control, name, read=int)
         return ipw.HBox([box, slider], layout=ipw.Layout(margin="0 16px 0 0"))
 
     def choice(self, name: str, label: str, options: Sequence[tuple[str, Any]], width: str = "auto") -> ipw.Dropdown:
-        """A labelled dropdown tied to one input. options: (words, input). Its own value is the place of the option, from 0.
+        """A labelled dropdown tied to one input. options: (words, input). Its own value is the place of the option,
+        from 0.
 
         ipywidgets takes the value None for "nothing is chosen" and shows an empty box; an input may well be None.
         """
@@ -261,7 +287,9 @@ class Widget:
 
         play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip=tooltip)
         self.bind(play, name, read=lambda v: min(int(v), last))
-        back, on = (ipw.Button(description=said, layout=ipw.Layout(width="auto")) for said in ("◀ step back", "step on ▶"))
+        back, on = (
+            ipw.Button(description=said, layout=ipw.Layout(width="auto")) for said in ("◀ step back", "step on ▶")
+        )
         back.on_click(lambda _: step(-1))
         on.on_click(lambda _: step(1))
         return self.row(play, back, on, self.number(name, "step", 0, max(1, last)))
@@ -269,7 +297,9 @@ class Widget:
     @staticmethod
     def row(*controls: ipw.Widget) -> ipw.HBox:
         """Controls side by side; they wrap on a narrow page."""
-        return ipw.HBox(controls, layout=ipw.Layout(flex_flow="row wrap", align_items="center", width="100%", overflow="visible"))
+        return ipw.HBox(
+            controls, layout=ipw.Layout(flex_flow="row wrap", align_items="center", width="100%", overflow="visible")
+        )
 
     # without a kernel
 
@@ -285,7 +315,8 @@ class Widget:
     def small_multiples(self, *inputs: Mapping[str, Any]) -> Static:
         """A series of still pictures, one for each set of inputs, for the plain cell beside the widget.
 
-        inputs: dictionaries as `set` takes them; without any, a series chosen by the widget. The widget itself does not change.
+        inputs: dictionaries as `set` takes them; without any, a series chosen by the widget. The widget itself does not
+        change.
         """
         texts, pages = [], []
         for given in inputs or self._multiples():
@@ -293,7 +324,9 @@ class Widget:
             texts.append(state.result.summary)
             pages.append(f"<h4>{escape(state.result.summary)}</h4>{state.result.html}")
         label = escape(f"{self.title}: {len(pages)} pictures")
-        return Static("\n".join(texts), f'{STYLE}<div class="cmh" role="group" aria-label="{label}">{"".join(pages)}</div>')
+        return Static(
+            "\n".join(texts), f'{STYLE}<div class="cmh" role="group" aria-label="{label}">{"".join(pages)}</div>'
+        )
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
         return ({},)
@@ -303,16 +336,23 @@ class Widget:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         live = self.view()._repr_mimebundle_() or {}
-        return {**self.static()._repr_mimebundle_(), **{kind: value for kind, value in live.items() if kind.startswith("application/")}}
+        return {
+            **self.static()._repr_mimebundle_(),
+            **{kind: value for kind, value in live.items() if kind.startswith("application/")},
+        }
 
 
 # pictures and cards
 
 
 def png(picture: np.ndarray) -> str:
-    """A picture as a PNG data URI, with at most 96 colours to keep notebooks small. picture: uint8, (R, C, 3) or (R, C)."""
+    """A picture as a PNG data URI, with at most 96 colours to keep notebooks small. picture: uint8, (R, C, 3) or (R,
+    C).
+    """
     image, buffer = Image.fromarray(np.ascontiguousarray(picture)), io.BytesIO()
-    (image.quantize(96, dither=Image.Dither.NONE) if image.mode == "RGB" else image).save(buffer, format="png", optimize=True)
+    (image.quantize(96, dither=Image.Dither.NONE) if image.mode == "RGB" else image).save(
+        buffer, format="png", optimize=True
+    )
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
@@ -346,7 +386,8 @@ def mark(relevant: bool | None) -> str:
 def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:
     """Small upright bars, as HTML.
 
-    heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too. half: draw a line at one half.
+    heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too. half: draw a line at
+    one half.
     now: fill this bar only.
     """
     columns = []
@@ -357,7 +398,11 @@ def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = Fals
         columns.append(
             f'<span title="{escape(words)}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end"><span style="{bar}"></span></span>'
         )
-    line = '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>' if half else ""
+    line = (
+        '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>'
+        if half
+        else ""
+    )
     return (
         f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(said))}" '
         f'style="position:relative;display:flex;height:40px;border-bottom:1px solid currentColor">{line}{"".join(columns)}</div>'

@@ -17,7 +17,9 @@ SIZES = (8, 16, 32)
 
 @dataclasses.dataclass(frozen=True)
 class BitResult(Result):
-    """distance: bits that differ. inner: the inner product of the ±1 codes, equal to K - 2 distance. bytes_a, bytes_b, bytes_xor: uint8 (K // 8,)."""
+    """distance: bits that differ. inner: the inner product of the ±1 codes, equal to K - 2 distance. bytes_a, bytes_b,
+    bytes_xor: uint8 (K // 8,).
+    """
 
     distance: int = 0
     inner: int = 0
@@ -52,7 +54,9 @@ class BitState(State):
 
     def change(self, **inputs: Any) -> BitState:
         """As `State.change`; other `bits` or another `seed` draw both codes anew unless they are given."""
-        if {"bits", "seed"} & inputs.keys() and any(inputs[n] != getattr(self, n) for n in ("bits", "seed") if n in inputs):
+        if {"bits", "seed"} & inputs.keys() and any(
+            inputs[n] != getattr(self, n) for n in ("bits", "seed") if n in inputs
+        ):
             inputs = {"a": None, "b": None, **inputs}
         return super().change(**inputs)  # type: ignore[return-value]
 
@@ -75,9 +79,13 @@ class BitState(State):
         distance = int((self.a != self.b).sum())
         inner = int(self.a.astype(int) @ self.b.astype(int))
         packed = [np.packbits(x > 0) for x in (self.a, self.b, self.a != self.b)]
-        summary = f"Hamming distance {distance} of {self.bits} bits, inner product {inner} = {self.bits} - 2·{distance}."
+        summary = (
+            f"Hamming distance {distance} of {self.bits} bits, inner product {inner} = {self.bits} - 2·{distance}."
+        )
         rows = []
-        for name, signs, octets in zip(("a", "b", "a XOR b"), (self.a > 0, self.b > 0, self.a != self.b), packed, strict=True):
+        for name, signs, octets in zip(
+            ("a", "b", "a XOR b"), (self.a > 0, self.b > 0, self.a != self.b), packed, strict=True
+        ):
             text = " ".join("".join("01"[int(s)] for s in group) for group in signs.reshape(-1, 8))
             rows.append(
                 f"<tr><th scope='row'>{name}</th><td><code>{text}</code></td><td><code>{' '.join(f'{o:02X}' for o in octets)}</code></td></tr>"
@@ -97,7 +105,8 @@ class BitState(State):
 class BitFlipper(Widget):
     """Two codes as rows of switches.
 
-    bits: K, 8, 16 or 32. seed: draws the first codes. `.set(a=..., b=...)` takes int8 ±1 codes of shape (K,). Raises `InputError` on anything else.
+    bits: K, 8, 16 or 32. seed: draws the first codes. `.set(a=..., b=...)` takes int8 ±1 codes of shape (K,). Raises
+    `InputError` on anything else.
     """
 
     title = "Bit flipper"
@@ -119,7 +128,9 @@ class BitFlipper(Widget):
         return series
 
     def _controls(self) -> list[ipw.Widget]:
-        fresh = ipw.Button(description="draw new codes", tooltip="two random codes from the next seed", layout=ipw.Layout(width="auto"))
+        fresh = ipw.Button(
+            description="draw new codes", tooltip="two random codes from the next seed", layout=ipw.Layout(width="auto")
+        )
         fresh.on_click(lambda _: self._from_control(seed=self._state.seed + 1))
         same = ipw.Button(description="make b equal a", layout=ipw.Layout(width="auto"))
         same.on_click(lambda _: self._from_control(b=self._state.a))
@@ -142,9 +153,13 @@ class BitFlipper(Widget):
         differ = state.a != state.b
         for start, line in self._xor.items():
             said = ["<b>1 ≠</b>" if d else "0" for d in differ[start : start + 8]]
-            cells = "".join(f'<span style="display:inline-block;width:30px;text-align:center">{word}</span>' for word in said)
+            cells = "".join(
+                f'<span style="display:inline-block;width:30px;text-align:center">{word}</span>' for word in said
+            )
             first = '<span style="display:inline-block;width:18px">⊕</span>'
-            line.value = f'<div class="cmh" style="white-space:nowrap" role="group" aria-label="a XOR b">{first}{cells}</div>'
+            line.value = (
+                f'<div class="cmh" style="white-space:nowrap" role="group" aria-label="a XOR b">{first}{cells}</div>'
+            )
 
     def _build_switches(self, bits: int) -> None:
         self._buttons: dict[tuple[str, int], ipw.ToggleButton] = {}

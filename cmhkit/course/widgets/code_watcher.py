@@ -17,7 +17,9 @@ _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apar
 
 @dataclasses.dataclass(frozen=True)
 class WatchResult(Result):
-    """codes: int8 ±1 (n, K). flips: bits that changed since the position before, per bit (K,). balance: share of +1 per bit (K,). map: or None."""
+    """codes: int8 ±1 (n, K). flips: bits that changed since the position before, per bit (K,). balance: share of +1 per
+    bit (K,). map: or None.
+    """
 
     codes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.int8))
     flips: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, int))
@@ -29,8 +31,8 @@ class WatchResult(Result):
 class WatchState(State):
     """A position in a history of codes.
 
-    history: relaxed codes in [-1, 1] (or ±1), (E, n, K). map_by_epoch: (E,) or None. epochs: the number of each position; by default 0 .. E - 1.
-    epoch: a position, 0 .. E - 1. max_items: rows drawn.
+    history: relaxed codes in [-1, 1] (or ±1), (E, n, K). map_by_epoch: (E,) or None. epochs: the number of each
+    position; by default 0 .. E - 1. epoch: a position, 0 .. E - 1. max_items: rows drawn.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"epoch": "step"}
@@ -43,12 +45,18 @@ class WatchState(State):
 
     def __post_init__(self) -> None:
         history = np.asarray(self.history)
-        check(history.ndim == 3 and min(history.shape) > 0, f"history: expected (epochs, n, K), none of them 0, got {history.shape}")
+        check(
+            history.ndim == 3 and min(history.shape) > 0,
+            f"history: expected (epochs, n, K), none of them 0, got {history.shape}",
+        )
         check(np.isfinite(history).all(), "history: expected finite numbers")
         object.__setattr__(self, "history", history)
         for name in ("map_by_epoch", "epochs"):
             given = getattr(self, name)
-            check(given is None or len(given) == len(history), f"{name}: expected {len(history)} entries, got {0 if given is None else len(given)}")
+            check(
+                given is None or len(given) == len(history),
+                f"{name}: expected {len(history)} entries, got {0 if given is None else len(given)}",
+            )
         whole("max_items", self.max_items, 1, 500)
         if self.epoch is None:
             object.__setattr__(self, "epoch", len(history) - 1)
@@ -67,7 +75,11 @@ class WatchState(State):
         total, firm = int(flips.sum()), float(np.abs(raw).mean())
         distinct = len(np.unique(codes, axis=0))
         score = None if self.map_by_epoch is None else float(self.map_by_epoch[self.epoch])
-        change = "the first step" if self.epoch == 0 else f"{total} of {n * bits} bits flipped ({100 * total / (n * bits):.1f} %)"
+        change = (
+            "the first step"
+            if self.epoch == 0
+            else f"{total} of {n * bits} bits flipped ({100 * total / (n * bits):.1f} %)"
+        )
         spread = f"balance {balance.min():.2f} to {balance.max():.2f}"
         summary = f"Epoch {self.number(self.epoch)}: {change}; {distinct} different codes among {n} items; {spread}"
         summary += "." if score is None else f"; MAP {score:.3f}."
@@ -86,7 +98,9 @@ class WatchState(State):
         return WatchResult(summary, html, codes, flips, balance, score)
 
     def _drawing(self, codes: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """Rows low enough for the whole to stay under the controls on one screen; columns as wide as the bars below them."""
+        """Rows low enough for the whole to stay under the controls on one screen; columns as wide as the bars below
+        them.
+        """
         (rows, bits), dot = codes.shape, 2
         high, wide = int(np.clip(300 // rows, 6, 14)), max(6, _width(bits) // bits)
         picture = np.where((codes > 0)[..., None], np.array(_PLUS), np.array(_MINUS)).astype(np.uint8)
@@ -103,7 +117,9 @@ class WatchState(State):
         scores = np.asarray(self.map_by_epoch, float)
         top = max(float(np.nanmax(scores)), 1e-9)
         said = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
-        return bars(f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch)
+        return bars(
+            f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch
+        )
 
 
 def _width(bits: int) -> int:
@@ -114,14 +130,21 @@ def _width(bits: int) -> int:
 class CodeWatcher(Widget):
     """Watch codes settle: play, or step by hand.
 
-    history: relaxed codes in [-1, 1] or ±1 codes, (epochs, n, K); 0 counts as +1. map_by_epoch: (epochs,). epochs: the epoch number of each position.
-    epoch: the first position shown, by default the last. max_items: rows drawn. Raises `InputError` on shapes that do not fit.
+    history: relaxed codes in [-1, 1] or ±1 codes, (epochs, n, K); 0 counts as +1. map_by_epoch: (epochs,). epochs: the
+    epoch number of each position. epoch: the first position shown, by default the last. max_items: rows drawn. Raises
+    `InputError` on shapes that do not fit.
     """
 
     title = "Code watcher"
 
     def __init__(
-        self, history: Any, map_by_epoch: Any = None, *, epochs: Sequence[int] | None = None, epoch: int | None = None, max_items: int = 64
+        self,
+        history: Any,
+        map_by_epoch: Any = None,
+        *,
+        epochs: Sequence[int] | None = None,
+        epoch: int | None = None,
+        max_items: int = 64,
     ) -> None:
         super().__init__(WatchState(history, map_by_epoch, epochs, max_items, epoch))
 

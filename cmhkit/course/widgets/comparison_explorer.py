@@ -22,11 +22,14 @@ _LONGEST = 60  # characters of a text in a cell
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """What one method finds. rows: of the retrieval set, nearest first, equal distances by their place in it, (k,). distances: (k,).
+    """What one method finds. rows: of the retrieval set, nearest first, equal distances by their place in it, (k,).
+    distances: (k,).
 
-    relevant: bool (k,), or None without labels. places: where each row stands in the ranking of the method compared with, from 1, (k,).
-    tied: items at the distance at which the list is cut. inside: those of them that are on the list.
-    average_precision: over the whole ranking, expected over tie orders; None without labels, NaN without a relevant item.
+    relevant: bool (k,), or None without labels. places: where each row stands in the ranking of the method compared
+    with, from 1, (k,). tied: items at the distance at which the list is cut. inside: those of them that are on the
+    list.
+    average_precision: over the whole ranking, expected over tie orders; None without labels, NaN without a relevant
+    item.
     """
 
     rows: np.ndarray
@@ -50,8 +53,9 @@ class ComparisonResult(Result):
 class ComparisonState(State):
     """A query, asked of every method.
 
-    parts: the data. codes: name → {"query": {"images", "texts"}, "retrieval": {"images", "texts"}}, packed. query: row of the query split.
-    way: 'images' (a picture asks for texts) or 'texts'. k: results. against: the method compared with, by default the first.
+    parts: the data. codes: name → {"query": {"images", "texts"}, "retrieval": {"images", "texts"}}, packed. query: row
+    of the query split. way: 'images' (a picture asks for texts) or 'texts'. k: results. against: the method compared
+    with, by default the first.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"query": "query", "way": "way", "k": "k", "against": "compare with"}
@@ -74,7 +78,9 @@ class ComparisonState(State):
     def _distances(self, name: str) -> np.ndarray:
         """Of the query to the retrieval set, by one method, (m,)."""
         own = self.codes[name]
-        return hamming(own["query"][self.way][self.query : self.query + 1], own["retrieval"][_OTHER[self.way]])[0].astype(int)
+        return hamming(own["query"][self.way][self.query : self.query + 1], own["retrieval"][_OTHER[self.way]])[
+            0
+        ].astype(int)
 
     def _show(self) -> ComparisonResult:
         relevant = self._relevant()
@@ -84,7 +90,11 @@ class ComparisonState(State):
         columns = {}
         for name, distance in distances.items():
             rows = np.argsort(distance, kind="stable")[: self.k]
-            hits, score = (None, None) if relevant is None else (relevant[rows], average_precision(distance, relevant, ties="expected"))
+            hits, score = (
+                (None, None)
+                if relevant is None
+                else (relevant[rows], average_precision(distance, relevant, ties="expected"))
+            )
             cut = distance[rows[-1]]
             tied, inside = int((distance == cut).sum()), int((distance[rows] == cut).sum())
             columns[name] = Column(rows, distance[rows], hits, place[rows], tied, inside, score)
@@ -99,7 +109,9 @@ class ComparisonState(State):
     def _summary(self, columns: Mapping[str, Column], common: Mapping[str, int]) -> str:
         what = f"Query {self.query}, {WAYS[self.way]}, the first {self.k}"
         if next(iter(columns.values())).relevant is not None:
-            what += ": " + ", ".join(f"{name} {int(column.relevant.sum())} relevant" for name, column in columns.items())
+            what += ": " + ", ".join(
+                f"{name} {int(column.relevant.sum())} relevant" for name, column in columns.items()
+            )
         others = ", ".join(f"{name} {shared}" for name, shared in common.items() if name != self.against)
         return what + "." + (f" In common with {self.against}: {others}." if others else "")
 
@@ -109,13 +121,20 @@ class ComparisonState(State):
         picture = picture_of(asked, self.query, names) if self.way == "images" else ""
         lines = ["" if self.way == "images" else tags_of(asked, self.query), f"({labels})" if labels else ""]
         query = cards([card([f"query {self.query}"], picture, lines)], "the query")
-        chance = "" if relevant is None else f" By chance about {self.k * relevant.mean():.1f} of {self.k} would be relevant."
+        chance = (
+            ""
+            if relevant is None
+            else f" By chance about {self.k * relevant.mean():.1f} of {self.k} would be relevant."
+        )
         key = (
             f"Solid border and ✓: relevant; dashed and ✗: not. Against {self.against}: “=” the same place, “↑2” two places higher, “↓2” two lower, "
             f"“new (57)” not among its first {self.k}, in its ranking at place 57. "
             f"In its own column: how many others have the item too.{chance}"
         )
-        heads = "".join(f"<th scope='col' style='vertical-align:top'>{self._head(name, column)}</th>" for name, column in columns.items())
+        heads = "".join(
+            f"<th scope='col' style='vertical-align:top'>{self._head(name, column)}</th>"
+            for name, column in columns.items()
+        )
         body = ""
         for i in range(self.k):
             cells = "".join(f"<td style='vertical-align:top'>{self._cell(name, columns, i)}</td>" for name in columns)
@@ -147,12 +166,18 @@ class ComparisonState(State):
         text = text if len(text) <= _LONGEST else text[:_LONGEST].rsplit(" ", 1)[0] + " …"
         labels = ", ".join(label_list(found.labels, self.parts.names, row))
         said = [mark(hit), labels and f"({labels})", text if self.way == "images" else ""]
-        lines = "".join(f"<div{dim}>{escape(line)}</div>" for line, dim in zip(said, ("", "", " class='cmh-dim'"), strict=True) if line)
+        lines = "".join(
+            f"<div{dim}>{escape(line)}</div>"
+            for line, dim in zip(said, ("", "", " class='cmh-dim'"), strict=True)
+            if line
+        )
         return f"<div class='cmh-card{kind}' style='width:auto'>{head}{picture}{lines}</div>"
 
 
 def moved(place: int, there: int, k: int) -> str:
-    """How a place differs from the one in another ranking: '=', '↑2', '↓1', or 'new (57)' where that is beyond k. Places count from 1."""
+    """How a place differs from the one in another ranking: '=', '↑2', '↓1', or 'new (57)' where that is beyond k.
+    Places count from 1.
+    """
     if there > k:
         return f"new ({there})"
     return "=" if there == place else f"↑{there - place}" if there > place else f"↓{place - there}"
@@ -161,7 +186,10 @@ def moved(place: int, there: int, k: int) -> str:
 def _checked(data: Any, codes: Any) -> dict[str, dict[str, dict[str, np.ndarray]]]:
     """Codes of every method, each as long as its split, and a query's as long in bits as those that are searched."""
     fits = isinstance(codes, Mapping) and len(codes) > 0
-    check(fits, f"codes: expected a dictionary of methods with at least one, got {type(codes).__name__ if not isinstance(codes, Mapping) else codes}")
+    check(
+        fits,
+        f"codes: expected a dictionary of methods with at least one, got {type(codes).__name__ if not isinstance(codes, Mapping) else codes}",
+    )
     found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for name, own in codes.items():
         for part in ("query", "retrieval"):
@@ -170,24 +198,41 @@ def _checked(data: Any, codes: Any) -> dict[str, dict[str, dict[str, np.ndarray]
                 given = own.get(part, {}).get(kind) if isinstance(own, Mapping) else None
                 check(given is not None, f"{where}: expected packed codes, got nothing")
                 packed = check_packed(given, where)
-                check(len(packed) == len(data.parts[part]), f"{where}: expected {len(data.parts[part])} codes, got {len(packed)}")
+                check(
+                    len(packed) == len(data.parts[part]),
+                    f"{where}: expected {len(data.parts[part])} codes, got {len(packed)}",
+                )
                 found.setdefault(str(name), {}).setdefault(part, {})[kind] = packed
         widths = {packed.shape[1] for part in found[str(name)].values() for packed in part.values()}
-        check(len(widths) == 1, f"codes[{name!r}]: expected codes of one length, got {', '.join(f'{8 * w} bits' for w in sorted(widths))}")
+        check(
+            len(widths) == 1,
+            f"codes[{name!r}]: expected codes of one length, got {', '.join(f'{8 * w} bits' for w in sorted(widths))}",
+        )
     return found
 
 
 class ComparisonExplorer(Widget):
     """Ask one query of several methods, and compare what they find.
 
-    data: PairedData. codes: method → {"query": {"images", "texts"}, "retrieval": {"images", "texts"}}, packed codes of these splits; methods may
-    differ in bits. query: row of the query split. way: "images" (a picture asks for texts) or "texts". k: results, up to 20.
-    against: the method that the others are compared with, by default the first. Raises `InputError` on codes that do not fit.
+    data: PairedData. codes: method → {"query": {"images", "texts"}, "retrieval": {"images", "texts"}}, packed codes of
+    these splits; methods may differ in bits. query: row of the query split. way: "images" (a picture asks for texts) or
+    "texts". k: results, up to 20.
+    against: the method that the others are compared with, by default the first. Raises `InputError` on codes that do
+    not fit.
     """
 
     title = "Comparison explorer"
 
-    def __init__(self, data: Any, codes: Mapping[str, Any], *, query: int = 0, way: str = "images", k: int = 5, against: str | None = None) -> None:
+    def __init__(
+        self,
+        data: Any,
+        codes: Mapping[str, Any],
+        *,
+        query: int = 0,
+        way: str = "images",
+        k: int = 5,
+        against: str | None = None,
+    ) -> None:
         super().__init__(ComparisonState(Parts(data), _checked(data, codes), query, way, k, against))
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
@@ -198,4 +243,7 @@ class ComparisonExplorer(Widget):
         last, most = len(state.parts["query"]) - 1, min(20, len(state.parts["retrieval"]))
         way = self.choice("way", "way", [(words, way) for way, words in WAYS.items()])
         against = self.choice("against", "compare with", [(name, name) for name in state.codes])
-        return [self.row(self.number("query", "query", 0, last), way), self.row(against, self.number("k", "results k", 1, most))]
+        return [
+            self.row(self.number("query", "query", 0, last), way),
+            self.row(against, self.number("k", "results k", 1, most)),
+        ]

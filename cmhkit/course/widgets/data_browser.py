@@ -33,7 +33,9 @@ _MASK = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
 
 @dataclasses.dataclass(frozen=True)
 class BrowserResult(Result):
-    """rows: the items shown, as rows of the split. matching: how many items of the split have the concept. pages: at least 1."""
+    """rows: the items shown, as rows of the split. matching: how many items of the split have the concept. pages: at
+    least 1.
+    """
 
     rows: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, int))
     matching: int = 0
@@ -42,7 +44,9 @@ class BrowserResult(Result):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BrowserState(State):
-    """A page of a split. concept: a label name, or None for all items. page: from 0. masks: whether to draw each drawing's true place."""
+    """A page of a split. concept: a label name, or None for all items. page: from 0. masks: whether to draw each
+    drawing's true place.
+    """
 
     inputs: ClassVar[Mapping[str, str]] = {"split": "split", "concept": "concept", "page": "page", "masks": "masks"}
 
@@ -58,7 +62,8 @@ class BrowserState(State):
         whole("page_size", self.page_size, 1, 60)
         names = self.parts.names
         check(
-            self.concept is None or self.concept in names, f"concept: expected None or one of {', '.join(names) or 'no labels'}, got {self.concept!r}"
+            self.concept is None or self.concept in names,
+            f"concept: expected None or one of {', '.join(names) or 'no labels'}, got {self.concept!r}",
         )
         check(isinstance(self.masks, (bool, np.bool_)), f"masks: expected True or False, got {self.masks!r}")
         check(not self.masks or self.has_masks, "masks: these data have no truth masks")
@@ -96,24 +101,35 @@ class BrowserState(State):
             labels = label_list(items.labels, names, row)
             if self.masks:
                 drawn = drawing_list(items.truth, row)
-                said = f"Scene {int(items.ids[row])} with masks: " + ", ".join(f"{j} {name}" for j, name in enumerate(drawn, 1))
+                said = f"Scene {int(items.ids[row])} with masks: " + ", ".join(
+                    f"{j} {name}" for j, name in enumerate(drawn, 1)
+                )
                 picture = img(overlay(items.images[row], items.truth.owner[row]), said)
                 where = " · ".join(f"{j} {name}" for j, name in enumerate(drawn, 1))
             else:
                 picture, where = picture_of(items, row, names), ""
-            lines = [f"Tags: {tags_of(items, row)}", f"Labels: {', '.join(labels)}" if labels else "", where and f"Masks: {where}"]
+            lines = [
+                f"Tags: {tags_of(items, row)}",
+                f"Labels: {', '.join(labels)}" if labels else "",
+                where and f"Masks: {where}",
+            ]
             made.append(card([f"id {int(items.ids[row])}"], picture, lines))
         about = f"with the label {self.concept}" if self.concept else "in all"
         first = self.page * self.page_size
         summary = f"{self.split}: {len(rows):,} of {len(items):,} items {about}"
-        summary += f"; items {first + 1} to {first + len(shown)}, page {self.page + 1} of {self.pages}." if len(shown) else "; nothing to show."
+        summary += (
+            f"; items {first + 1} to {first + len(shown)}, page {self.page + 1} of {self.pages}."
+            if len(shown)
+            else "; nothing to show."
+        )
         return BrowserResult(summary, cards(made, f"items of the {self.split} split"), shown, len(rows), self.pages)
 
 
 def overlay(picture: np.ndarray, owner: np.ndarray, scale: int = 2) -> np.ndarray:
     """A picture with its masks: the background faded, each drawing outlined and numbered.
 
-    picture: uint8 (R, R, 3). owner: uint8 (R, R), 0 background, j = the j-th drawing. Returns uint8 (scale R, scale R, 3).
+    picture: uint8 (R, R, 3). owner: uint8 (R, R), 0 background, j = the j-th drawing. Returns uint8 (scale R, scale R,
+    3).
     """
     big = np.repeat(np.repeat(picture, scale, 0), scale, 1).astype(float)
     mask = np.repeat(np.repeat(owner, scale, 0), scale, 1)
@@ -139,14 +155,21 @@ def overlay(picture: np.ndarray, owner: np.ndarray, scale: int = 2) -> np.ndarra
 class DataBrowser(Widget):
     """Look through a split: pictures, tags, labels, and the true place of each drawing.
 
-    data: PairedData. split: 'query', 'retrieval' or 'train'. concept: a label name, or None for all. page: from 0. page_size: items a page.
-    masks: draw the truth masks (scenes only). Raises `InputError` on anything else.
+    data: PairedData. split: 'query', 'retrieval' or 'train'. concept: a label name, or None for all. page: from 0.
+    page_size: items a page. masks: draw the truth masks (scenes only). Raises `InputError` on anything else.
     """
 
     title = "Data browser"
 
     def __init__(
-        self, data: Any, *, split: str = "train", concept: str | None = None, page: int = 0, page_size: int = 12, masks: bool = False
+        self,
+        data: Any,
+        *,
+        split: str = "train",
+        concept: str | None = None,
+        page: int = 0,
+        page_size: int = 12,
+        masks: bool = False,
     ) -> None:
         super().__init__(BrowserState(Parts(data), page_size, split, concept, page, masks))
 
@@ -156,8 +179,12 @@ class DataBrowser(Widget):
     def _controls(self) -> list[ipw.Widget]:
         split = self.choice("split", "split", [(name, name) for name in SPLITS])
         concept = self.choice("concept", "concept", [("all", None), *((n, n) for n in self._state.parts.names)])
-        page = ipw.BoundedIntText(min=1, max=1, description="page", style={"description_width": "initial"}, layout=ipw.Layout(width="120px"))
-        slider = ipw.IntSlider(min=1, max=1, continuous_update=False, readout=False, layout=ipw.Layout(width="150px"), tooltip="page")
+        page = ipw.BoundedIntText(
+            min=1, max=1, description="page", style={"description_width": "initial"}, layout=ipw.Layout(width="120px")
+        )
+        slider = ipw.IntSlider(
+            min=1, max=1, continuous_update=False, readout=False, layout=ipw.Layout(width="150px"), tooltip="page"
+        )
 
         def extent(now: State) -> None:
             page.max = slider.max = now.pages
@@ -165,7 +192,9 @@ class DataBrowser(Widget):
         self._bound.append(extent)
         for control in (page, slider):
             self.bind(control, "page", read=lambda v: int(v) - 1, write=lambda v: v + 1)
-        masks = ipw.Checkbox(description="show the true place of each drawing", indent=False, layout=ipw.Layout(width="auto"))
+        masks = ipw.Checkbox(
+            description="show the true place of each drawing", indent=False, layout=ipw.Layout(width="auto")
+        )
         self.bind(masks, "masks", read=bool)
         masks.disabled = not self._state.has_masks
         return [self.row(split, concept, page, slider), self.row(masks)]

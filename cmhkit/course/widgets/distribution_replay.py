@@ -28,8 +28,9 @@ _INK = "#1a1a1a"
 def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """The plane in which points spread most, by principal component analysis.
 
-    points: (N, s), s at least 1. Returns the mean (s,), two orthogonal directions (2, s), each with its largest entry positive, and the share of the
-    variance that the plane holds (1 where nothing varies). Where there is one direction only, the second is 0.
+    points: (N, s), s at least 1. Returns the mean (s,), two orthogonal directions (2, s), each with its largest entry
+    positive, and the share of the variance that the plane holds (1 where nothing varies). Where there is one direction
+    only, the second is 0.
     """
     centre = points.mean(axis=0)
     values, vectors = np.linalg.eigh((points - centre).T @ (points - centre))
@@ -53,8 +54,8 @@ def energy_share(a: np.ndarray, b: np.ndarray) -> float:
 class Features:
     """The features of the same n items by three networks over E epochs, and what is worked out of them once.
 
-    by_kind: labels, pictures, words, each (E, n, s). scores: None, or what two discriminators say: pictures and words, each (2, E, n), D of
-    the labels' features, then of its own kind's; 0 to 1.
+    by_kind: labels, pictures, words, each (E, n, s). scores: None, or what two discriminators say: pictures and words,
+    each (2, E, n), D of the labels' features, then of its own kind's; 0 to 1.
     """
 
     by_kind: Mapping[str, np.ndarray]
@@ -78,7 +79,9 @@ class Features:
 
     @cached_property
     def window(self) -> tuple[np.ndarray, np.ndarray]:
-        """The lower and the upper corner of what is drawn, (2,) each: the same at every epoch. A few far points, 2 % a side, do not widen it."""
+        """The lower and the upper corner of what is drawn, (2,) each: the same at every epoch. A few far points, 2 % a
+        side, do not widen it.
+        """
         every = np.concatenate([p.reshape(-1, 2) for p in self.places.values()])
         low, high = np.percentile(every, (2, 98), axis=0)
         margin = np.maximum(0.12 * (high - low), 0.02 * float((high - low).max()) + 1e-9)
@@ -88,15 +91,26 @@ class Features:
     def energies(self) -> dict[str, np.ndarray]:
         """`energy_share` of the labels' features and the pictures' or the words', in all s dimensions, (E,) each."""
         label = self.by_kind["labels"]
-        return {kind: np.array([energy_share(a, b) for a, b in zip(label, self.by_kind[kind], strict=True)]) for kind in KINDS[1:]}
+        return {
+            kind: np.array([energy_share(a, b) for a, b in zip(label, self.by_kind[kind], strict=True)])
+            for kind in KINDS[1:]
+        }
 
     @cached_property
     def right(self) -> dict[str, np.ndarray]:
-        """The share of features that each discriminator puts on the right side of one half, (E,) each; empty without scores."""
-        return {} if self.scores is None else {kind: ((s[0] > 0.5).mean(axis=1) + (s[1] <= 0.5).mean(axis=1)) / 2 for kind, s in self.scores.items()}
+        """The share of features that each discriminator puts on the right side of one half, (E,) each; empty without
+        scores.
+        """
+        return (
+            {}
+            if self.scores is None
+            else {kind: ((s[0] > 0.5).mean(axis=1) + (s[1] <= 0.5).mean(axis=1)) / 2 for kind, s in self.scores.items()}
+        )
 
     def taken(self, kind: str, epoch: int, shown: str) -> np.ndarray | None:
-        """D of one kind's features, (n,): the mean of the discriminators that are shown where both see it. None without scores."""
+        """D of one kind's features, (n,): the mean of the discriminators that are shown where both see it. None without
+        scores.
+        """
         if self.scores is None:
             return None
         if kind != "labels":
@@ -108,8 +122,8 @@ class Features:
 class DistributionResult(Result):
     """places: labels, pictures, words in the plane, (n, 2) each. energy: pictures and words against labels, 0 to 1.
 
-    right: share of features that each discriminator puts on the right side, empty without scores. apart: of the chosen item, the distance of its
-    picture's and its words' features from its labels', over all dimensions.
+    right: share of features that each discriminator puts on the right side, empty without scores. apart: of the chosen
+    item, the distance of its picture's and its words' features from its labels', over all dimensions.
     """
 
     places: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -122,8 +136,9 @@ class DistributionResult(Result):
 class DistributionState(State):
     """A position in a history of features.
 
-    features: `Features`. captions: n texts or None. epochs: the number of each position; by default 0 .. E - 1. epoch: a position, 0 .. E - 1.
-    shown: "all", "pictures" or "words"; labels always are. links: "none", "item" or "all": whose features are joined by lines. item: 0 .. n - 1.
+    features: `Features`. captions: n texts or None. epochs: the number of each position; by default 0 .. E - 1. epoch:
+    a position, 0 .. E - 1. shown: "all", "pictures" or "words"; labels always are. links: "none", "item" or "all":
+    whose features are joined by lines. item: 0 .. n - 1.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"epoch": "step", "shown": "shown", "links": "lines", "item": "item"}
@@ -140,7 +155,10 @@ class DistributionState(State):
         count, n, _ = self.features.shape
         for name, length in (("captions", n), ("epochs", count)):
             given = getattr(self, name)
-            check(given is None or len(given) == length, f"{name}: expected {length} entries, got {0 if given is None else len(given)}")
+            check(
+                given is None or len(given) == length,
+                f"{name}: expected {length} entries, got {0 if given is None else len(given)}",
+            )
         one_of("shown", self.shown, ("all", *KINDS[1:]))
         one_of("links", self.links, ("none", "item", "all"))
         whole("item", self.item, 0, n - 1)
@@ -168,7 +186,12 @@ class DistributionState(State):
         label = f.by_kind["labels"][e, self.item]
         apart = {kind: float(np.linalg.norm(f.by_kind[kind][e, self.item] - label)) for kind in KINDS[1:]}
         told = "energy share against labels: " + ", ".join(f"{kind} {energy[kind]:.2f}" for kind in others)
-        judged = "" if not right else "; the discriminator is right on " + ", ".join(f"{100 * right[kind]:.0f} % ({kind})" for kind in others)
+        judged = (
+            ""
+            if not right
+            else "; the discriminator is right on "
+            + ", ".join(f"{100 * right[kind]:.0f} % ({kind})" for kind in others)
+        )
         summary = f"Epoch {self.number(e)}: {told}{judged}."
         places = {kind: f.places[kind][e] for kind in KINDS}
         html = (
@@ -181,11 +204,23 @@ class DistributionState(State):
 
     def _key(self) -> str:
         heads = {"labels": "labels (LabNet)", "pictures": "pictures (ImgNet)", "words": "words (TxtNet)"}
-        parts = [f'<span style="color:{_COLOURS[kind]}" aria-hidden="true">{_FULL[kind]}</span> {heads[kind]}' for kind in self.kinds]
-        judged = "" if self.features.scores is None else " Filled: the discriminator takes it for LabNet's; hollow: not."
+        parts = [
+            f'<span style="color:{_COLOURS[kind]}" aria-hidden="true">{_FULL[kind]}</span> {heads[kind]}'
+            for kind in self.kinds
+        ]
+        judged = (
+            "" if self.features.scores is None else " Filled: the discriminator takes it for LabNet's; hollow: not."
+        )
         share, (low, high) = 100 * self.features.plane[2], self.features.window
-        beyond = sum(int(((p[self.epoch] < low) | (p[self.epoch] > high)).any(axis=1).sum()) for p in map(self.features.places.get, self.kinds))
-        rim = f" {beyond} of {len(self.kinds) * self.features.shape[1]} points lie near the rim or beyond it." if beyond else ""
+        beyond = sum(
+            int(((p[self.epoch] < low) | (p[self.epoch] > high)).any(axis=1).sum())
+            for p in map(self.features.places.get, self.kinds)
+        )
+        rim = (
+            f" {beyond} of {len(self.kinds) * self.features.shape[1]} points lie near the rim or beyond it."
+            if beyond
+            else ""
+        )
         return (
             f"<p>{' &nbsp; '.join(parts)} &nbsp; large outline with a plus: their mean, and its way so far</p>"
             f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds {share:.0f} % of the variance.{rim} "
@@ -193,9 +228,15 @@ class DistributionState(State):
         )
 
     def _alt(self, places: Mapping[str, np.ndarray], summary: str) -> str:
-        means = "; ".join(f"mean of {kind} at ({places[kind].mean(0)[0]:.1f}, {places[kind].mean(0)[1]:.1f})" for kind in self.kinds)
+        means = "; ".join(
+            f"mean of {kind} at ({places[kind].mean(0)[0]:.1f}, {places[kind].mean(0)[1]:.1f})" for kind in self.kinds
+        )
         spread = "; ".join(f"{kind} spread {np.sqrt(places[kind].var(0).sum()):.1f}" for kind in self.kinds)
-        lines = {"none": "No lines.", "item": f"Lines join the features of {self.name(self.item)}.", "all": "Lines join the features of every item."}
+        lines = {
+            "none": "No lines.",
+            "item": f"Lines join the features of {self.name(self.item)}.",
+            "all": "Lines join the features of every item.",
+        }
         return f"Features in a plane: {means}; {spread}. {lines[self.links]} {summary}"
 
     def _of_item(self, apart: Mapping[str, float]) -> str:
@@ -208,12 +249,18 @@ class DistributionState(State):
 
     def _curves(self) -> str:
         rows = [(f"{kind}: energy share against labels", self.features.energies[kind]) for kind in self.kinds[1:]]
-        rows += [(f"{kind}: discriminator right", self.features.right[kind]) for kind in self.kinds[1:] if self.features.right]
+        rows += [
+            (f"{kind}: discriminator right", self.features.right[kind])
+            for kind in self.kinds[1:]
+            if self.features.right
+        ]
         found = []
         for title, values in rows:
             said = [f"epoch {self.number(i)}: {value:.2f}" for i, value in enumerate(values)]
             # Pictures and words stand beside each other: one measure a row.
-            found.append(f'<div style="flex:1 1 260px;min-width:0">{bars(f"{title}, {values[self.epoch]:.2f}", values, said, now=self.epoch)}</div>')
+            found.append(
+                f'<div style="flex:1 1 260px;min-width:0">{bars(f"{title}, {values[self.epoch]:.2f}", values, said, now=self.epoch)}</div>'
+            )
         told = "By epoch, from 0 to full height 1; the present epoch is filled."
         return f'<p class="cmh-dim">{told}</p><div style="display:flex;flex-wrap:wrap;gap:2px 24px;max-width:{_WIDTH}px">{"".join(found)}</div>'
 
@@ -227,7 +274,9 @@ class DistributionState(State):
         box = (_LEFT, _TOP, _WIDTH - _RIGHT, height - _BOTTOM)
         canvas = Image.new("RGB", (_ZOOM * _WIDTH, _ZOOM * height), "white")
         draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11 * _ZOOM)
-        scale = min(inside / (high[0] - low[0]), (box[3] - box[1]) / (high[1] - low[1]))  # equal on both axes: distances stay distances
+        scale = min(
+            inside / (high[0] - low[0]), (box[3] - box[1]) / (high[1] - low[1])
+        )  # equal on both axes: distances stay distances
         middle = (low + high) / 2
 
         def at(point: np.ndarray) -> tuple[float, float]:
@@ -236,7 +285,10 @@ class DistributionState(State):
             return _ZOOM * float(np.clip(x, box[0], box[2])), _ZOOM * float(np.clip(y, box[1], box[3]))
 
         self._axes(draw, font, at, box, scale, middle)
-        places, joined = self.features.places, {"none": [], "item": [self.item], "all": range(self.features.shape[1])}[self.links]
+        places, joined = (
+            self.features.places,
+            {"none": [], "item": [self.item], "all": range(self.features.shape[1])}[self.links],
+        )
         for i in joined:
             for kind in self.kinds[1:]:
                 ends = at(places["labels"][self.epoch, i]), at(places[kind][self.epoch, i])
@@ -260,7 +312,9 @@ class DistributionState(State):
             _mark(draw, kind, point, 6, full)
         return np.asarray(canvas)
 
-    def _axes(self, draw: Any, font: Any, at: Any, box: tuple[int, int, int, int], scale: float, middle: np.ndarray) -> None:
+    def _axes(
+        self, draw: Any, font: Any, at: Any, box: tuple[int, int, int, int], scale: float, middle: np.ndarray
+    ) -> None:
         left, top, right, bottom = (_ZOOM * side for side in box)
         draw.rectangle((left, top, right, bottom), outline="#8a8a8a", width=1)
         half = np.array([box[2] - box[0], box[3] - box[1]]) / scale / 2
@@ -279,8 +333,18 @@ class DistributionState(State):
                     draw.text((left - 7 * _ZOOM, y), f"{tick * step:g}", fill=_INK, font=font, anchor="rm")
 
 
-def _mark(draw: Any, kind: str, at: tuple[float, float], size: int, full: bool | None, fill: str = "", edge: str = "", width: int = 0) -> None:
-    """A circle, a square or a triangle. size: half of its width in pixels. full: filled, hollow, or None for a mere outline.
+def _mark(
+    draw: Any,
+    kind: str,
+    at: tuple[float, float],
+    size: int,
+    full: bool | None,
+    fill: str = "",
+    edge: str = "",
+    width: int = 0,
+) -> None:
+    """A circle, a square or a triangle. size: half of its width in pixels. full: filled, hollow, or None for a mere
+    outline.
 
     fill, edge: colours in place of the kind's own. width: of the edge.
     """
@@ -316,7 +380,10 @@ def _checked(features: Sequence[Any], scores: Mapping[str, Any]) -> Features:
     for kind, given in zip(KINDS, features, strict=True):
         name = f"{_ARGUMENTS[kind]}_features"
         array = np.asarray(given, dtype=float)
-        check(array.ndim == 3 and min(array.shape) > 0, f"{name}: expected (epochs, n, width), none of them 0, got {array.shape}")
+        check(
+            array.ndim == 3 and min(array.shape) > 0,
+            f"{name}: expected (epochs, n, width), none of them 0, got {array.shape}",
+        )
         check(bool(np.isfinite(array).all()), f"{name}: expected finite numbers")
         shape = next(iter(found.values()), array).shape
         check(array.shape == shape, f"{name}: expected {shape}, as label_features, got {array.shape}")
@@ -326,7 +393,10 @@ def _checked(features: Sequence[Any], scores: Mapping[str, Any]) -> Features:
     judged = {}
     for kind, given in given_scores.items():
         name, array = f"{_ARGUMENTS[kind]}_scores", np.asarray(given, dtype=float)
-        check(array.shape == (2, *shape[:2]), f"{name}: expected {(2, *shape[:2])}, D of labels and of its own kind, got {array.shape}")
+        check(
+            array.shape == (2, *shape[:2]),
+            f"{name}: expected {(2, *shape[:2])}, D of labels and of its own kind, got {array.shape}",
+        )
         check(bool(((array >= 0) & (array <= 1)).all()), f"{name}: expected numbers from 0 to 1")
         judged[kind] = array
     return Features(found, judged or None)
@@ -335,10 +405,11 @@ def _checked(features: Sequence[Any], scores: Mapping[str, Any]) -> Features:
 class DistributionReplay(Widget):
     """Watch the features of labels, pictures and words come together, or not: play, or step by hand.
 
-    label_features, image_features, text_features: of the same n items, each (epochs, n, width). They are drawn in one plane, found over all epochs.
-    image_scores, text_scores: what each discriminator says, D of the labels' features, then of the pictures' or the words', (2, epochs, n), 0 to 1.
-    captions: n texts. epochs: the epoch number of each position. epoch: the first position shown, by default the last. shown: "all", "pictures" or
-    "words". links: "none", "item" or "all". item: the one whose features are joined. Raises `InputError` on shapes that do not fit.
+    label_features, image_features, text_features: of the same n items, each (epochs, n, width). They are drawn in one
+    plane, found over all epochs. image_scores, text_scores: what each discriminator says, D of the labels' features,
+    then of the pictures' or the words', (2, epochs, n), 0 to 1. captions: n texts. epochs: the epoch number of each
+    position. epoch: the first position shown, by default the last. shown: "all", "pictures" or "words". links: "none",
+    "item" or "all". item: the one whose features are joined. Raises `InputError` on shapes that do not fit.
     """
 
     title = "Distribution replay"
@@ -358,7 +429,9 @@ class DistributionReplay(Widget):
         links: str = "item",
         item: int = 0,
     ) -> None:
-        features = _checked((label_features, image_features, text_features), {"pictures": image_scores, "words": text_scores})
+        features = _checked(
+            (label_features, image_features, text_features), {"pictures": image_scores, "words": text_scores}
+        )
         super().__init__(DistributionState(features, captions, epochs, shown, links, item, epoch))
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
@@ -370,7 +443,11 @@ class DistributionReplay(Widget):
         return [
             self.stepper("epoch", count - 1, "play through the epochs"),
             self.row(
-                self.choice("shown", "show labels with", [("pictures and words", "all"), ("pictures", "pictures"), ("words", "words")]),
+                self.choice(
+                    "shown",
+                    "show labels with",
+                    [("pictures and words", "all"), ("pictures", "pictures"), ("words", "words")],
+                ),
                 self.choice("links", "lines", [("none", "none"), ("of one item", "item"), ("of all items", "all")]),
                 self.number("item", "item", 0, max(1, n - 1)),
             ),

@@ -1,4 +1,6 @@
-"""The correlation-graph explorer: an item's neighbours in picture space and in text space, and how often they share a label."""
+"""The correlation-graph explorer: an item's neighbours in picture space and in text space, and how often they share a
+label.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Neighbours:
     items: a Split or PairedData of n items. image_vectors: (n, d). text_vectors: (n, t). max_k: how many are kept.
     """
 
-    def __init__(self, items: Any, label_names: Sequence[str] | None, image_vectors: Any, text_vectors: Any, max_k: int) -> None:
+    def __init__(
+        self, items: Any, label_names: Sequence[str] | None, image_vectors: Any, text_vectors: Any, max_k: int
+    ) -> None:
         self.items, self.label_names = items, label_names
         n = len(items.images)
         self.vectors = {"image": image_vectors, "text": text_vectors}
@@ -61,7 +65,9 @@ class Neighbours:
         return self._near[key]
 
     def lists(self, modality: str, metric: str, k: int) -> np.ndarray:
-        """Neighbours of every item, (n, k), or (n, 2k) for 'both': k of the pictures, then k of the texts; repeats are allowed."""
+        """Neighbours of every item, (n, k), or (n, 2k) for 'both': k of the pictures, then k of the texts; repeats are
+        allowed.
+        """
         parts = ("image", "text") if modality == "both" else (modality,)
         return np.concatenate([self.near(part, metric)[0][:, :k] for part in parts], axis=1)
 
@@ -90,7 +96,8 @@ class Neighbours:
 
 @dataclasses.dataclass(frozen=True)
 class GraphResult(Result):
-    """neighbours: distinct rows, nearest first. agree: bool for each, or None without labels. mutual: bool, whether the edge also runs back.
+    """neighbours: distinct rows, nearest first. agree: bool for each, or None without labels. mutual: bool, whether the
+    edge also runs back.
 
     overall, chance: the shares of all edges, and of all pairs, with a common label; None without labels.
     """
@@ -104,7 +111,9 @@ class GraphResult(Result):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GraphState(State):
-    """One item and its k neighbours. metric: 'cosine' or 'euclidean'. modality: 'image', 'text' or 'both' (the union of the two lists)."""
+    """One item and its k neighbours. metric: 'cosine' or 'euclidean'. modality: 'image', 'text' or 'both' (the union of
+    the two lists).
+    """
 
     inputs: ClassVar[Mapping[str, str]] = {"item": "item", "k": "k", "metric": "metric", "modality": "modality"}
 
@@ -145,7 +154,14 @@ class GraphState(State):
             edge = "edge both ways" if mutual[place] else "one-way edge"
             where = f"near in {' and '.join(from_space[row])}" if self.modality == "both" else ""
             found = ", ".join(label_list(items.labels, source.label_names, row))
-            lines = [said, f"distance {' and '.join(distances[row])}", where, edge, f"Tags: {tags_of(items, row)}", f"({found})" if found else ""]
+            lines = [
+                said,
+                f"distance {' and '.join(distances[row])}",
+                where,
+                edge,
+                f"Tags: {tags_of(items, row)}",
+                f"({found})" if found else "",
+            ]
             made.append(card([f"{place + 1}.", f"item {row}"], picture_of(items, row, source.label_names), lines, hit))
         own = ", ".join(label_list(items.labels, source.label_names, self.item))
         centre = card(
@@ -160,7 +176,9 @@ class GraphState(State):
         else:
             summary += f", {int(mutual.sum())} of them with edges both ways."
         drawn = img(
-            self.draw(rows[:_DRAWN], None if agree is None else agree[:_DRAWN], mutual[:_DRAWN], lists), f"Drawn graph. {summary}", "max-width:100%"
+            self.draw(rows[:_DRAWN], None if agree is None else agree[:_DRAWN], mutual[:_DRAWN], lists),
+            f"Drawn graph. {summary}",
+            "max-width:100%",
         )
         note = "Solid blue: a common label; dashed orange: none. Two arrowheads: an edge both ways. Thin grey: edges among the neighbours."
         note += f" The first {_DRAWN} are drawn." if len(rows) > _DRAWN else ""
@@ -178,13 +196,17 @@ class GraphState(State):
         from matplotlib.figure import Figure
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        figure = Figure(figsize=(4.2, 4.2), dpi=90, facecolor="white", layout="none")  # a lesson may have set another layout
+        figure = Figure(
+            figsize=(4.2, 4.2), dpi=90, facecolor="white", layout="none"
+        )  # a lesson may have set another layout
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35))
         axes.axis("off")
         angles = np.pi / 2 - 2 * np.pi * np.arange(len(rows)) / max(len(rows), 1)
         places = {int(self.item): (0.0, 0.0)}
-        places |= {int(row): (1.08 * float(np.cos(t)), 1.08 * float(np.sin(t))) for row, t in zip(rows, angles, strict=True)}
+        places |= {
+            int(row): (1.08 * float(np.cos(t)), 1.08 * float(np.sin(t))) for row, t in zip(rows, angles, strict=True)
+        }
         for first in rows:
             for second in rows:
                 if first != second and second in lists[first]:
@@ -193,13 +215,25 @@ class GraphState(State):
         for place, row in enumerate(rows):
             hit = agree is None or bool(agree[place])
             look = {"color": BLUE if hit else VERMILION, "linestyle": "-" if hit else (0, (4, 3)), "linewidth": 2.2}
-            arrow = {"arrowstyle": "<|-|>" if mutual[place] else "-|>", "shrinkA": 24, "shrinkB": 22, "mutation_scale": 11, **look}
+            arrow = {
+                "arrowstyle": "<|-|>" if mutual[place] else "-|>",
+                "shrinkA": 24,
+                "shrinkB": 22,
+                "mutation_scale": 11,
+                **look,
+            }
             axes.annotate("", places[int(row)], (0, 0), arrowprops=arrow, zorder=2)
         for row, (x, y) in places.items():
             hit = row == self.item or agree is None or bool(agree[list(rows).index(row)])
-            frame = {"edgecolor": "black" if row == self.item else BLUE if hit else VERMILION, "linewidth": 1.6, "linestyle": "-" if hit else "--"}
+            frame = {
+                "edgecolor": "black" if row == self.item else BLUE if hit else VERMILION,
+                "linewidth": 1.6,
+                "linestyle": "-" if hit else "--",
+            }
             if is_picture(self.source.items.images):
-                small = Image.fromarray(np.asarray(self.source.items.images[row])).resize((36, 36), Image.Resampling.BOX)
+                small = Image.fromarray(np.asarray(self.source.items.images[row])).resize(
+                    (36, 36), Image.Resampling.BOX
+                )
                 node: Any = OffsetImage(np.asarray(small), zoom=0.9)
                 axes.add_artist(AnnotationBbox(node, (x, y), frameon=True, pad=0.12, bboxprops=frame, zorder=3))
             else:
@@ -216,9 +250,10 @@ class GraphState(State):
 class GraphExplorer(Widget):
     """Walk the correlation graph.
 
-    data: PairedData. image_vectors (n, d), text_vectors (n, t): what the graphs are built on, rows as in `split` ('query', 'retrieval', 'train'; None
-    for all items). item: a row of the split. k: neighbours in each space. metric: 'cosine' or 'euclidean'. modality: 'image', 'text', or 'both', the
-    union of the two lists as UGACH takes its positives. max_k: the largest k on the slider. Raises `InputError` on anything else.
+    data: PairedData. image_vectors (n, d), text_vectors (n, t): what the graphs are built on, rows as in `split`
+    ('query', 'retrieval', 'train'; None for all items). item: a row of the split. k: neighbours in each space. metric:
+    'cosine' or 'euclidean'. modality: 'image', 'text', or 'both', the union of the two lists as UGACH takes its
+    positives. max_k: the largest k on the slider. Raises `InputError` on anything else.
     """
 
     title = "Correlation-graph explorer"

@@ -1,8 +1,8 @@
 """Keys that stay with a control.
 
-In command mode JupyterLab takes arrows and letters away from a focused dropdown, slider or button ("d d" deletes the cell). It leaves them
-alone where the focused element itself has an attribute that ipywidgets cannot set. Text boxes need no help. Where a page forbids inline
-handlers, nothing happens.
+In command mode JupyterLab takes arrows and letters away from a focused dropdown, slider or button ("d d" deletes the
+cell). It leaves them alone where the focused element itself has an attribute that ipywidgets cannot set. Text boxes
+need no help. Where a page forbids inline handlers, nothing happens.
 """
 
 from __future__ import annotations
@@ -16,5 +16,7 @@ _HANDLER = (
 
 
 def keys_stay(style: str = "<style></style>") -> str:
-    """A style element that, once in a box of the class `KEEPER`, lets that box's controls keep their keys. style: begins with `<style>`."""
+    """A style element that, once in a box of the class `KEEPER`, lets that box's controls keep their keys. style:
+    begins with `<style>`.
+    """
     return style.replace("<style>", f'<style onload="{_HANDLER}">', 1)

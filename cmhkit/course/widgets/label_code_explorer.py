@@ -1,4 +1,6 @@
-r"""The label-to-code explorer: switch labels on and off; see the code of that label set and which label sets of the training set lie near it."""
+r"""The label-to-code explorer: switch labels on and off; see the code of that label set and which label sets of the
+training set lie near it.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +23,26 @@ MOST = 30  # rows of the table
 class LabelSets:
     """The different label sets of a training set, and what an encoder makes of label sets.
 
-    labels: 0/1, (n, c). encode: label sets, float32 (m, c), to real values (m, K), whose signs are the codes. scores: label sets to the label
-    head's reading, (m, c), from 0 to 1, or None. names: c strings, or None.
+    labels: 0/1, (n, c). encode: label sets, float32 (m, c), to real values (m, K), whose signs are the codes. scores:
+    label sets to the label head's reading, (m, c), from 0 to 1, or None. names: c strings, or None.
     """
 
     def __init__(self, labels: Any, encode: Encoder, scores: Encoder | None, names: Sequence[str] | None) -> None:
         labels = np.asarray(labels)
-        check(labels.ndim == 2 and min(labels.shape, default=0) > 0, f"labels: expected 0/1 of shape (n, c), none of them 0, got {labels.shape}")
+        check(
+            labels.ndim == 2 and min(labels.shape, default=0) > 0,
+            f"labels: expected 0/1 of shape (n, c), none of them 0, got {labels.shape}",
+        )
         check(bool(np.isin(labels, (0, 1)).all()), "labels: expected only 0 and 1")
         check(callable(encode), f"encode: expected a function of label sets (m, c), got {type(encode).__name__}")
-        check(scores is None or callable(scores), f"scores: expected a function of label sets (m, c) or None, got {type(scores).__name__}")
+        check(
+            scores is None or callable(scores),
+            f"scores: expected a function of label sets (m, c) or None, got {type(scores).__name__}",
+        )
         width = labels.shape[1]
-        self.names = tuple(str(name) for name in names) if names is not None else tuple(f"label {c}" for c in range(width))
+        self.names = (
+            tuple(str(name) for name in names) if names is not None else tuple(f"label {c}" for c in range(width))
+        )
         check(len(self.names) == width, f"names: expected one a label, {width} in all, got {len(self.names)}")
         check(len(set(self.names)) == width, "names: expected different names, got one twice")
         self._encode, self._scores = encode, scores
@@ -69,10 +79,12 @@ class LabelSets:
 
 @dataclasses.dataclass(frozen=True)
 class LabelCodeResult(Result):
-    r"""code: ±1, int8 (K,). sets: the nearest label sets of the training set, 0/1 (m, c), nearest first; of equally near ones the commoner.
+    r"""code: ±1, int8 (K,). sets: the nearest label sets of the training set, 0/1 (m, c), nearest first; of equally
+    near ones the commoner.
 
-    counts: how many training items have each. distance: Hamming, (m,). similar: S, bool (m,). probability: p(S = 1 | B), (m,),
-    $\sigma(\tfrac12 b^\top b') = \sigma(K/2 - d)$. scores: the label head's reading, (c,), or None. items: training items with exactly this set.
+    counts: how many training items have each. distance: Hamming, (m,). similar: S, bool (m,). probability: p(S = 1 |
+    B), (m,), $\sigma(\tfrac12 b^\top b') = \sigma(K/2 - d)$. scores: the label head's reading, (c,), or None. items:
+    training items with exactly this set.
     """
 
     code: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int8))
@@ -87,7 +99,9 @@ class LabelCodeResult(Result):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelCodeState(State):
-    """A label set. source: the training set's label sets and the encoder. labels: the names that are on. k: how many near sets are listed."""
+    """A label set. source: the training set's label sets and the encoder. labels: the names that are on. k: how many
+    near sets are listed.
+    """
 
     inputs: ClassVar[Mapping[str, str]] = {"labels": "labels", "k": "sets listed"}
 
@@ -97,7 +111,10 @@ class LabelCodeState(State):
 
     def __post_init__(self) -> None:
         names = self.source.names
-        check(not isinstance(self.labels, str) and isinstance(self.labels, Sequence), f"labels: expected a list of names, got {self.labels!r}")
+        check(
+            not isinstance(self.labels, str) and isinstance(self.labels, Sequence),
+            f"labels: expected a list of names, got {self.labels!r}",
+        )
         for name in self.labels:
             check(name in names, f"labels: expected names among {', '.join(names)}, got {name!r}")
         object.__setattr__(self, "labels", tuple(name for name in names if name in self.labels))
@@ -134,7 +151,11 @@ class LabelCodeState(State):
             f"{source.named(row).capitalize()}: {exactly}. "
             f"Of the {len(near)} nearest label sets, at distance {low} to {high} of {len(code)} bits, {int(similar[near].sum())} share a label."
         )
-        html = self._code(code, values) + self._table(near, distance, similar, probability, code) + self._histogram(distance, similar, len(code))
+        html = (
+            self._code(code, values)
+            + self._table(near, distance, similar, probability, code)
+            + self._histogram(distance, similar, len(code))
+        )
         if scores is not None:
             html += self._reading(scores[0])
         return LabelCodeResult(
@@ -157,8 +178,12 @@ class LabelCodeState(State):
             for bit in range(start, min(start + 8, len(code))):
                 look = f"background:{BLUE};color:#fff" if code[bit] else "background:transparent"
                 style = f"display:inline-block;width:20px;margin-right:2px;text-align:center;border:1px solid currentColor;{look}"
-                cells.append(f'<span title="bit {bit}: H = {np.tanh(values[bit]):+.2f}" style="{style}">{"01"[int(code[bit])]}</span>')
-            groups.append(f'<span style="white-space:nowrap;margin-right:10px;display:inline-block;margin-bottom:3px">{"".join(cells)}</span>')
+                cells.append(
+                    f'<span title="bit {bit}: H = {np.tanh(values[bit]):+.2f}" style="{style}">{"01"[int(code[bit])]}</span>'
+                )
+            groups.append(
+                f'<span style="white-space:nowrap;margin-right:10px;display:inline-block;margin-bottom:3px">{"".join(cells)}</span>'
+            )
         sure = float(np.abs(np.tanh(values)).mean())
         said = f"code {''.join('01'[int(b)] for b in code)}"
         return (
@@ -166,15 +191,24 @@ class LabelCodeState(State):
             f'<div role="img" aria-label="{said}">{"".join(groups)}</div>'
         )
 
-    def _table(self, near: np.ndarray, distance: np.ndarray, similar: np.ndarray, probability: np.ndarray, code: np.ndarray) -> str:
+    def _table(
+        self, near: np.ndarray, distance: np.ndarray, similar: np.ndarray, probability: np.ndarray, code: np.ndarray
+    ) -> str:
         source, rows = self.source, []
         for i in near:
             bits = "".join(
-                (" " if bit and bit % 8 == 0 else "") + (f"<b><u>{'01'[int(b)]}</u></b>" if b != code[bit] else "01"[int(b)])
+                (" " if bit and bit % 8 == 0 else "")
+                + (f"<b><u>{'01'[int(b)]}</u></b>" if b != code[bit] else "01"[int(b)])
                 for bit, b in enumerate(source.codes[i])
             )
             shared = "✓ 1" if similar[i] else "✗ 0"
-            cells = (source.counts[i], shared, distance[i], len(code) - 2 * int(distance[i]), escape(_share(probability[i])))
+            cells = (
+                source.counts[i],
+                shared,
+                distance[i],
+                len(code) - 2 * int(distance[i]),
+                escape(_share(probability[i])),
+            )
             told = escape(source.named(source.sets[i]))
             rows.append(
                 f"<tr><th scope='row' style='white-space:normal'>{told}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}"
@@ -203,7 +237,9 @@ class LabelCodeState(State):
         for name, on, score in zip(self.source.names, self.row, scores, strict=True):
             word = f"<b>✓ {escape(name)}</b>" if on else escape(name)
             bar = f'<div class="cmh-bar"><span style="width:{100 * score:.0f}%"></span></div>'
-            cells.append(f'<div><div style="display:flex;justify-content:space-between"><span>{word}</span><span>{score:.2f}</span></div>{bar}</div>')
+            cells.append(
+                f'<div><div style="display:flex;justify-content:space-between"><span>{word}</span><span>{score:.2f}</span></div>{bar}</div>'
+            )
         wrong = int(((scores > 0.5) != (self.row > 0)).sum())
         told = "as given" if not wrong else f"{wrong} of {len(scores)} otherwise than given"
         grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:2px 16px"
@@ -217,17 +253,17 @@ def _share(p: float) -> str:
 
 def _ruler(bits: int) -> str:
     words = ("0", f"distance {bits // 2}", f"{bits}")
-    return (
-        f'<div class="cmh-dim" style="display:flex;justify-content:space-between;font-size:12px">{"".join(f"<span>{w}</span>" for w in words)}</div>'
-    )
+    return f'<div class="cmh-dim" style="display:flex;justify-content:space-between;font-size:12px">{"".join(f"<span>{w}</span>" for w in words)}</div>'
 
 
 class LabelCodeExplorer(Widget):
     """Switch labels on and off, and see the code of that label set.
 
-    labels: the training set's, 0/1, (n, c). encode: a function of label sets, float32 (m, c), to real values (m, K), such as
-    `lambda sets: hasher.values(labels=sets)`. scores: a function of label sets to the label head's reading (m, c), from 0 to 1, or None.
-    names: c strings. chosen: the names that are on at first. k: how many near label sets are listed, at most 30.
+    labels: the training set's, 0/1, (n, c). encode: a function of label sets, float32 (m, c), to real values (m, K),
+    such as
+    `lambda sets: hasher.values(labels=sets)`. scores: a function of label sets to the label head's reading (m, c), from
+    0 to 1, or None. names: c strings. chosen: the names that are on at first. k: how many near label sets are listed,
+    at most 30.
     Raises `InputError` on labels, names or values that do not fit.
     """
 
@@ -252,7 +288,10 @@ class LabelCodeExplorer(Widget):
     def _controls(self) -> list[ipw.Widget]:
         source = self._state.source
         wide = f"{8 * max(map(len, source.names)) + 36}px"  # room for the longest name
-        self._boxes = {name: ipw.Checkbox(description=name, indent=False, layout=ipw.Layout(width=wide, margin="0")) for name in source.names}
+        self._boxes = {
+            name: ipw.Checkbox(description=name, indent=False, layout=ipw.Layout(width=wide, margin="0"))
+            for name in source.names
+        }
         for name, box in self._boxes.items():
             box.observe(lambda change, name=name: self._switched(name, change["new"]), names="value")
         self._bound.append(self._write_boxes)
@@ -260,7 +299,9 @@ class LabelCodeExplorer(Widget):
         clear = ipw.Button(description="all off", layout=ipw.Layout(width="auto"))
         clear.on_click(lambda _: self._from_control(labels=()))
         common = ipw.Button(
-            description="next common set", tooltip="the commonest label sets of the training set in turn", layout=ipw.Layout(width="auto")
+            description="next common set",
+            tooltip="the commonest label sets of the training set in turn",
+            layout=ipw.Layout(width="auto"),
         )
         common.on_click(lambda _: self._next_common())
         boxes = ipw.HBox(list(self._boxes.values()), layout=ipw.Layout(flex_flow="row wrap", width="100%"))

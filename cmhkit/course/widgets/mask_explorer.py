@@ -1,4 +1,6 @@
-r"""The mask explorer: ADAH's attention probabilities P, cut at a threshold, over a picture's places or over a text's words."""
+r"""The mask explorer: ADAH's attention probabilities P, cut at a threshold, over a picture's places or over a text's
+words.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,17 @@ _DARK, _TRUE, _MARK = (0, 70, 125), (213, 94, 0), (0, 114, 178)
 def overlap(mask: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """How a mask meets the truth: iou, precision and recall. mask, truth: bool, one shape. A share of nothing is 0."""
     both, either = int((mask & truth).sum()), int((mask | truth).sum())
-    return {"iou": both / max(either, 1), "precision": both / max(int(mask.sum()), 1), "recall": both / max(int(truth.sum()), 1)}
+    return {
+        "iou": both / max(either, 1),
+        "precision": both / max(int(mask.sum()), 1),
+        "recall": both / max(int(truth.sum()), 1),
+    }
 
 
 def entropy(p: np.ndarray) -> float:
-    """The entropy of a distribution over its greatest value: 0 with all on one place, 1 with all places alike. p: any shape, sum 1."""
+    """The entropy of a distribution over its greatest value: 0 with all on one place, 1 with all places alike. p: any
+    shape, sum 1.
+    """
     p = np.asarray(p, float).ravel()
     return float(-(p[p > 0] * np.log(p[p > 0])).sum() / np.log(len(p)))
 
@@ -35,7 +43,8 @@ def entropy(p: np.ndarray) -> float:
 class MaskResult(Result):
     """mask: Z of the item, bool, (H, W) or one a word. alpha: the threshold itself. area: the share that is on.
 
-    entropy: of a picture's P, 0 to 1; NaN for words, whose P is known in part only. overlap: iou, precision and recall where the truth is shown.
+    entropy: of a picture's P, 0 to 1; NaN for words, whose P is known in part only. overlap: iou, precision and recall
+    where the truth is shown.
     """
 
     mask: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
@@ -47,7 +56,9 @@ class MaskResult(Result):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MaskState(State):
-    """One of n items, and a threshold. level: the threshold in units of 1/places, so that 1 is the note's. The rest: as `MaskExplorer`."""
+    """One of n items, and a threshold. level: the threshold in units of 1/places, so that 1 is the note's. The rest: as
+    `MaskExplorer`.
+    """
 
     inputs: ClassVar[Mapping[str, str]] = {"mode": "shown", "item": "item", "level": "threshold", "show_truth": "truth"}
 
@@ -64,7 +75,9 @@ class MaskState(State):
     show_truth: bool = False
 
     def __post_init__(self) -> None:
-        check(self.p is not None or self.words is not None, "p: expected P of pictures, or words with word_p, got neither")
+        check(
+            self.p is not None or self.words is not None, "p: expected P of pictures, or words with word_p, got neither"
+        )
         if self.p is not None:
             self._check_pictures()
         if self.words is not None:
@@ -73,29 +86,48 @@ class MaskState(State):
         check(self.captions is None or len(self.captions) == len(self), f"captions: expected {len(self)} entries")
         whole("item", self.item, 0, len(self) - 1)
         number = isinstance(self.level, (int, float, np.number)) and not isinstance(self.level, bool)
-        check(number and LOW <= self.level <= HIGH, f"level: expected a number from {LOW} to {HIGH:g}, got {self.level!r}")
-        check(isinstance(self.show_truth, (bool, np.bool_)), f"show_truth: expected True or False, got {self.show_truth!r}")
+        check(
+            number and LOW <= self.level <= HIGH, f"level: expected a number from {LOW} to {HIGH:g}, got {self.level!r}"
+        )
+        check(
+            isinstance(self.show_truth, (bool, np.bool_)),
+            f"show_truth: expected True or False, got {self.show_truth!r}",
+        )
         check(not self.show_truth or self.truth is not None, "show_truth: no truth was given")
 
     def _check_pictures(self) -> None:
         p = np.asarray(self.p)
-        check(p.ndim == 3 and p.size > 0 and p.dtype.kind == "f", f"p: expected real numbers (n, H, W), got {p.dtype} of shape {p.shape}")
+        check(
+            p.ndim == 3 and p.size > 0 and p.dtype.kind == "f",
+            f"p: expected real numbers (n, H, W), got {p.dtype} of shape {p.shape}",
+        )
         sums = bool(np.isfinite(p).all()) and p.min() >= 0 and np.allclose(p.sum(axis=(1, 2)), 1, atol=1e-3)
         check(sums, "p: expected probabilities that sum to 1 over H and W")
         object.__setattr__(self, "p", p)
         if self.pictures is not None:
             shape = np.shape(self.pictures)
-            check(len(shape) == 4 and shape[0] == len(p) and shape[3] == 3, f"pictures: expected uint8 ({len(p)}, R, R, 3), got shape {shape}")
+            check(
+                len(shape) == 4 and shape[0] == len(p) and shape[3] == 3,
+                f"pictures: expected uint8 ({len(p)}, R, R, 3), got shape {shape}",
+            )
         if self.truth is not None:
             truth = np.asarray(self.truth) > 0
             check(truth.shape == p.shape, f"truth: expected the shape of p, {p.shape}, got {truth.shape}")
             object.__setattr__(self, "truth", truth)
 
     def _check_words(self) -> None:
-        check(self.word_p is not None and len(self.word_p) == len(self.words), f"word_p: expected {len(self.words)} rows, one for each text")
-        check(self.p is None or len(self.p) == len(self.words), f"words: expected {0 if self.p is None else len(self.p)} texts, one for each picture")
+        check(
+            self.word_p is not None and len(self.word_p) == len(self.words),
+            f"word_p: expected {len(self.words)} rows, one for each text",
+        )
+        check(
+            self.p is None or len(self.p) == len(self.words),
+            f"words: expected {0 if self.p is None else len(self.p)} texts, one for each picture",
+        )
         rows = tuple(np.asarray(row) for row in self.word_p)
-        fits = all(row.shape == (len(words),) and row.dtype.kind == "f" for row, words in zip(rows, self.words, strict=True))
+        fits = all(
+            row.shape == (len(words),) and row.dtype.kind == "f" for row, words in zip(rows, self.words, strict=True)
+        )
         check(fits, "word_p: expected one probability for each word of each text")
         check(all(((row >= 0) & (row <= 1)).all() for row in rows), "word_p: expected probabilities, from 0 to 1")
         whole("word_places", self.word_places, 2, 10**9)
@@ -137,7 +169,11 @@ class MaskState(State):
         picture = None if self.pictures is None else np.asarray(self.pictures[self.item])
         shown = [
             ("P, times H·W", heat(p, true), f"Heat map of P, darker where likelier; greatest at {top}.{traced}"),
-            ("the mask Z", over(picture, mask, true), f"{name}, attended places in full, the others faded:\n{drawn(mask)}.{traced}"),
+            (
+                "the mask Z",
+                over(picture, mask, true),
+                f"{name}, attended places in full, the others faded:\n{drawn(mask)}.{traced}",
+            ),
             ("attended, Z·f", part(picture, mask), f"{name}: the {int(mask.sum())} attended places alone"),
             ("unattended, (1 − Z)·f", part(picture, ~mask), f"{name}: the {int((~mask).sum())} other places alone"),
         ]
@@ -147,7 +183,9 @@ class MaskState(State):
         ]
         words = f"<p>{escape(name)}</p>" if self.captions is not None else ""
         # By twos, so that the four stand in one row or in two rows of two.
-        pairs = cards(made[:2], f"the mask of picture {self.item}") + cards(made[2:], f"what the mask of picture {self.item} leaves on, and off")
+        pairs = cards(made[:2], f"the mask of picture {self.item}") + cards(
+            made[2:], f"what the mask of picture {self.item} leaves on, and off"
+        )
         html = f'{words}<div style="display:flex;flex-wrap:wrap;column-gap:8px">{pairs}</div>'
         return MaskResult(summary + ".", html, mask, alpha, area, spread, met)
 
@@ -159,13 +197,18 @@ class MaskState(State):
             f"Text {self.item}, {self._threshold(alpha)}: {len(kept)} of {len(words)} words kept "
             f"({', '.join(kept) or 'none'}), {len(struck)} struck ({', '.join(struck) or 'none'})."
         )
-        line = " ".join(f"<b>{escape(w)}</b>" if on else f'<s class="cmh-dim">{escape(w)}</s>' for w, on in zip(words, mask, strict=True))
+        line = " ".join(
+            f"<b>{escape(w)}</b>" if on else f'<s class="cmh-dim">{escape(w)}</s>'
+            for w, on in zip(words, mask, strict=True)
+        )
         rows = "".join(
             f"<tr><td>{escape(w)}</td><td>{x * self.places:.2f}</td><td>{'✓ kept' if on else '✗ struck'}</td></tr>"
             for w, x, on in zip(words, p.astype(float), mask, strict=True)
         )
         heads = "".join(f"<th scope='col'>{h}</th>" for h in ("word", f"P, times {self.places}", "mask"))
-        html = f'<p style="font-size:15px">{line}</p><div class="cmh-scroll"><table><tr>{heads}</tr>{rows}</table></div>'
+        html = (
+            f'<p style="font-size:15px">{line}</p><div class="cmh-scroll"><table><tr>{heads}</tr>{rows}</table></div>'
+        )
         return MaskResult(summary, html, mask, alpha, float(mask.mean()) if len(mask) else 0.0)
 
 
@@ -178,7 +221,9 @@ def drawn(mask: np.ndarray) -> str:
 
 
 def heat(p: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
-    """P as a heat map with its numbers, in units of 1/(H·W). p: (H, W). truth: bool (H, W), traced if given. Returns uint8 (R, R', 3)."""
+    """P as a heat map with its numbers, in units of 1/(H·W). p: (H, W). truth: bool (H, W), traced if given. Returns
+    uint8 (R, R', 3).
+    """
     cell = _cell(p.shape)
     share = (p / p.max()).astype(float)[..., None]
     small = (255 * (1 - share) + np.array(_DARK) * share).astype(np.uint8)
@@ -223,7 +268,11 @@ def _fitted(picture: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     cell = _cell(shape)
     if picture is None:
         return np.full((shape[0] * cell, shape[1] * cell, 3), (150, 190, 220), np.uint8)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((shape[1] * cell, shape[0] * cell), Image.Resampling.BILINEAR))
+    return np.asarray(
+        Image.fromarray(np.ascontiguousarray(picture)).resize(
+            (shape[1] * cell, shape[0] * cell), Image.Resampling.BILINEAR
+        )
+    )
 
 
 def _traced(canvas: Image.Image, truth: np.ndarray | None) -> np.ndarray:
@@ -253,10 +302,11 @@ def _trace(canvas: Image.Image, mask: np.ndarray, colour: tuple[int, int, int], 
 class MaskExplorer(Widget):
     """Move the threshold of an attention mask and see what is attended.
 
-    p: P of n pictures, (n, H, W), each sums to 1. pictures: uint8 (n, R, R, 3). truth: bool (n, H, W), the true place of what is drawn.
-    captions: n strings. words: n lists of words. word_p: for each text its words' P. word_places: over how many entries the texts' softmax runs.
-    mode: "picture" or "words", of those that are given. item: from 0. level: the threshold in units of 1/places; 1 is the note's.
-    show_truth: trace the truth and say how the mask meets it. Raises `InputError` on shapes that do not fit and values outside their range.
+    p: P of n pictures, (n, H, W), each sums to 1. pictures: uint8 (n, R, R, 3). truth: bool (n, H, W), the true place
+    of what is drawn. captions: n strings. words: n lists of words. word_p: for each text its words' P. word_places:
+    over how many entries the texts' softmax runs. mode: "picture" or "words", of those that are given. item: from 0.
+    level: the threshold in units of 1/places; 1 is the note's. show_truth: trace the truth and say how the mask meets
+    it. Raises `InputError` on shapes that do not fit and values outside their range.
     """
 
     title = "Mask explorer"
@@ -276,7 +326,9 @@ class MaskExplorer(Widget):
         level: float = 1.0,
         show_truth: bool = False,
     ) -> None:
-        super().__init__(MaskState(p, pictures, truth, captions, words, word_p, word_places, mode, item, level, show_truth))
+        super().__init__(
+            MaskState(p, pictures, truth, captions, words, word_p, word_places, mode, item, level, show_truth)
+        )
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
         return [{"level": level} for level in (0.5, 1.0, 2.0)]
@@ -295,7 +347,13 @@ class MaskExplorer(Widget):
             layout=ipw.Layout(width="auto", max_width="240px"),
         )
         slider = ipw.FloatSlider(
-            min=LOW, max=HIGH, step=STEP, continuous_update=False, readout=False, layout=ipw.Layout(width="200px"), tooltip="threshold"
+            min=LOW,
+            max=HIGH,
+            step=STEP,
+            continuous_update=False,
+            readout=False,
+            layout=ipw.Layout(width="200px"),
+            tooltip="threshold",
         )
         for control in (box, slider):
             self.bind(control, "level", read=lambda v: round(float(v), 4), write=float)

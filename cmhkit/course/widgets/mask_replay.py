@@ -18,14 +18,17 @@ _MASK, _TRUE = (0, 114, 178), (213, 94, 0)
 
 
 def iou(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Intersection over union of each mask with its truth. masks, truth: bool, (..., H, W). Returns shape (...); 0 where both are empty."""
+    """Intersection over union of each mask with its truth. masks, truth: bool, (..., H, W). Returns shape (...); 0
+    where both are empty.
+    """
     both, either = (masks & truth).sum(axis=(-2, -1)), (masks | truth).sum(axis=(-2, -1))
     return both / np.maximum(either, 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class ReplayResult(Result):
-    """masks: bool (n, H, W), at this step. area: mean share of places that are on. changed: share of places that changed since the step before.
+    """masks: bool (n, H, W), at this step. area: mean share of places that are on. changed: share of places that
+    changed since the step before.
 
     iou: of each picture, (n,), or None without the truth.
     """
@@ -40,8 +43,9 @@ class ReplayResult(Result):
 class ReplayState(State):
     """A position in a history of masks.
 
-    masks: 0 or 1, (E, n, H, W). pictures: uint8 (n, R, R, 3) or None. truth: 0 or 1, (n, H, W), or None. captions: n texts or None.
-    epochs: the number of each position; by default 0 .. E - 1. max_items: pictures drawn; area and IoU are over all. epoch: a position, 0 .. E - 1.
+    masks: 0 or 1, (E, n, H, W). pictures: uint8 (n, R, R, 3) or None. truth: 0 or 1, (n, H, W), or None. captions: n
+    texts or None. epochs: the number of each position; by default 0 .. E - 1. max_items: pictures drawn; area and IoU
+    are over all. epoch: a position, 0 .. E - 1.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"epoch": "step"}
@@ -56,7 +60,10 @@ class ReplayState(State):
 
     def __post_init__(self) -> None:
         masks = _binary(self.masks, "masks")
-        check(masks.ndim == 4 and min(masks.shape) > 0, f"masks: expected (epochs, n, H, W), none of them 0, got {masks.shape}")
+        check(
+            masks.ndim == 4 and min(masks.shape) > 0,
+            f"masks: expected (epochs, n, H, W), none of them 0, got {masks.shape}",
+        )
         object.__setattr__(self, "masks", masks)
         count, n = masks.shape[:2]
         if self.pictures is not None:
@@ -70,7 +77,10 @@ class ReplayState(State):
             object.__setattr__(self, "truth", truth)
         for name, length in (("captions", n), ("epochs", count)):
             given = getattr(self, name)
-            check(given is None or len(given) == length, f"{name}: expected {length} entries, got {0 if given is None else len(given)}")
+            check(
+                given is None or len(given) == length,
+                f"{name}: expected {length} entries, got {0 if given is None else len(given)}",
+            )
         whole("max_items", self.max_items, 1, 100)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
@@ -85,13 +95,28 @@ class ReplayState(State):
         area = float(masks.mean())
         changed = float((masks != self.masks[max(0, self.epoch - 1)]).mean())
         met = None if self.truth is None else iou(masks, self.truth)
-        since = "the first step" if self.epoch == 0 else f"{100 * changed:.1f} % of the places changed since the step before"
+        since = (
+            "the first step"
+            if self.epoch == 0
+            else f"{100 * changed:.1f} % of the places changed since the step before"
+        )
         summary = f"Epoch {self.number(self.epoch)}: {since}; mask area {area:.2f}"
         summary += "." if met is None else f"; IoU with the truth {met.mean():.3f}."
-        shown = [self._card(i, masks[i], None if met is None else float(met[i])) for i in range(min(len(masks), self.max_items))]
-        told = "Blue line and full colour: attended; pale: not." + ("" if met is None else " Dotted orange line: the truth.")
-        told += f" {len(shown)} of {len(masks)} pictures are drawn; the figures are over all." if len(shown) < len(masks) else ""
-        html = f"<p class='cmh-dim'>{told}</p>{cards(shown, f'masks of epoch {self.number(self.epoch)}')}{self._curve()}"
+        shown = [
+            self._card(i, masks[i], None if met is None else float(met[i]))
+            for i in range(min(len(masks), self.max_items))
+        ]
+        told = "Blue line and full colour: attended; pale: not." + (
+            "" if met is None else " Dotted orange line: the truth."
+        )
+        told += (
+            f" {len(shown)} of {len(masks)} pictures are drawn; the figures are over all."
+            if len(shown) < len(masks)
+            else ""
+        )
+        html = (
+            f"<p class='cmh-dim'>{told}</p>{cards(shown, f'masks of epoch {self.number(self.epoch)}')}{self._curve()}"
+        )
         return ReplayResult(summary, html, masks, area, changed, met)
 
     def _card(self, i: int, mask: np.ndarray, met: float | None) -> str:
@@ -104,7 +129,9 @@ class ReplayState(State):
         return card((name,), picture, (f"{int(mask.sum())} places", "" if met is None else f"IoU {met:.2f}"))
 
     def _curve(self) -> str:
-        """IoU, or without the truth the area, of every epoch: small bars, the present one filled, and their values as text."""
+        """IoU, or without the truth the area, of every epoch: small bars, the present one filled, and their values as
+        text.
+        """
         what = "mask area" if self.truth is None else "IoU"
         values = self.masks.mean(axis=(1, 2, 3)) if self.truth is None else iou(self.masks, self.truth).mean(axis=1)
         top = max(float(values.max()), 1e-9)
@@ -114,7 +141,8 @@ class ReplayState(State):
 
 
 def drawn(mask: np.ndarray, picture: np.ndarray | None = None, truth: np.ndarray | None = None) -> np.ndarray:
-    """A mask over its picture: unattended places pale, a blue line around the attended, a dotted orange one around the truth.
+    """A mask over its picture: unattended places pale, a blue line around the attended, a dotted orange one around the
+    truth.
 
     mask, truth: bool (H, W). picture: uint8 (R, R, 3). Returns uint8 (CELL H, CELL W, 3).
     """
@@ -122,7 +150,9 @@ def drawn(mask: np.ndarray, picture: np.ndarray | None = None, truth: np.ndarray
     if picture is None:
         big = np.full((height, width, 3), (120, 160, 195), float)
     else:
-        big = np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((width, height), Image.Resampling.BILINEAR), float)
+        big = np.asarray(
+            Image.fromarray(np.ascontiguousarray(picture)).resize((width, height), Image.Resampling.BILINEAR), float
+        )
     off = ~np.repeat(np.repeat(mask, CELL, 0), CELL, 1)
     big[off] = 0.3 * big[off] + 0.7 * 255
     canvas = Image.fromarray(big.astype(np.uint8))
@@ -132,7 +162,9 @@ def drawn(mask: np.ndarray, picture: np.ndarray | None = None, truth: np.ndarray
     return np.asarray(canvas)
 
 
-def _trace(draw: ImageDraw.ImageDraw, mask: np.ndarray, colour: tuple[int, int, int], spans: Sequence[tuple[int, int]]) -> None:
+def _trace(
+    draw: ImageDraw.ImageDraw, mask: np.ndarray, colour: tuple[int, int, int], spans: Sequence[tuple[int, int]]
+) -> None:
     """A line on every edge between a place that is on and one that is off, or the picture's rim."""
     rim, end = np.pad(mask, 1), CELL - 1
     for i, j in zip(*np.nonzero(mask), strict=True):
@@ -158,8 +190,9 @@ def _binary(values: Any, name: str) -> np.ndarray:
 class MaskReplay(Widget):
     """Watch attention masks move: play, or step by hand.
 
-    masks: 0 or 1, (epochs, n, H, W). pictures: uint8 (n, R, R, 3). truth: 0 or 1, (n, H, W): then each step says its IoU. captions: n texts.
-    epochs: the epoch number of each position. epoch: the first position shown, by default the last. max_items: pictures drawn.
+    masks: 0 or 1, (epochs, n, H, W). pictures: uint8 (n, R, R, 3). truth: 0 or 1, (n, H, W): then each step says its
+    IoU. captions: n texts. epochs: the epoch number of each position. epoch: the first position shown, by default the
+    last. max_items: pictures drawn.
     Raises `InputError` on shapes that do not fit.
     """
 

@@ -1,4 +1,6 @@
-"""The code watcher for three networks: LabNet's, ImgNet's and TxtNet's codes of the same items beside the shared code, by epoch."""
+"""The code watcher for three networks: LabNet's, ImgNet's and TxtNet's codes of the same items beside the shared code,
+by epoch.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _INK, _ROWS = "#1a1a1a", 6
 
 @dataclasses.dataclass(frozen=True)
 class NetworkResult(Result):
-    """codes: int8 ±1, of LabNet, ImgNet and TxtNet, (3, n, K). shared: B, int8 ±1, (n, K). agree: share of bits in which each has B's, (3,).
+    """codes: int8 ±1, of LabNet, ImgNet and TxtNet, (3, n, K). shared: B, int8 ±1, (n, K). agree: share of bits in
+    which each has B's, (3,).
 
     together: share of bits in which all three have B's. votes: the relaxed codes of the chosen item, (3, K).
     """
@@ -37,8 +40,9 @@ class NetworkResult(Result):
 class NetworkState(State):
     """A position in a history of three networks' codes.
 
-    history: H of LabNet, ImgNet and TxtNet, -1 to 1, (E, 3, n, K). captions: n texts or None. epochs: the number of each position; by default
-    0 .. E - 1. max_items: rows drawn; the shares are over all. epoch: a position, 0 .. E - 1. item: the one whose votes are shown.
+    history: H of LabNet, ImgNet and TxtNet, -1 to 1, (E, 3, n, K). captions: n texts or None. epochs: the number of
+    each position; by default 0 .. E - 1. max_items: rows drawn; the shares are over all. epoch: a position, 0 .. E - 1.
+    item: the one whose votes are shown.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"epoch": "step", "item": "item"}
@@ -54,7 +58,10 @@ class NetworkState(State):
         count, _, n, _ = self.history.shape
         for name, length in (("captions", n), ("epochs", count)):
             given = getattr(self, name)
-            check(given is None or len(given) == length, f"{name}: expected {length} entries, got {0 if given is None else len(given)}")
+            check(
+                given is None or len(given) == length,
+                f"{name}: expected {length} entries, got {0 if given is None else len(given)}",
+            )
         whole("max_items", self.max_items, 1, 100)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
@@ -71,7 +78,10 @@ class NetworkState(State):
         agree, together = (codes == shared).mean(axis=(1, 2)), float((codes == shared).all(axis=0).mean())
         votes = h[:, self.item]
         split = int((codes[:, self.item] != shared[self.item]).any(axis=0).sum())
-        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip((*NETWORKS, "all three"), (*agree, together), strict=True))
+        shares = ", ".join(
+            f"{name} {100 * share:.1f} %"
+            for name, share in zip((*NETWORKS, "all three"), (*agree, together), strict=True)
+        )
         summary = (
             f"Epoch {self.number(self.epoch)}, {h.shape[1]} items, bits that agree with B: {shares}. "
             f"Item {self.item}: {split} of {h.shape[2]} bits are not unanimous."
@@ -87,14 +97,24 @@ class NetworkState(State):
         wide, high = int(np.clip(224 // bits, 4, 16)), 13
         told = f"Rows: items {rows.start} to {rows.stop - 1} of {n}; the arrow points at item {self.item}. Columns: {bits} bits. "
         told += "Dark: +1; pale: −1; a cross: not the bit of B. "
-        told += "Three coins in place of networks would each agree with B in 75 % of the bits, and all together in 25 %."
+        told += (
+            "Three coins in place of networks would each agree with B in 75 % of the bits, and all together in 25 %."
+        )
         panels = []
         for name, own, share in zip(("B, shared", *NETWORKS), (shared, *codes), (None, *agree), strict=True):
             wrong = (own != shared)[rows]
             head = name if share is None else f"{name}: {100 * share:.1f} % as B"
             alt = f"Codes, {name}: items {rows.start} to {rows.stop - 1} (rows) by {bits} bits (columns), dark for +1 and pale for -1"
-            alt += "." if share is None else f"; {int(wrong.sum())} of {wrong.size} bits have a cross, since they are not B's."
-            picture = img(_grid(own[rows], wrong, self.item - first, wide, high), alt, "display:block;max-width:100%;background:#fff")
+            alt += (
+                "."
+                if share is None
+                else f"; {int(wrong.sum())} of {wrong.size} bits have a cross, since they are not B's."
+            )
+            picture = img(
+                _grid(own[rows], wrong, self.item - first, wide, high),
+                alt,
+                "display:block;max-width:100%;background:#fff",
+            )
             panels.append(f'<div style="flex:0 1 auto;min-width:0"><h4>{escape(head)}</h4>{picture}</div>')
         # By twos, so that four panels stand in one row or in two rows of two.
         row = "<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{}</div>"
@@ -108,7 +128,9 @@ class NetworkState(State):
         parts = []
         for name, values in zip(NETWORKS, against.T, strict=True):
             said = [f"epoch {self.number(e)}: {100 * value:.1f} %" for e, value in enumerate(values)]
-            parts.append(f'<div style="flex:1 1 190px;max-width:340px">{bars(f"{name}: bits against B", values / top, said, now=self.epoch)}</div>')
+            parts.append(
+                f'<div style="flex:1 1 190px;max-width:340px">{bars(f"{name}: bits against B", values / top, said, now=self.epoch)}</div>'
+            )
         note = f"<p class='cmh-dim'>By epoch; full height: {100 * top:.1f} %; the present epoch is filled.</p>"
         return f"<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{''.join(parts)}</div>{note}"
 
@@ -118,7 +140,13 @@ class NetworkState(State):
         caption = f", {self.captions[self.item]}" if self.captions is not None else ""
         lost = _signs(votes) != shared
         alt = f"Votes on each bit of item {self.item}, as bars up for plus and down for minus, with their sum and B. "
-        alt += "; ".join(f"bit {k}: {votes[0, k]:+.2f} {votes[1, k]:+.2f} {votes[2, k]:+.2f} = {total[k]:+.2f}" for k in range(len(total))) + "."
+        alt += (
+            "; ".join(
+                f"bit {k}: {votes[0, k]:+.2f} {votes[1, k]:+.2f} {votes[2, k]:+.2f} = {total[k]:+.2f}"
+                for k in range(len(total))
+            )
+            + "."
+        )
         key = "Up and filled: +; down and hollow: −; a cross: outvoted. The sum is drawn at a third of its size. B is its sign: ■ +1, □ −1."
         picture = img(_ballot(votes, total, shared, lost), alt, "width:100%;max-width:760px;background:#fff")
         return f"<h4>The vote on item {self.item}{escape(caption)}</h4>{picture}<p class='cmh-dim'>{key}</p>{self._table(votes, total, shared, lost)}"
@@ -131,7 +159,9 @@ class NetworkState(State):
         split = split[np.argsort(np.abs(total[split]), kind="stable")]
         body = ""
         for k in split[:_ROWS]:
-            own = "".join(f"<td>{_number(v)}{' ×' if out else ''}</td>" for v, out in zip(votes[:, k], lost[:, k], strict=True))
+            own = "".join(
+                f"<td>{_number(v)}{' ×' if out else ''}</td>" for v, out in zip(votes[:, k], lost[:, k], strict=True)
+            )
             body += f"<tr><th scope='row'>{k}</th>{own}<td>{_number(total[k])}</td><td>{'+1' if shared[k] > 0 else '−1'}</td></tr>"
         heads = "".join(f"<th scope='col'>{name}</th>" for name in ("bit", *NETWORKS, "sum", "B"))
         more = f"; {_ROWS} of {len(split)} shown" if len(split) > _ROWS else ""
@@ -150,7 +180,9 @@ def _number(x: float) -> str:
 
 
 def _grid(codes: np.ndarray, wrong: np.ndarray, chosen: int, wide: int, high: int) -> np.ndarray:
-    """Codes as a grid, a cross on each wrong bit, an arrow and a frame at the chosen row. codes: ±1 (rows, bits). Returns uint8 (H, W, 3)."""
+    """Codes as a grid, a cross on each wrong bit, an arrow and a frame at the chosen row. codes: ±1 (rows, bits).
+    Returns uint8 (H, W, 3).
+    """
     (rows, bits), margin = codes.shape, 14
     picture = np.where((codes > 0)[..., None], np.array(_PLUS), np.array(_MINUS)).astype(np.uint8)
     big = np.repeat(np.repeat(picture, high, 0), wide, 1)
@@ -192,13 +224,19 @@ def _ballot(votes: np.ndarray, total: np.ndarray, shared: np.ndarray, lost: np.n
             if row < 3 and lost[row, k]:
                 x, y, reach = left + (k + 0.5) * step, middle - (8 if value < 0 else -8), min(4, step / 2)
                 for way in (1, -1):
-                    draw.line([zoom * c for c in (x - reach, y - way * reach, x + reach, y + way * reach)], fill=_INK, width=zoom)
+                    draw.line(
+                        [zoom * c for c in (x - reach, y - way * reach, x + reach, y + way * reach)],
+                        fill=_INK,
+                        width=zoom,
+                    )
     middle = 4 * tall + 14
     draw.text((4 * zoom, middle * zoom), "B", fill=_INK, font=font, anchor="lm")
     for k in range(bits):
         box(k, middle - 6, middle + 6, bool(shared[k] > 0))
         if k % (1 if bits <= 32 else 8) == 0:
-            draw.text((zoom * (left + (k + 0.5) * step), (middle + 18) * zoom), str(k), fill=_INK, font=font, anchor="mm")
+            draw.text(
+                (zoom * (left + (k + 0.5) * step), (middle + 18) * zoom), str(k), fill=_INK, font=font, anchor="mm"
+            )
     draw.text((4 * zoom, (middle + 18) * zoom), "bit", fill=_INK, font=font, anchor="lm")
     return np.asarray(canvas)
 
@@ -206,9 +244,10 @@ def _ballot(votes: np.ndarray, total: np.ndarray, shared: np.ndarray, lost: np.n
 class NetworkCodeWatcher(Widget):
     r"""Watch three networks come to one code: play, or step by hand, and choose an item to see its vote.
 
-    label, image, text: relaxed codes H of LabNet, ImgNet and TxtNet by epoch, from -1 to 1 (tanh of a hasher's values), each (epochs, n, K). B is
-    the sign of their sum; 0 counts as +1. captions: n texts. epochs: the epoch number of each position. epoch: the first position shown, by default
-    the last. item: whose votes are shown first. max_items: rows drawn. Raises `InputError` on shapes that do not fit and on values beyond 1.
+    label, image, text: relaxed codes H of LabNet, ImgNet and TxtNet by epoch, from -1 to 1 (tanh of a hasher's values),
+    each (epochs, n, K). B is the sign of their sum; 0 counts as +1. captions: n texts. epochs: the epoch number of each
+    position. epoch: the first position shown, by default the last. item: whose votes are shown first. max_items: rows
+    drawn. Raises `InputError` on shapes that do not fit and on values beyond 1.
     """
 
     title = "Code watcher, three networks"
@@ -230,7 +269,10 @@ class NetworkCodeWatcher(Widget):
         for name, codes in found.items():
             fits = codes.ndim == 3 and min(codes.shape) > 0
             check(fits, f"{name}: expected (epochs, n, K), none of them 0, got {codes.shape}")
-            check(codes.shape == found["label"].shape, f"{name}: expected {found['label'].shape}, as label, got {codes.shape}")
+            check(
+                codes.shape == found["label"].shape,
+                f"{name}: expected {found['label'].shape}, as label, got {codes.shape}",
+            )
             inside = bool(np.isfinite(codes).all()) and float(np.abs(codes).max()) <= 1
             check(inside, f"{name}: expected relaxed codes from -1 to 1 (tanh of the values)")
         super().__init__(NetworkState(np.stack(list(found.values()), axis=1), captions, epochs, max_items, epoch, item))
@@ -241,4 +283,7 @@ class NetworkCodeWatcher(Widget):
 
     def _controls(self) -> list[ipw.Widget]:
         epochs, _, n, _ = self._state.history.shape
-        return [self.stepper("epoch", epochs - 1, "play through the epochs"), self.row(self.number("item", "item", 0, max(1, n - 1), "whose votes"))]
+        return [
+            self.stepper("epoch", epochs - 1, "play through the epochs"),
+            self.row(self.number("item", "item", 0, max(1, n - 1), "whose votes")),
+        ]

@@ -16,11 +16,15 @@ from cmhkit.support.checks import check, one_of, whole
 class Library:
     """The data and the hashers, with the codes of the retrieval set, each made once.
 
-    data: PairedData. hashers: name → fitted hasher, or name → {bits: fitted hasher}. Raises `InputError` if there is none.
+    data: PairedData. hashers: name → fitted hasher, or name → {bits: fitted hasher}. Raises `InputError` if there is
+    none.
     """
 
     def __init__(self, data: Any, hashers: Mapping[str, Any]) -> None:
-        check(isinstance(hashers, Mapping) and len(hashers) > 0, f"hashers: expected a dictionary with at least one hasher, got {hashers!r}")
+        check(
+            isinstance(hashers, Mapping) and len(hashers) > 0,
+            f"hashers: expected a dictionary with at least one hasher, got {hashers!r}",
+        )
         self.data = data
         self.parts = Parts(data)
         self.names = self.parts.names
@@ -34,7 +38,9 @@ class Library:
         self._concepts: np.ndarray | None = None
 
     def search(self, method: str, bits: int, code: np.ndarray, k: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the retrieval set and their distances, nearest first, both (k,). kind: 'images' or 'texts', what is searched."""
+        """Rows of the retrieval set and their distances, nearest first, both (k,). kind: 'images' or 'texts', what is
+        searched.
+        """
         from cmhkit.index import HammingIndex
 
         key = (method, bits, kind)
@@ -53,8 +59,8 @@ class Library:
     def concepts(self, words: Sequence[str]) -> np.ndarray:
         """The labels that typed words stand for, bool (c,).
 
-        For each word, the labels that retrieval texts with it have at least half as often as the label that they have most: 'dog' stands for one
-        concept, 'food' for several.
+        For each word, the labels that retrieval texts with it have at least half as often as the label that they have
+        most: 'dog' stands for one concept, 'food' for several.
         """
         labels, texts = np.asarray(self.parts["retrieval"].labels) > 0, self.parts["retrieval"].texts
         bags = self.data.vocabulary.bag_of_words(list(texts)) if self._concepts is None else self._concepts
@@ -70,7 +76,8 @@ class Library:
 
 @dataclasses.dataclass(frozen=True)
 class RetrievalResult(Result):
-    """rows: of the retrieval set, nearest first, (k,). distances: (k,). relevant: bool (k,), or None where it is not known.
+    """rows: of the retrieval set, nearest first, (k,). distances: (k,). relevant: bool (k,), or None where it is not
+    known.
 
     unknown: typed words that the vocabulary does not have.
     """
@@ -85,10 +92,18 @@ class RetrievalResult(Result):
 class RetrievalState(State):
     """A query against the retrieval set.
 
-    library: data and hashers. mode: 'words' or 'picture'. words: typed text. picture: row of the query split. method, bits: a hasher. k: results.
+    library: data and hashers. mode: 'words' or 'picture'. words: typed text. picture: row of the query split. method,
+    bits: a hasher. k: results.
     """
 
-    inputs: ClassVar[Mapping[str, str]] = {"mode": "query by", "words": "words", "picture": "picture", "method": "method", "bits": "bits", "k": "k"}
+    inputs: ClassVar[Mapping[str, str]] = {
+        "mode": "query by",
+        "words": "words",
+        "picture": "picture",
+        "method": "method",
+        "bits": "bits",
+        "k": "k",
+    }
 
     library: Library
     mode: str = "words"
@@ -149,7 +164,9 @@ class RetrievalState(State):
         means = "No label is known for these words."
         if wanted:
             means = f"Relevant: the picture has the label {' or '.join(wanted)}, usual among texts with these words."
-        return self._gallery(rows, distances, relevant, f"Pictures for {query}", note, f"<p class='cmh-dim'>{means}</p>", True, unknown)
+        return self._gallery(
+            rows, distances, relevant, f"Pictures for {query}", note, f"<p class='cmh-dim'>{means}</p>", True, unknown
+        )
 
     def _by_picture(self) -> RetrievalResult:
         asked, found, names = self.library.parts["query"], self.library.parts["retrieval"], self.library.names
@@ -181,7 +198,14 @@ class RetrievalState(State):
             hit = None if hits is None else bool(hits[rank])
             labels = ", ".join(label_list(found.labels, names, row))
             lines = [mark(hit), tags_of(found, row), f"({labels})" if labels else ""]
-            items.append(card([f"{rank + 1}.", f"distance {distance}"], picture_of(found, row, names) if pictures else "", lines, hit))
+            items.append(
+                card(
+                    [f"{rank + 1}.", f"distance {distance}"],
+                    picture_of(found, row, names) if pictures else "",
+                    lines,
+                    hit,
+                )
+            )
         spread = f"distance {distances[0]}" if len(distances) else "nothing found"
         if len(distances) and distances[-1] > distances[0]:
             spread += f" to {distances[-1]}"
@@ -195,10 +219,11 @@ class RetrievalState(State):
 class RetrievalExplorer(Widget):
     """Type words or choose a picture; see the nearest pictures or texts by Hamming distance.
 
-    data: PairedData. hashers: {"CCA": hasher, "UGACH": {16: hasher, 32: hasher}}, all fitted. k: results, 1 to 50. words, picture: the first
-    query, typed words (the default, the first word of the vocabulary) or a row of the query split. method, bits: the first hasher shown, by default
-    the first given. A result is relevant if it shares a label with the query; a typed word has the labels of `Library.concepts`, those usual among
-    the retrieval texts with the word.
+    data: PairedData. hashers: {"CCA": hasher, "UGACH": {16: hasher, 32: hasher}}, all fitted. k: results, 1 to 50.
+    words, picture: the first query, typed words (the default, the first word of the vocabulary) or a row of the query
+    split. method, bits: the first hasher shown, by default the first given. A result is relevant if it shares a label
+    with the query; a typed word has the labels of `Library.concepts`, those usual among the retrieval texts with the
+    word.
     Raises `InputError` on an unknown method or number of bits, or a row outside the query split.
     """
 
@@ -224,13 +249,22 @@ class RetrievalExplorer(Widget):
         super().__init__(RetrievalState(library, mode, words, picture or 0, method, bits, k))
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
-        return [{"method": method, "bits": bits} for method, by_bits in self._state.library.hashers.items() for bits in list(by_bits)[-1:]]
+        return [
+            {"method": method, "bits": bits}
+            for method, by_bits in self._state.library.hashers.items()
+            for bits in list(by_bits)[-1:]
+        ]
 
     def _controls(self) -> list[ipw.Widget]:
         state, parts = self._state, self._state.library.parts
         words = {"words": "typed words", "picture": "a picture"}
         mode = self.choice("mode", "query by", [(words[m], m) for m in state.modes])
-        box = ipw.Text(description="words", placeholder="then press Enter", continuous_update=False, style={"description_width": "initial"})
+        box = ipw.Text(
+            description="words",
+            placeholder="then press Enter",
+            continuous_update=False,
+            style={"description_width": "initial"},
+        )
         box.layout = ipw.Layout(width="260px", margin="2px 16px 2px 0")
         self.bind(box, "words")
         picture = self.number("picture", "picture", 0, len(parts["query"]) - 1)
@@ -241,7 +275,11 @@ class RetrievalExplorer(Widget):
 
         self._bound.append(show)
         method = self.choice("method", "method", [(name, name) for name in state.library.hashers])
-        bits = ipw.Dropdown(description="bits", style={"description_width": "initial"}, layout=ipw.Layout(width="auto", margin="2px 16px 2px 0"))
+        bits = ipw.Dropdown(
+            description="bits",
+            style={"description_width": "initial"},
+            layout=ipw.Layout(width="auto", margin="2px 16px 2px 0"),
+        )
 
         def offer(now: State) -> None:
             options = tuple((str(b), b) for b in now.library.hashers[now.method])
@@ -250,4 +288,7 @@ class RetrievalExplorer(Widget):
 
         self._bound.append(offer)
         self.bind(bits, "bits", read=lambda v: self._state.bits if v is None else v)
-        return [self.row(mode, box, picture), self.row(method, bits, self.number("k", "results k", 1, min(50, len(parts["retrieval"]))))]
+        return [
+            self.row(mode, box, picture),
+            self.row(method, bits, self.number("k", "results k", 1, min(50, len(parts["retrieval"])))),
+        ]

@@ -28,7 +28,9 @@ def generator_distribution(h_query: np.ndarray, h_pool: np.ndarray, temperature:
 
 
 def reward_of(scores: np.ndarray, reward: str = "softplus") -> np.ndarray:
-    r"""The reward of a draw: 'softplus', $\log(1+e^{f})$ (the paper), or 'sigmoid', $1/(1+e^{-f})$ (the official code). scores: f, any shape."""
+    r"""The reward of a draw: 'softplus', $\log(1+e^{f})$ (the paper), or 'sigmoid', $1/(1+e^{-f})$ (the official code).
+    scores: f, any shape.
+    """
     one_of("reward", reward, REWARDS)
     f = np.asarray(scores, float)
     return np.logaddexp(0, f) if reward == "softplus" else np.exp(-np.logaddexp(0, -f))
@@ -36,7 +38,8 @@ def reward_of(scores: np.ndarray, reward: str = "softplus") -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class SamplingResult(Result):
-    """members: the pool's items. p: their probabilities, same order, sum 1. drawn: items in the order drawn. rewards: one a draw.
+    """members: the pool's items. p: their probabilities, same order, sum 1. drawn: items in the order drawn. rewards:
+    one a draw.
 
     effective: exp of p's entropy, the number of items over which p spreads.
     """
@@ -52,7 +55,8 @@ class SamplingResult(Result):
 class SamplingState(State):
     """A query, a pool of n items, and seeded draws with replacement.
 
-    h_query: (q, K). h_pool: (n, K). scores: f_phi, (q, n). pool: size of the pool; the whole is a seeded shuffle of the n items cut off there.
+    h_query: (q, K). h_pool: (n, K). scores: f_phi, (q, n). pool: size of the pool; the whole is a seeded shuffle of the
+    n items cut off there.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {
@@ -80,16 +84,29 @@ class SamplingState(State):
     reward: str = "softplus"
 
     def __post_init__(self) -> None:
-        q, pool, f = np.atleast_2d(np.asarray(self.h_query, float)), np.asarray(self.h_pool, float), np.atleast_2d(np.asarray(self.scores, float))
+        q, pool, f = (
+            np.atleast_2d(np.asarray(self.h_query, float)),
+            np.asarray(self.h_pool, float),
+            np.atleast_2d(np.asarray(self.scores, float)),
+        )
         check(pool.ndim == 2 and len(pool) >= 2, f"h_pool: expected (n, K) with n at least 2, got {pool.shape}")
-        check(q.ndim == 2 and q.shape[1] == pool.shape[1], f"h_query: expected (K,) or (q, K) with K = {pool.shape[1]}, got {np.shape(self.h_query)}")
-        check(f.shape == (len(q), len(pool)), f"scores: expected {(len(q), len(pool))}, one for each query and item, got {f.shape}")
+        check(
+            q.ndim == 2 and q.shape[1] == pool.shape[1],
+            f"h_query: expected (K,) or (q, K) with K = {pool.shape[1]}, got {np.shape(self.h_query)}",
+        )
+        check(
+            f.shape == (len(q), len(pool)),
+            f"scores: expected {(len(q), len(pool))}, one for each query and item, got {f.shape}",
+        )
         for name, x in (("h_query", q), ("h_pool", pool), ("scores", f)):
             check(np.isfinite(x).all(), f"{name}: expected finite numbers")
             object.__setattr__(self, name, x)
         for name, count in (("pictures", len(pool)), ("captions", len(pool)), ("queries", len(q))):
             given = getattr(self, name)
-            check(given is None or len(given) == count, f"{name}: expected {count} entries, got {0 if given is None else len(given)}")
+            check(
+                given is None or len(given) == count,
+                f"{name}: expected {count} entries, got {0 if given is None else len(given)}",
+            )
         if self.relevant is not None:
             known = np.atleast_2d(np.asarray(self.relevant)) > 0
             check(known.shape == f.shape, f"relevant: expected {f.shape}, got {known.shape}")
@@ -102,7 +119,9 @@ class SamplingState(State):
         whole("seed", self.seed, 0, 2**32 - 1)
         whole("top", self.top, 1, 60)
         warm = isinstance(self.temperature, (int, float, np.number)) and not isinstance(self.temperature, bool)
-        check(warm and 0 < self.temperature < np.inf, f"temperature: expected a number above 0, got {self.temperature!r}")
+        check(
+            warm and 0 < self.temperature < np.inf, f"temperature: expected a number above 0, got {self.temperature!r}"
+        )
         one_of("reward", self.reward, REWARDS)
 
     @property
@@ -130,7 +149,13 @@ class SamplingState(State):
             hit = None if self.relevant is None else bool(self.relevant[self.query, item])
             bar = f'<div class="cmh-bar" aria-hidden="true"><span style="width:{width:.1f}%"></span></div>'
             paid = float(reward_of(f[item : item + 1], self.reward)[0])
-            lines = [mark(hit), f"drawn {times} of {self.draws}", f"score f = {f[item]:.2f}", f"reward {paid:.2f}", self._caption(item, "")]
+            lines = [
+                mark(hit),
+                f"drawn {times} of {self.draws}",
+                f"score f = {f[item]:.2f}",
+                f"reward {paid:.2f}",
+                self._caption(item, ""),
+            ]
             made.append(card([f"p = {p[place]:.3f}", f"item {item}"], bar + self._picture(item), lines, hit))
         shown, rest = float(p[order].sum()), float(1 - p[order].sum())
         mean, expected = float(rewards.mean()), float(p @ reward_of(f[members], self.reward))
@@ -158,16 +183,20 @@ class SamplingState(State):
     def _picture(self, item: int) -> str:
         if self.pictures is None:
             return ""
-        return img(np.asarray(self.pictures[item]), f"Item {item}{': ' if self.captions is not None else ''}{self._caption(item, '')}")
+        return img(
+            np.asarray(self.pictures[item]),
+            f"Item {item}{': ' if self.captions is not None else ''}{self._caption(item, '')}",
+        )
 
 
 class SamplingViewer(Widget):
     """See p_theta over a pool, draw from it, and read the rewards.
 
-    h_query: the query's layer output, (K,), or (q, K) for several. h_pool: the items', (n, K). scores: f_phi of each item, (n,) or (q, n).
-    pictures: uint8 (n, R, R, 3). captions: n strings. queries: q strings. relevant: bool (n,) or (q, n), only for the marks. temperature: above 0.
-    pool: how many of the items take part (a seeded choice; None: all). draws: with replacement. reward: 'softplus' or 'sigmoid'. top: cards shown.
-    Raises `InputError` on shapes that do not fit and values outside their range.
+    h_query: the query's layer output, (K,), or (q, K) for several. h_pool: the items', (n, K). scores: f_phi of each
+    item, (n,) or (q, n). pictures: uint8 (n, R, R, 3). captions: n strings. queries: q strings. relevant: bool (n,) or
+    (q, n), only for the marks. temperature: above 0. pool: how many of the items take part (a seeded choice; None:
+    all). draws: with replacement. reward: 'softplus' or 'sigmoid'. top: cards shown. Raises `InputError` on shapes that
+    do not fit and values outside their range.
     """
 
     title = "Sampling viewer"
@@ -191,7 +220,22 @@ class SamplingViewer(Widget):
         top: int = 12,
     ) -> None:
         super().__init__(
-            SamplingState(h_query, h_pool, scores, pictures, captions, queries, relevant, top, query, temperature, pool, draws, seed, reward)
+            SamplingState(
+                h_query,
+                h_pool,
+                scores,
+                pictures,
+                captions,
+                queries,
+                relevant,
+                top,
+                query,
+                temperature,
+                pool,
+                draws,
+                seed,
+                reward,
+            )
         )
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
@@ -201,13 +245,17 @@ class SamplingViewer(Widget):
         state = self._state
         if state.queries is not None:
             query: ipw.Widget = self.choice(
-                "query", "query", [(f"{i}: {shorten(str(words), 44, placeholder='…')}", i) for i, words in enumerate(state.queries)]
+                "query",
+                "query",
+                [(f"{i}: {shorten(str(words), 44, placeholder='…')}", i) for i, words in enumerate(state.queries)],
             )
         else:
             query = self.number("query", "query", 0, max(1, len(state.h_query) - 1))
         steps = sorted({*TEMPERATURES, float(state.temperature)})
         warm = ipw.Dropdown(
-            description="temperature", style={"description_width": "initial"}, layout=ipw.Layout(width="auto", margin="2px 16px 2px 0")
+            description="temperature",
+            style={"description_width": "initial"},
+            layout=ipw.Layout(width="auto", margin="2px 16px 2px 0"),
         )
         warm.options = [(f"{t:g}", t) for t in steps]
 
@@ -219,7 +267,11 @@ class SamplingViewer(Widget):
         self.bind(warm, "temperature", read=float)
         pool = self.number("pool", "pool size", 2, len(state.h_pool))
         draws = self.number("draws", "draws", 1, 100)
-        again = ipw.Button(description="draw again", tooltip="the next seed: another pool and other draws", layout=ipw.Layout(width="auto"))
+        again = ipw.Button(
+            description="draw again",
+            tooltip="the next seed: another pool and other draws",
+            layout=ipw.Layout(width="auto"),
+        )
         again.on_click(lambda _: self._from_control(seed=self._state.seed + 1))
         reward = self.choice("reward", "reward", [(r, r) for r in REWARDS])
         return [self.row(query, warm, reward), self.row(pool, draws, again)]

@@ -1,4 +1,6 @@
-r"""The triplet viewer: one anchor, its similar and dissimilar items on a line of distances, and the hinge of every triplet."""
+r"""The triplet viewer: one anchor, its similar and dissimilar items on a line of distances, and the hinge of every
+triplet.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,18 @@ def code_distances(query: Any, items: Any, kind: str = "norm") -> np.ndarray:
     """All distances between codes. query: (n, K). items: (m, K). kind: 'norm' or 'squared'. Returns (n, m)."""
     one_of("kind", kind, ("norm", "squared"))
     a, b = np.asarray(query, float), np.asarray(items, float)
-    check(a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1], f"codes: expected (n, K) and (m, K), got {a.shape} and {b.shape}")
+    check(
+        a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
+        f"codes: expected (n, K) and (m, K), got {a.shape} and {b.shape}",
+    )
     squared = ((a[:, None] - b[None]) ** 2).sum(axis=2)
     return squared if kind == "squared" else np.sqrt(squared)
 
 
 @dataclasses.dataclass(frozen=True)
 class TripletResult(Result):
-    """near, far: the items that count as j and as k, nearest first. hinge: (near, far), of each triplet. active: how many are above zero.
+    """near, far: the items that count as j and as k, nearest first. hinge: (near, far), of each triplet. active: how
+    many are above zero.
 
     share: of active triplets, NaN without triplets. mean: of the hinge over all triplets, 0 without.
     """
@@ -47,8 +53,8 @@ class TripletResult(Result):
 class TripletState(State):
     """Distances of anchors to items, and which are similar.
 
-    distance: (n, m), at least 0. similar: S, bool (n, m). names: m strings. anchor: a row. margin: epsilon. own: whether j = i and k = i count,
-    for n = m.
+    distance: (n, m), at least 0. similar: S, bool (n, m). names: m strings. anchor: a row. margin: epsilon. own:
+    whether j = i and k = i count, for n = m.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"anchor": "anchor", "margin": "margin", "own": "own item counts"}
@@ -70,9 +76,15 @@ class TripletState(State):
         object.__setattr__(self, "similar", s)
         whole("anchor", self.anchor, 0, len(d) - 1)
         number = isinstance(self.margin, (int, float, np.number)) and not isinstance(self.margin, bool)
-        check(number and 0 <= self.margin <= self.limit, f"margin: expected a number from 0 to {self.limit:g}, got {self.margin!r}")
+        check(
+            number and 0 <= self.margin <= self.limit,
+            f"margin: expected a number from 0 to {self.limit:g}, got {self.margin!r}",
+        )
         one_of("own", self.own, (True, False))
-        check(self.own or d.shape[0] == d.shape[1], f"own: expected as many anchors as items to leave each one's own out, got {d.shape}")
+        check(
+            self.own or d.shape[0] == d.shape[1],
+            f"own: expected as many anchors as items to leave each one's own out, got {d.shape}",
+        )
 
     @property
     def limit(self) -> float:
@@ -118,7 +130,9 @@ class TripletState(State):
             draw.line((at(d[k]), zoom * 8, at(d[k]), zoom * (ground - step)), fill="#e3b8a0", width=zoom)
         for row, j in enumerate(near):
             y = 14 + step * row
-            draw.rectangle((at(d[j]), zoom * (y - 3), at(d[j] + self.margin), zoom * (y + 3)), fill="#a9cfe8", outline=BLUE)
+            draw.rectangle(
+                (at(d[j]), zoom * (y - 3), at(d[j] + self.margin), zoom * (y + 3)), fill="#a9cfe8", outline=BLUE
+            )
             radius = 8 * zoom
             draw.ellipse((at(d[j]) - radius, zoom * y - radius, at(d[j]) + radius, zoom * y + radius), fill=BLUE)
             words(at(d[j]), y, "+", "white", "mm")
@@ -185,9 +199,10 @@ def _ticks(end: float) -> np.ndarray:
 class TripletViewer(Widget):
     """Choose an anchor and a margin; see its triplets, which of them are active, and the hinge of each.
 
-    distance: of anchors to items, (n, m) or (m,). similar: S, bool, the same shape. Or codes=(query, items), of shapes (n, K) and (m, K), in place of
-    distance, with kind 'norm' or 'squared'. names: m strings. anchor: a row. margin: epsilon, from 0 to twice the largest distance.
-    own: False leaves j = i and k = i out (n = m then). Raises `InputError` on shapes that do not fit and values outside their range.
+    distance: of anchors to items, (n, m) or (m,). similar: S, bool, the same shape. Or codes=(query, items), of shapes
+    (n, K) and (m, K), in place of distance, with kind 'norm' or 'squared'. names: m strings. anchor: a row. margin:
+    epsilon, from 0 to twice the largest distance. own: False leaves j = i and k = i out (n = m then). Raises
+    `InputError` on shapes that do not fit and values outside their range.
     """
 
     title = "Triplet viewer"
@@ -225,7 +240,13 @@ class TripletViewer(Widget):
             layout=ipw.Layout(width="auto", max_width="190px"),
         )
         slider = ipw.FloatSlider(
-            min=0, max=limit, step=step, continuous_update=False, readout=False, layout=ipw.Layout(width="150px"), tooltip="margin"
+            min=0,
+            max=limit,
+            step=step,
+            continuous_update=False,
+            readout=False,
+            layout=ipw.Layout(width="150px"),
+            tooltip="margin",
         )
         for control in (box, slider):
             self.bind(control, "margin", read=float)

@@ -1,4 +1,6 @@
-"""What belongs to a benchmark's folder as its makers publish it, where they publish it, and what a path has of it. Nothing is downloaded."""
+"""What belongs to a benchmark's folder as its makers publish it, where they publish it, and what a path has of it.
+Nothing is downloaded.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from cmhkit.support.checks import check
 
 @dataclass(frozen=True)
 class Needed:
-    """One part of a makers' folder. places: where it can be, below the folder; the first is the makers' own. page: where they publish it.
+    """One part of a makers' folder. places: where it can be, below the folder; the first is the makers' own. page:
+    where they publish it.
 
     files: how many files (a pattern below the place, or below the folder of a file) the published part has.
     """
@@ -79,12 +82,26 @@ LAYOUTS = {
         "MIRFlickr-25K",
         ("mirflickr",),
         {
-            "pictures": Needed("pictures", _below("mirflickr", "", "mirflickr25k", name="im1.jpg"), MIRFLICKR_PAGE, files=("im*.jpg", 25000)),
-            "tags": Needed("tags", _below("mirflickr", "", "mirflickr25k", name="meta/tags/tags1.txt"), MIRFLICKR_PAGE, files=("tags*.txt", 25000)),
+            "pictures": Needed(
+                "pictures",
+                _below("mirflickr", "", "mirflickr25k", name="im1.jpg"),
+                MIRFLICKR_PAGE,
+                files=("im*.jpg", 25000),
+            ),
+            "tags": Needed(
+                "tags",
+                _below("mirflickr", "", "mirflickr25k", name="meta/tags/tags1.txt"),
+                MIRFLICKR_PAGE,
+                files=("tags*.txt", 25000),
+            ),
             "labels": Needed(
                 "labels",
                 _below(
-                    "mirflickr25k_annotations_v080", "annotations", "mirflickr/annotations", "../mirflickr25k_annotations_v080", name="animals.txt"
+                    "mirflickr25k_annotations_v080",
+                    "annotations",
+                    "mirflickr/annotations",
+                    "../mirflickr25k_annotations_v080",
+                    name="animals.txt",
                 ),
                 MIRFLICKR_PAGE,
             ),
@@ -95,11 +112,21 @@ LAYOUTS = {
         ("nuswide-tc10", "nuswide-tc21"),
         {
             "list": Needed("list of pictures", _below("ImageList", "", name="Imagelist.txt"), NUSWIDE_PAGE),
-            "labels": Needed("labels", _below("Groundtruth", "", name="AllLabels"), NUSWIDE_PAGE, files=("Labels_*.txt", 81)),
-            "tags": Needed("tag vectors", _below("NUS_WID_Tags", "", name="AllTags1k.txt"), NUSWIDE_PAGE, optional=True),
-            "all tags": Needed("tags as words", _below("NUS_WID_Tags", "", name="All_Tags.txt"), NUSWIDE_PAGE, optional=True),
-            "words": Needed("the 1,000 tags", _below("NUS_WID_Tags", "", "ConceptsList", name="TagList1k.txt"), NUSWIDE_PAGE),
-            "concepts": Needed("names of the labels", _below("ConceptsList", "", name="Concepts81.txt"), NUSWIDE_PAGE, optional=True),
+            "labels": Needed(
+                "labels", _below("Groundtruth", "", name="AllLabels"), NUSWIDE_PAGE, files=("Labels_*.txt", 81)
+            ),
+            "tags": Needed(
+                "tag vectors", _below("NUS_WID_Tags", "", name="AllTags1k.txt"), NUSWIDE_PAGE, optional=True
+            ),
+            "all tags": Needed(
+                "tags as words", _below("NUS_WID_Tags", "", name="All_Tags.txt"), NUSWIDE_PAGE, optional=True
+            ),
+            "words": Needed(
+                "the 1,000 tags", _below("NUS_WID_Tags", "", "ConceptsList", name="TagList1k.txt"), NUSWIDE_PAGE
+            ),
+            "concepts": Needed(
+                "names of the labels", _below("ConceptsList", "", name="Concepts81.txt"), NUSWIDE_PAGE, optional=True
+            ),
             "pictures": Needed("pictures", ("Flickr", "images", "image"), NUSWIDE_PAGE, files=("**/*.jpg", 269648)),
         },
     ),
@@ -107,12 +134,16 @@ LAYOUTS = {
         "MS COCO 2014",
         ("coco",),
         {
-            f"{what} {part}": Needed(f"{what}, {part}", _below("annotations", "", name=f"{what}_{part}2014.json"), COCO_PAGE)
+            f"{what} {part}": Needed(
+                f"{what}, {part}", _below("annotations", "", name=f"{what}_{part}2014.json"), COCO_PAGE
+            )
             for what in ("captions", "instances")
             for part in ("train", "val")
         }
         | {
-            f"pictures {part}": Needed(f"pictures, {part}", _below("", "images", name=f"{part}2014"), COCO_PAGE, files=("*.jpg", published))
+            f"pictures {part}": Needed(
+                f"pictures, {part}", _below("", "images", name=f"{part}2014"), COCO_PAGE, files=("*.jpg", published)
+            )
             for part, published in (("train", 82783), ("val", 40504))
         },
     ),
@@ -121,8 +152,17 @@ LAYOUTS = {
         ("iapr",),
         {
             "pictures": Needed("pictures", _below("", "iaprtc12", name="images"), IAPR_PAGE, files=("*/*.jpg", 20000)),
-            "texts": Needed("descriptions", _below("", "iaprtc12", name="annotations_complete_eng"), IAPR_PAGE, files=("*/*.eng", 20000)),
-            "labels": Needed("labels (SAIAPR TC-12)", _below("", "saiaprtc12ok/benchmark", "benchmark", name="saiapr_tc-12"), IAPR_LABELS_PAGE),
+            "texts": Needed(
+                "descriptions",
+                _below("", "iaprtc12", name="annotations_complete_eng"),
+                IAPR_PAGE,
+                files=("*/*.eng", 20000),
+            ),
+            "labels": Needed(
+                "labels (SAIAPR TC-12)",
+                _below("", "saiaprtc12ok/benchmark", "benchmark", name="saiapr_tc-12"),
+                IAPR_LABELS_PAGE,
+            ),
             "names": Needed(
                 "names of the labels",
                 _below("", "saiaprtc12ok/benchmark", "benchmark", "saiapr_tc-12", name="wlist.txt"),
@@ -148,7 +188,9 @@ READERS = {reader: layout for layout in LAYOUTS.values() for reader in layout.re
 
 @dataclass(frozen=True)
 class PathReport:
-    """What `check_path` found. It prints itself. complete: nothing that a reader needs is missing. missing: what is not there."""
+    """What `check_path` found. It prints itself. complete: nothing that a reader needs is missing. missing: what is not
+    there.
+    """
 
     lines: tuple[str, ...]
     complete: bool
@@ -159,10 +201,12 @@ class PathReport:
 
 
 def check_path(path: str | Path, name: str | None = None) -> PathReport:
-    """Say what a path has of a benchmark, what is missing, and where its makers publish it. Only names are looked at, and keys of files.
+    """Say what a path has of a benchmark, what is missing, and where its makers publish it. Only names are looked at,
+    and keys of files.
 
-    path: a makers' folder, or a file in circulation or a folder of such. name: the benchmark, one of `PROTOCOLS`; None finds it out.
-    Errors: `InputError` for a path that is not there, an unknown name, and a file that is no known variant.
+    path: a makers' folder, or a file in circulation or a folder of such. name: the benchmark, one of `PROTOCOLS`; None
+    finds it out. Errors: `InputError` for a path that is not there, an unknown name, and a file that is no known
+    variant.
     """
     path = Path(path)
     check(path.exists(), f"path: expected a folder or a file, got {path}, which is not there")
@@ -178,7 +222,10 @@ def check_path(path: str | Path, name: str | None = None) -> PathReport:
             return PathReport((str(found), f"  but {name} has {PROTOCOLS[name].labels} labels"), False, (name,))
         reader = f"{name or 'mat'}:{path}"
         return PathReport((str(found), f"  read it with load({reader!r})"), True)
-    lines = [f"{path}: nothing of a benchmark was found. A folder of", *(f"  {layout.title}: {_short(layout)}" for layout in LAYOUTS.values())]
+    lines = [
+        f"{path}: nothing of a benchmark was found. A folder of",
+        *(f"  {layout.title}: {_short(layout)}" for layout in LAYOUTS.values()),
+    ]
     return PathReport((*lines, "  or a file in circulation (.mat, .h5py) is known."), False, ("everything",))
 
 
@@ -219,5 +266,8 @@ def _report(layout: Layout, path: Path) -> PathReport:
 
 def is_raw(layout: Layout, path: Path) -> bool:
     """Whether to read a path as the makers' folder: it is one in part, or it is a folder without a file in circulation."""
-    check(path.exists(), f"path: expected the folder of {layout.title} or a file in circulation, got {path}, which is not there")
+    check(
+        path.exists(),
+        f"path: expected the folder of {layout.title} or a file in circulation, got {path}, which is not there",
+    )
     return path.is_dir() and (_score(layout, path) > 0 or not _has_files(path))

@@ -1,7 +1,7 @@
 """Each benchmark's protocol, and splits that are drawn once and kept.
 
-A split is drawn from the ids of the pairs and a seed. It is kept in the cache folder under a key that holds the checksum of the ids, so that every
-method and every later run sees the same one.
+A split is drawn from the ids of the pairs and a seed. It is kept in the cache folder under a key that holds the
+checksum of the ids, so that every method and every later run sees the same one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ _STREAM = 7
 class BenchmarkProtocol:
     """How a benchmark is split and known.
 
-    labels: how many there are. query, train: how many pairs, or which share of all; train None is the whole retrieval set.
-    pairs: how many the published set has. text: the width of the published bag of words, if there is one. source: whose protocol it is.
+    labels: how many there are. query, train: how many pairs, or which share of all; train None is the whole retrieval
+    set.
+    pairs: how many the published set has. text: the width of the published bag of words, if there is one. source: whose
+    protocol it is.
     """
 
     title: str
@@ -44,7 +46,9 @@ class BenchmarkProtocol:
 PROTOCOLS = {
     "mirflickr": BenchmarkProtocol("MIRFlickr-25K", 24, 2000, 10000, 20015, 1386, "Jiang and Li, CVPR 2017"),
     "nuswide-tc10": BenchmarkProtocol("NUS-WIDE, 10 concepts", 10, 0.01, None, 186577, 1000, "Zhang et al., AAAI 2018"),
-    "nuswide-tc21": BenchmarkProtocol("NUS-WIDE, 21 concepts", 21, 2100, 10500, 195834, 1000, "Jiang and Li, CVPR 2017; Li et al., CVPR 2018"),
+    "nuswide-tc21": BenchmarkProtocol(
+        "NUS-WIDE, 21 concepts", 21, 2100, 10500, 195834, 1000, "Jiang and Li, CVPR 2017; Li et al., CVPR 2018"
+    ),
     "coco": BenchmarkProtocol("MS COCO 2014", 80, 5000, 10000, 122218, None, "Li et al., CVPR 2018"),
     "iapr": BenchmarkProtocol("IAPR TC-12", 255, 2000, 10000, 20000, 2912, "Zhang, Lai and Feng, ECCV 2018"),
     "wikipedia": BenchmarkProtocol("Wikipedia", 10, 693, None, 2866, 10, "Rasiwasia et al., ACM MM 2010"),
@@ -55,16 +59,22 @@ UNKNOWN = BenchmarkProtocol("unknown", 0, 0.1, None, 0, None, "one tenth query, 
 
 
 def recognised_protocol(items: int, labels: int, text: int | None) -> str | None:
-    """The name of the benchmark that has this many labels, this width of text (None: texts) or number of pairs, and enough pairs; or None."""
+    """The name of the benchmark that has this many labels, this width of text (None: texts) or number of pairs, and
+    enough pairs; or None.
+    """
     for name, protocol in PROTOCOLS.items():
-        known = labels == protocol.labels and (None in (text, protocol.text) or text == protocol.text or items == protocol.pairs)
+        known = labels == protocol.labels and (
+            None in (text, protocol.text) or text == protocol.text or items == protocol.pairs
+        )
         if known and items > share(protocol.query, items, "query") + share(protocol.train or 0, items, "train"):
             return name
     return None
 
 
 def share(value: int | float, of: int, argument: str) -> int:
-    """A number of pairs, given as a whole number or as a share between 0 and 1 of `of`. Errors: `InputError` for anything else."""
+    """A number of pairs, given as a whole number or as a share between 0 and 1 of `of`. Errors: `InputError` for
+    anything else.
+    """
     if isinstance(value, Integral) and not isinstance(value, bool):
         whole(argument, value, 0)
         return int(value)
@@ -85,8 +95,9 @@ def fixed_split(
 ) -> dict[str, np.ndarray]:
     """The query, retrieval and training part of a set: positions, sorted. Drawn once, then read from the cache folder.
 
-    name: a readable beginning of the folder's name. ids: of all pairs, shape (n,). query, train: how many, or which share of all; train None takes
-    the whole retrieval set. query_from: bool, shape (n,), the pairs that queries are drawn from; None for all.
+    name: a readable beginning of the folder's name. ids: of all pairs, shape (n,). query, train: how many, or which
+    share of all; train None takes the whole retrieval set. query_from: bool, shape (n,), the pairs that queries are
+    drawn from; None for all.
     own_pair: True leaves the queries in the retrieval set. Train and query never overlap.
     Errors: `InputError` if there are too few pairs.
     """
@@ -96,8 +107,14 @@ def fixed_split(
     rest = n - queries
     training = rest if train is None else share(train, n, "train")
     allowed = np.ones(n, dtype=bool) if query_from is None else np.asarray(query_from, dtype=bool)
-    check(1 <= queries <= int(allowed.sum()), f"query: expected from 1 to {int(allowed.sum())} of the {n} pairs, got {queries}; pass query=")
-    check(1 <= training <= rest, f"train: expected from 1 to {rest} pairs, since {queries} of {n} are queries, got {training}; pass train=")
+    check(
+        1 <= queries <= int(allowed.sum()),
+        f"query: expected from 1 to {int(allowed.sum())} of the {n} pairs, got {queries}; pass query=",
+    )
+    check(
+        1 <= training <= rest,
+        f"train: expected from 1 to {rest} pairs, since {queries} of {n} are queries, got {training}; pass train=",
+    )
     key = {"query_from": _checksum(allowed), "query": queries, "train": training}
 
     def draw(order: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,7 +129,8 @@ def fixed_split(
 
 
 def fixed_training(name: str, ids: np.ndarray, *, train: int | float, seed: int = 0) -> np.ndarray:
-    """The training part of a retrieval set that comes with the data: positions in it, sorted. Drawn once, as `fixed_split`.
+    """The training part of a retrieval set that comes with the data: positions in it, sorted. Drawn once, as
+    `fixed_split`.
 
     ids: of the pairs of the retrieval set, shape (n,). Errors: `InputError` if there are too few pairs.
     """
@@ -122,9 +140,18 @@ def fixed_training(name: str, ids: np.ndarray, *, train: int | float, seed: int 
     return _kept(name, ids, {"train": training}, seed, lambda order: {"train": order[:training]})["train"]
 
 
-def _kept(name: str, ids: np.ndarray, key: dict[str, Any], seed: int, draw: Callable[[np.ndarray], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _kept(
+    name: str, ids: np.ndarray, key: dict[str, Any], seed: int, draw: Callable[[np.ndarray], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
     """What `draw` makes of a random order of the pairs, kept in the cache folder."""
-    made_from = {"what": "split", "format": _FORMAT, "data": name, "ids": _checksum(np.asarray(ids, dtype=np.int64)), "seed": int(seed), **key}
+    made_from = {
+        "what": "split",
+        "format": _FORMAT,
+        "data": name,
+        "ids": _checksum(np.asarray(ids, dtype=np.int64)),
+        "seed": int(seed),
+        **key,
+    }
 
     def build(folder: Path) -> None:
         for part, rows in draw(np.random.default_rng([seed, _STREAM]).permutation(len(ids))).items():

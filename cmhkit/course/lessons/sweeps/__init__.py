@@ -1,7 +1,8 @@
 """Figures that lesson 40 shows and does not run: `load("scores")`, `load("ablations")`, `load("published")`.
 
-scores.json and ablations.json are written by `python -m bench.sweeps` from measured runs; each entry names its source in the repository.
-published.json holds figures from the literature, typed in by hand, each with the table that it was read from.
+scores.json and ablations.json are written by `python -m bench.sweeps` from measured runs; each entry names its source
+in the repository. published.json holds figures from the literature, typed in by hand, each with the table that it was
+read from.
 """
 
 from __future__ import annotations
