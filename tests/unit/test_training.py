@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cmhkit.errors import InputError, whole
-from cmhkit.training import Checkpoints, configured, generator, one_of, positive, resolve_device
+from cmhkit.training import Checkpoints, configured, generator, margin_for, one_of, positive, resolve_device
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,10 @@ def test_positive_accepts() -> None:
     positive("x", 0, strict=False)
     with pytest.raises(InputError, match="x: expected a number of at least 0, got -1"):
         positive("x", -1, strict=False)
+
+
+def test_a_margin_is_a_number_or_a_share_of_the_bits() -> None:
+    assert margin_for("K/8", 32) == 4 and margin_for("K/3", 32) == pytest.approx(32 / 3) and margin_for(5, 32) == 5
 
 
 def test_one_of_and_whole() -> None:
