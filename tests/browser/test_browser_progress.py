@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(180)
 
 WORK = """print('before')
 from time import sleep
-from cmhkit.progress import progress
+from cmhkit.support.progress import progress
 with progress(60, 'Working') as step:
     for _ in range(60):
         sleep(0.1)
@@ -35,7 +35,9 @@ def test_a_bar_is_seen_and_not_kept(new_tab, lab: str, lab_root: Path, shots: Pa
         bar.wait_for(timeout=60_000)
         before = float(bar.get_attribute("value"))
         page.screenshot(path=shots / "progress.png")
-        page.wait_for_function(f"Number(document.querySelector('.jp-OutputArea-output progress')?.value) > {before}", timeout=10_000)
+        page.wait_for_function(
+            f"Number(document.querySelector('.jp-OutputArea-output progress')?.value) > {before}", timeout=10_000
+        )
         assert "of 60" in bar.get_attribute("aria-label")
         page.wait_for_selector("text=after >> nth=-1")
         bar.wait_for(state="detached", timeout=20_000)

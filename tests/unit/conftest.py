@@ -17,7 +17,15 @@ settings.load_profile("kit")
 
 
 # What `make check` leaves out: files that start processes or train until something is learned, and single tests of more than a second.
-SLOW_FILES = {"test_grade", "test_kill", "test_mutants", "test_parallel", "test_report", "test_speed", "test_widgets_nbval"}
+SLOW_FILES = {
+    "test_grade",
+    "test_kill",
+    "test_mutants",
+    "test_parallel",
+    "test_report",
+    "test_speed",
+    "test_widgets_nbval",
+}
 SLOW_TESTS = {
     "test_a_damaged_data_set_is_built_again_to_the_same_bytes",
     "test_a_file_of_the_released_sizes_is_read",

@@ -212,7 +212,9 @@ def killed(
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_kills_lose_at_most_one_epoch_each(server: Server, whole: Whole, scenes: Path, tmp_path: Path, seed: int) -> None:
+def test_kills_lose_at_most_one_epoch_each(
+    server: Server, whole: Whole, scenes: Path, tmp_path: Path, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     met: Counter[str] = Counter()
     for number in range(MOST_RUNS):
