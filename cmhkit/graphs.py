@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import slices, to_words
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -142,13 +142,13 @@ def knn_graph(
     measured again in float64.
     Raises InputError for NaN, infinity, a k out of range or an unknown option.
     """
-    one_of("metric", metric, METRICS)
-    one_of("symmetric", symmetric, SYMMETRIES)
-    whole("chunk", chunk, 1)
+    check_choice("metric", metric, METRICS)
+    check_choice("symmetric", symmetric, SYMMETRIES)
+    check_integer("chunk", chunk, 1)
     x = _check_vectors(x)
     items = x.shape[0]
     most = items if include_self else items - 1
-    whole("k", k, 1, most)
+    check_integer("k", k, 1, most)
     others = k - 1 if include_self else k
     neighbours, distances = np.empty((items, k), dtype=np.int64), np.zeros((items, k), dtype=np.float32)
     neighbours[:, 0] = np.arange(items)

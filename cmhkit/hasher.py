@@ -16,7 +16,7 @@ import numpy as np
 from cmhkit import __version__, codes, metrics
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
-from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.checks import InputError, check, check_integer
 from cmhkit.support.files import write_atomically
 from cmhkit.support.options import as_dict, check_name, configured, current
 from cmhkit.train.run import Callback, Run
@@ -74,7 +74,7 @@ class CrossModalHasher:
             isinstance(bits, Integral) and bits > 0 and bits % 8 == 0,
             f"bits: expected a multiple of 8 above 0, got {bits!r}",
         )
-        whole("seed", seed, 0)
+        check_integer("seed", seed, 0)
         self.bits, self.preset, self.seed, self.device = int(bits), preset, int(seed), device
         self.config = configured(self.presets, preset, overrides)
         self.history_: list[dict[str, Any]] = []
@@ -373,7 +373,7 @@ def _version_of(described: Mapping[str, Any]) -> str:
 
 def _check_format(described: Mapping[str, Any], path: Path) -> None:
     number = described.get("format", 1)
-    whole("format", number, 1)
+    check_integer("format", number, 1)
     if number > FORMAT:
         raise _OtherVersion(
             f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} wrote in format {number}; "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 ENGINES = ("auto", "numpy", "faiss")
 _TILE_ITEMS = 16384
@@ -40,7 +40,7 @@ class HammingIndex:
     def __init__(self, database: ArrayLike, ids: ArrayLike | None = None, engine: str = "auto") -> None:
         database = check_packed(database, "database")
         check(len(database) > 0, "database: expected at least one code, got none")
-        one_of("engine", engine, ENGINES)
+        check_choice("engine", engine, ENGINES)
         has_faiss = engine != "numpy" and find_spec("faiss") is not None
         check(
             engine != "faiss" or has_faiss,
@@ -68,7 +68,7 @@ class HammingIndex:
         """
         query = check_packed(query, "query")
         check_same_bits(query, self._database, "query", "database")
-        whole("k", k, 1, len(self))
+        check_integer("k", k, 1, len(self))
         by_faiss = self.engine == "faiss" and k <= self._faiss_most
         places, distances = (self._search_faiss if by_faiss else self._search_numpy)(query, int(k))
         return Hits(places if self._ids_are_places else self.ids[places], distances)

@@ -49,7 +49,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
 from cmhkit.graphs import check_labels, label_words
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 if TYPE_CHECKING:
     import torch
@@ -156,17 +156,17 @@ def evaluate(
     Raises InputError for codes, labels, shapes or options of another kind, and for an empty query under empty="error".
     Source: McSherry and Najork, ECIR 2008; Järvelin and Kekäläinen, TOIS 2002, for NDCG.
     """
-    one_of("ties", ties, TIES)
-    one_of("divisor", divisor, DIVISORS)
-    one_of("empty", empty, EMPTY)
-    one_of("grades", grades, GRADES)
+    check_choice("ties", ties, TIES)
+    check_choice("divisor", divisor, DIVISORS)
+    check_choice("empty", empty, EMPTY)
+    check_choice("grades", grades, GRADES)
     if r is not None:
-        whole("r", r, 1)
+        check_integer("r", r, 1)
     check(
         isinstance(precision_at, Sequence), f"precision_at: expected a sequence of whole numbers, got {precision_at!r}"
     )
     for n in precision_at:
-        whole("precision_at", n, 1)
+        check_integer("precision_at", n, 1)
     pairs = _pairs(query, database, query_labels, database_labels, relevant, grades)
     sums = _Sums(pairs, r, divisor)
     for rows in slices(pairs.queries, pairs.chunk):
@@ -188,10 +188,10 @@ def average_precision(
     Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the
     ties.
     """
-    one_of("ties", ties, TIES)
-    one_of("divisor", divisor, DIVISORS)
+    check_choice("ties", ties, TIES)
+    check_choice("divisor", divisor, DIVISORS)
     if r is not None:
-        whole("r", r, 1)
+        check_integer("r", r, 1)
     distance, relevant = np.asarray(distance), np.asarray(relevant)
     check(distance.ndim == 1 and len(distance) > 0, f"distance: expected shape (items,), got {distance.shape}")
     check(distance.dtype.kind in "iuf" and not np.isnan(distance).any(), "distance: expected real numbers without NaN")

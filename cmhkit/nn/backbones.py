@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.checks import InputError, check, check_integer
 from cmhkit.support.files import sha256
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenenet.safetensors"
@@ -303,7 +303,7 @@ class CNNF(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        whole("side", side, _CNNF_LEAST)
+        check_integer("side", side, _CNNF_LEAST)
         check(len(widths) == len(CNNF_WIDTHS), f"widths: expected {len(CNNF_WIDTHS)} of them, got {widths}")
         self.side, self.channels, self.hidden = side, widths[-1], hidden
         layers: list[nn.Module] = []
