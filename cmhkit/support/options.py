@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from cmhkit.support.checks import InputError, check, check_real, check_integer
+from cmhkit.support.checks import InputError, check, check_integer, check_real
 
 
 @attrs.frozen
