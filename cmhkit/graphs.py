@@ -48,6 +48,12 @@ def check_labels(labels: ArrayLike, name: str) -> NDArray[np.bool_]:
     return labels.astype(bool)
 
 
+def check_same_labels(a: NDArray, b: NDArray, name_a: str, name_b: str) -> None:
+    """Raise InputError unless both matrices are about the same number of labels."""
+    c, d = a.shape[1], b.shape[1]
+    check(c == d, f"{name_a}, {name_b}: expected the same number of labels, got {c} and {d}")
+
+
 def label_words(labels: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
     """A bool label matrix (n, c) as machine words (words, n): two items share a label where the AND of their words is
     not 0.
@@ -64,10 +70,7 @@ def label_similarity(labels_a: ArrayLike, labels_b: ArrayLike | None = None) -> 
     """
     a = check_labels(labels_a, "labels_a")
     b = a if labels_b is None else check_labels(labels_b, "labels_b")
-    check(
-        a.shape[1] == b.shape[1],
-        f"labels_a, labels_b: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}",
-    )
+    check_same_labels(a, b, "labels_a", "labels_b")
     words_a, words_b = label_words(a), label_words(b)
     out = np.zeros((len(a), len(b)), dtype=bool)
     for rows in slices(len(a), 64):
