@@ -484,8 +484,8 @@ def _expected_ratio(earlier: float, s: int, hits_before: int, n: int, hits: int,
     hits.
 
     X, the hits among the t, is hypergeometric. Given X = x they are spread evenly over the t places, so the sum is
-    `earlier`, of the groups before, plus the formula of the module for a group of t items with x hits; then the ratio is
-    averaged over x (0 without a hit).
+    `earlier`, of the groups before, plus the formula of the module for a group of t items with x hits; then the ratio
+    is averaged over x (0 without a hit).
     """
     x, chance = _hypergeometric(n, hits, t)
     span = harmonic[s + t] - harmonic[s]
