@@ -20,7 +20,7 @@ from cmhkit.app.cli import app
 from cmhkit.app.runs import method_class, presets_of
 from cmhkit.hasher import METHODS
 from cmhkit.support import options
-from cmhkit.support.checks import InputError, check_choice, check_real, check_integer
+from cmhkit.support.checks import InputError, check_choice, check_integer, check_real
 from cmhkit.support.options import (
     Options,
     choice,
@@ -101,7 +101,8 @@ def test_a_paper_is_described_without_its_networks() -> None:
     import subprocess
     import sys
 
-    code = "from cmhkit.app.cli import app; import sys; app(['options', 'ssah'], standalone_mode=False); assert 'torch' not in sys.modules"
+    code = "from cmhkit.app.cli import app; import sys; app(['options', 'ssah'], standalone_mode=False)"
+    code += "; assert 'torch' not in sys.modules"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stderr
     assert "adversarial_target" in found.stdout
