@@ -1,1 +1,1 @@
-"""Layers that more than one paper uses: backbones, losses of triplets and pairs, masks, and the draws of all of them."""
+"""Layers that more than one paper uses: backbones, losses of triplets and pairs, masks, and how they draw at random."""
