@@ -34,9 +34,8 @@ def sign(x: ArrayLike) -> NDArray[np.int8]:
     Raises InputError for NaN, and for booleans (False would become +1: use `2 * bits.astype(int) - 1`).
     """
     x = np.asarray(x)
-    check(
-        x.dtype.kind in "iuf", f"x: expected real numbers, got {x.dtype}; for boolean bits use 2 * bits.astype(int) - 1"
-    )
+    real = x.dtype.kind in "iuf"
+    check(real, f"x: expected real numbers, got {x.dtype}; for boolean bits use 2 * bits.astype(int) - 1")
     check(not np.isnan(x).any(), f"x: expected numbers, got {np.isnan(x).sum()} NaN of {x.size} values")
     return np.where(x >= 0, np.int8(1), np.int8(-1))
 
@@ -54,7 +53,8 @@ def pack(signs: ArrayLike) -> NDArray[np.uint8]:
     check(bits > 0 and bits % 8 == 0, f"signs: expected a number of bits that is a multiple of 8, got {bits}")
     check(
         signs.dtype.kind in "iuf" and (np.abs(signs) == 1).all(),
-        f"signs: expected only -1 and +1, got other values ({signs.dtype}); use sign(x) on real numbers, 2 * bits - 1 on 0/1 bits",
+        f"signs: expected only -1 and +1, got other values ({signs.dtype}); use sign(x) on real numbers, 2 * bits - 1 "
+        "on 0/1 bits",
     )
     return np.packbits(signs > 0, axis=1)
 
@@ -160,16 +160,19 @@ class CodeDiagnostics:
 
     def summary(self) -> str:
         """A few lines to read."""
+        low, high = self.balance.min(), self.balance.max()
         lines = [
-            f"{self.items} items, {self.bits} bits: {self.distinct} distinct codes, the commonest held by {self.commonest:.1%} of the items",
-            f"balance (share of +1): {self.balance.min():.2f} to {self.balance.max():.2f}; constant bits: {self.constant_bits}",
+            f"{self.items} items, {self.bits} bits: {self.distinct} distinct codes, the commonest held by "
+            f"{self.commonest:.1%} of the items",
+            f"balance (share of +1): {low:.2f} to {high:.2f}; constant bits: {self.constant_bits}",
             f"mean |correlation| of two bits: {self.mean_correlation:.2f}; effective bits: {self.effective_bits:.1f}",
         ]
         return "\n".join(lines + [f"COLLAPSED: {reason}" for reason in self.reasons])
 
     def __repr__(self) -> str:
         state = "collapsed" if self.collapsed else "healthy"
-        return f"CodeDiagnostics({self.items} items, {self.bits} bits, {self.distinct} distinct, {self.effective_bits:.1f} effective bits, {state})"
+        size = f"{self.items} items, {self.bits} bits, {self.distinct} distinct"
+        return f"CodeDiagnostics({size}, {self.effective_bits:.1f} effective bits, {state})"
 
 
 def diagnostics(packed: ArrayLike, *, warn: bool = False) -> CodeDiagnostics:
@@ -189,12 +192,18 @@ def diagnostics(packed: ArrayLike, *, warn: bool = False) -> CodeDiagnostics:
     items, bits = len(packed), 8 * packed.shape[1]
     check(items > 0, "packed: expected at least one code, got none")
     _, counts = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_counts=True)
-    ones, together = _bit_moments(packed)
+    ones, together = np.zeros(bits), np.zeros((bits, bits))
+    for rows in slices(items, _TILE_ITEMS):
+        block = np.unpackbits(packed[rows], axis=1).astype(np.float32)
+        ones += block.sum(axis=0)
+        together += block.T @ block
     balance = ones / items
     covariance = together / items - np.outer(balance, balance)
     changing = (ones > 0) & (ones < items)
     covariance[~changing] = covariance[:, ~changing] = 0.0
-    correlation = _correlation(covariance, changing)
+    deviation = np.sqrt(np.where(changing, np.diag(covariance), 1.0))
+    correlation = np.clip(covariance / np.outer(deviation, deviation), -1.0, 1.0)
+    np.fill_diagonal(correlation, 1.0)
     facts = {
         "bits": bits,
         "items": items,
@@ -207,32 +216,10 @@ def diagnostics(packed: ArrayLike, *, warn: bool = False) -> CodeDiagnostics:
         "effective_bits": float(np.trace(covariance) ** 2 / (covariance**2).sum()) if changing.any() else 0.0,
     }
     result = CodeDiagnostics(**facts, reasons=tuple(_reasons(facts)))
-    if warn:
-        warn_on_collapse(result)
+    if warn and result.collapsed:
+        reasons = "; ".join(result.reasons)
+        warnings.warn(f"codes: the codes have collapsed: {reasons}.", CollapseWarning, stacklevel=2)
     return result
-
-
-def warn_on_collapse(codes: CodeDiagnostics, name: str = "codes") -> None:
-    """Emit one `CollapseWarning` that names the codes and every reason, if they collapsed; else do nothing."""
-    if codes.collapsed:
-        warnings.warn(f"{name}: the codes have collapsed: {'; '.join(codes.reasons)}.", CollapseWarning, stacklevel=3)
-
-
-def _bit_moments(packed: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    bits = 8 * packed.shape[1]
-    ones, together = np.zeros(bits), np.zeros((bits, bits))
-    for rows in slices(len(packed), _TILE_ITEMS):
-        block = np.unpackbits(packed[rows], axis=1).astype(np.float32)
-        ones += block.sum(axis=0)
-        together += block.T @ block
-    return ones, together
-
-
-def _correlation(covariance: NDArray, changing: NDArray) -> NDArray[np.float64]:
-    deviation = np.sqrt(np.where(changing, np.diag(covariance), 1.0))
-    correlation = np.clip(covariance / np.outer(deviation, deviation), -1.0, 1.0)
-    np.fill_diagonal(correlation, 1.0)
-    return correlation
 
 
 def _mean_off_diagonal(matrix: NDArray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import slices, to_words
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import InputError, check, check_choice, check_integer
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -28,24 +28,23 @@ def check_labels(labels: ArrayLike, name: str) -> NDArray[np.bool_]:
     """
     labels = np.asarray(labels)
     hint = "; for class numbers use np.eye(classes, dtype=bool)[numbers]" if labels.ndim == 1 else ""
-    check(
-        labels.ndim == 2 and labels.shape[1] > 0,
-        f"{name}: expected a matrix (items, labels) of 0/1, got shape {labels.shape}{hint}",
-    )
+    two = labels.ndim == 2 and labels.shape[1] > 0
+    check(two, f"{name}: expected a matrix (items, labels) of 0/1, got shape {labels.shape}{hint}")
     if labels.dtype == bool:
         return labels
     check(labels.dtype.kind in "iuf", f"{name}: expected 0/1 or bool, got {labels.dtype}")
     check(not np.isnan(labels).any(), f"{name}: expected 0/1, got NaN")
-    proper = ((labels == 0) | (labels == 1)).all()
-    if not proper:
+    if not ((labels == 0) | (labels == 1)).all():
         signs = (np.abs(labels) == 1).all()
-        hint = (
-            "-1/1; convert with labels > 0"
-            if signs
-            else f"values from {labels.min()} to {labels.max()}; convert with labels > 0"
-        )
-        check(False, f"{name}: expected 0/1 or bool, got {hint}")
+        values = "-1/1" if signs else f"values from {labels.min()} to {labels.max()}"
+        raise InputError(f"{name}: expected 0/1 or bool, got {values}; convert with labels > 0")
     return labels.astype(bool)
+
+
+def check_same_labels(a: NDArray, b: NDArray, name_a: str, name_b: str) -> None:
+    """Raise InputError unless both matrices are about the same number of labels."""
+    c, d = a.shape[1], b.shape[1]
+    check(c == d, f"{name_a}, {name_b}: expected the same number of labels, got {c} and {d}")
 
 
 def label_words(labels: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
@@ -64,10 +63,7 @@ def label_similarity(labels_a: ArrayLike, labels_b: ArrayLike | None = None) -> 
     """
     a = check_labels(labels_a, "labels_a")
     b = a if labels_b is None else check_labels(labels_b, "labels_b")
-    check(
-        a.shape[1] == b.shape[1],
-        f"labels_a, labels_b: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}",
-    )
+    check_same_labels(a, b, "labels_a", "labels_b")
     words_a, words_b = label_words(a), label_words(b)
     out = np.zeros((len(a), len(b)), dtype=bool)
     for rows in slices(len(a), 64):
@@ -96,16 +92,6 @@ class KnnGraph:
         labels: 0/1, shape (n, c). Returns a share in [0, 1]; NaN if there is no such pair. Raises InputError for other
         labels.
         """
-        same, pairs = self._shared(labels)
-        return float(same.sum() / pairs.sum()) if pairs.any() else float("nan")
-
-    def agreement_per_item(self, labels: ArrayLike) -> NDArray[np.float64]:
-        """As `agreement`, for each item apart: shape (n,); NaN for an item without another neighbour."""
-        same, pairs = self._shared(labels)
-        count = pairs.sum(axis=1)
-        return np.where(count > 0, same.sum(axis=1) / np.maximum(count, 1), np.nan)
-
-    def _shared(self, labels: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         labels = check_labels(labels, "labels")
         items = len(self.neighbours)
         check(len(labels) == items, f"labels: expected one row for each of the {items} items, got {len(labels)}")
@@ -113,7 +99,7 @@ class KnnGraph:
         same = np.zeros_like(pairs)
         for word in label_words(labels):
             same |= (word[:, None] & word[self.neighbours]) != 0
-        return same & pairs, pairs
+        return float((same & pairs).sum() / pairs.sum()) if pairs.any() else float("nan")
 
 
 def knn_graph(
@@ -142,13 +128,13 @@ def knn_graph(
     measured again in float64.
     Raises InputError for NaN, infinity, a k out of range or an unknown option.
     """
-    one_of("metric", metric, METRICS)
-    one_of("symmetric", symmetric, SYMMETRIES)
-    whole("chunk", chunk, 1)
+    check_choice("metric", metric, METRICS)
+    check_choice("symmetric", symmetric, SYMMETRIES)
+    check_integer("chunk", chunk, 1)
     x = _check_vectors(x)
     items = x.shape[0]
     most = items if include_self else items - 1
-    whole("k", k, 1, most)
+    check_integer("k", k, 1, most)
     others = k - 1 if include_self else k
     neighbours, distances = np.empty((items, k), dtype=np.int64), np.zeros((items, k), dtype=np.float32)
     neighbours[:, 0] = np.arange(items)
@@ -171,10 +157,8 @@ def _check_vectors(x: Any) -> Any:
     check(values.dtype.kind in "biuf", f"x: expected real numbers, got {values.dtype}")
     lowest, highest = (values.min(), values.max()) if values.size else (0.0, 0.0)
     check(np.isfinite(lowest) and np.isfinite(highest), "x: expected finite numbers, got NaN or infinity")
-    check(
-        max(abs(float(lowest)), abs(float(highest))) < 1e15,
-        "x: expected numbers below 1e15, got larger ones; rescale x",
-    )
+    largest = max(abs(float(lowest)), abs(float(highest)))
+    check(largest < 1e15, "x: expected numbers below 1e15, got larger ones; rescale x")
     return x
 
 
@@ -191,8 +175,7 @@ class _Dense:
         return self.single[rows] @ self.single.T
 
     def measure(self, block: NDArray, row: int, item: int, candidates: NDArray, metric: str) -> NDArray[np.float64]:
-        parts = [self._measure(item, candidates[part], metric) for part in slices(len(candidates), 1024)]
-        return np.concatenate(parts)
+        return np.concatenate([self._measure(item, candidates[p], metric) for p in slices(len(candidates), 1024)])
 
     def _measure(self, item: int, candidates: NDArray, metric: str) -> NDArray[np.float64]:
         near, own = self.x[candidates].astype(np.float64), self.x[item].astype(np.float64)
@@ -205,7 +188,9 @@ class _Dense:
 
 @dataclass(frozen=True)
 class _Sparse:
-    """Inner products of sparse rows, in float64: a sparse set times a dense block, so that equal rows give equal sums."""
+    """Inner products of sparse rows, in float64: a sparse set times a dense block, so that equal rows give equal
+    sums.
+    """
 
     x: csr_array
     norms: NDArray[np.float64]

@@ -16,7 +16,7 @@ import numpy as np
 from cmhkit import __version__, codes, metrics
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
 from cmhkit.data.text import Vocabulary
-from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.checks import InputError, check, check_integer
 from cmhkit.support.files import write_atomically
 from cmhkit.support.options import as_dict, check_name, configured, current
 from cmhkit.train.run import Callback, Run
@@ -47,6 +47,8 @@ _STATES = {
     "fitted": "fitted",
 }
 
+#: The two ways of a report.
+_WAYS = ("image → text", "text → image")
 # Pictures that are encoded at once: their features and layers are the memory of a search.
 _AT_ONCE = 512
 
@@ -70,19 +72,16 @@ class CrossModalHasher:
     def __init__(
         self, bits: int = 32, *, preset: str = "lab", seed: int = 0, device: str = "auto", **overrides: Any
     ) -> None:
-        check(
-            isinstance(bits, Integral) and bits > 0 and bits % 8 == 0,
-            f"bits: expected a multiple of 8 above 0, got {bits!r}",
-        )
-        whole("seed", seed, 0)
+        good = isinstance(bits, Integral) and bits > 0 and bits % 8 == 0
+        check(good, f"bits: expected a multiple of 8 above 0, got {bits!r}")
+        check_integer("seed", seed, 0)
         self.bits, self.preset, self.seed, self.device = int(bits), preset, int(seed), device
         self.config = configured(self.presets, preset, overrides)
         self.history_: list[dict[str, Any]] = []
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(bits={self.bits}, preset={self.preset!r}, seed={self.seed}, {_STATES[self._stage]})"
-        )
+        options = f"bits={self.bits}, preset={self.preset!r}, seed={self.seed}"
+        return f"{type(self).__name__}({options}, {_STATES[self._stage]})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes over. One that is made in a callback stays as it is then, whatever becomes of the fit."""
@@ -145,18 +144,19 @@ class CrossModalHasher:
         fitted: what it learned before is gone, and what it was learning is half done.
         """
         check(isinstance(data, (PairedData, Split)), f"data: expected PairedData or Split, got {type(data).__name__}")
+        name = type(self).__name__
         check(
             self._stage != "in callback",
-            f"{type(self).__name__}: expected fit to be called outside of this hasher's own callback; fit another hasher there",
+            f"{name}: expected fit to be called outside of this hasher's own callback; fit another hasher there",
         )
         run = Run(self, checkpoint_dir, callback, show_progress)
         try:
             self._stage = "fitting"
             train = data.train if isinstance(data, PairedData) else data
             self.backbone_ = data.backbone
-            told = self._told_input() if data.images.ndim == 4 and show_progress else ""
-            if told:
-                print(f"{type(self).__name__}: {told}")
+            message = self._told_input() if data.images.ndim == 4 and show_progress else ""
+            if message:
+                print(f"{name}: {message}")
             self._remember_images(data.images, show_progress)
             images = self._image_input(train.images, show_progress)
             self.vocabulary_: Vocabulary | None = data.vocabulary
@@ -184,26 +184,20 @@ class CrossModalHasher:
         if images is not None:
             pictures = checked_images(images.images if isinstance(images, Split) else images)
             self._remember_images(pictures, False)
-            return np.concatenate(
-                [
-                    self._values_of_pictures(pictures[i : i + _AT_ONCE])
-                    for i in range(0, max(len(pictures), 1), _AT_ONCE)
-                ]
-            )
+            starts = range(0, max(len(pictures), 1), _AT_ONCE)
+            return np.concatenate([self._values_of_pictures(pictures[i : i + _AT_ONCE]) for i in starts])
         vectors = self._text_input(texts)
-        check(
-            vectors.shape[1] == self.text_width_,
-            f"texts: expected vectors of width {self.text_width_}, as in training, got {vectors.shape[1]}",
-        )
+        self._check_width("texts", "vectors", vectors, self.text_width_)
         return self._text_values(vectors)
 
     def _values_of_pictures(self, images: np.ndarray) -> np.ndarray:
         features = self._image_input(images, False)
-        check(
-            features.shape[1] == self.image_width_,
-            f"images: expected features of width {self.image_width_}, as in training, got {features.shape[1]}",
-        )
+        self._check_width("images", "features", features, self.image_width_)
         return self._image_values(features)
+
+    def _check_width(self, name: str, what: str, x: np.ndarray, width: int) -> None:
+        right = x.shape[1] == width
+        check(right, f"{name}: expected {what} of width {width}, as in training, got {x.shape[1]}")
 
     def evaluate(self, data: PairedData, **options: Any) -> Report:
         """Search with every query, both ways, and measure the rankings.
@@ -213,24 +207,22 @@ class CrossModalHasher:
         """
         check(isinstance(data, PairedData), f"data: expected PairedData, got {type(data).__name__}")
         check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
-        query, retrieval = data.query, data.retrieval
-        found = {
-            "query_images": self.encode(images=query),
-            "query_texts": self.encode(texts=query),
-            "retrieval_images": self.encode(images=retrieval),
-            "retrieval_texts": self.encode(texts=retrieval),
+        packed = {
+            f"{part}_{what}": self.encode(**{what: getattr(data, part)})
+            for part in ("query", "retrieval")
+            for what in ("images", "texts")
         }
-        return self.measured(data, found, **options)
+        return self.measured(data, packed, **options)
 
-    def measured(self, data: PairedData, found: dict[str, np.ndarray], **options: Any) -> Report:
+    def measured(self, data: PairedData, packed: dict[str, np.ndarray], **options: Any) -> Report:
         """What `evaluate` reports, from codes that are there already.
 
-        data: with labels. found: packed codes "query_images", "query_texts", "retrieval_images" and "retrieval_texts".
+        data: with labels. packed: codes "query_images", "query_texts", "retrieval_images" and "retrieval_texts".
         options: as for `evaluate`.
         """
         query, retrieval = data.query, data.retrieval
         both = [
-            metrics.evaluate(found[f"query_{a}"], found[f"retrieval_{b}"], query.labels, retrieval.labels, **options)
+            metrics.evaluate(packed[f"query_{a}"], packed[f"retrieval_{b}"], query.labels, retrieval.labels, **options)
             for a, b in (("images", "texts"), ("texts", "images"))
         ]
         return Report(
@@ -239,8 +231,8 @@ class CrossModalHasher:
             data=data.name,
             image_to_text=both[0],
             text_to_image=both[1],
-            image_codes=codes.diagnostics(found["retrieval_images"], warn=True),
-            text_codes=codes.diagnostics(found["retrieval_texts"], warn=True),
+            image_codes=codes.diagnostics(packed["retrieval_images"], warn=True),
+            text_codes=codes.diagnostics(packed["retrieval_texts"], warn=True),
         )
 
     def save(self, path: str | Path) -> Path:
@@ -286,23 +278,20 @@ class CrossModalHasher:
         images = checked_images(images)
         check(
             images.ndim == 2 or self.backbone_ is not None,
-            f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a data set with backbone None; "
-            "load it with features='efficientnet-lite0' or 'scenenet'",
+            f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a data "
+            "set with backbone None; load it with features='efficientnet-lite0' or 'scenenet'",
         )
-        return image_features(
-            images, self.image_kind, backbone=self.backbone_ or "scenenet", show_progress=show_progress
-        )
+        backbone = self.backbone_ or "scenenet"
+        return image_features(images, self.image_kind, backbone=backbone, show_progress=show_progress)
 
     def _told_input(self) -> str:
         """What `fit` says of how pictures enter; empty if they cannot."""
         from cmhkit.data.features import BACKBONES
 
+        if self.backbone_ not in BACKBONES:
+            return ""
         kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
-        return (
-            f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}."
-            if self.backbone_ in BACKBONES
-            else ""
-        )
+        return f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}."
 
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):
@@ -314,7 +303,8 @@ class CrossModalHasher:
         if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
             check(
                 self.vocabulary_ is not None,
-                "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got strings",
+                "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
+                "strings",
             )
             return self.vocabulary_.bag_of_words(texts)
         return checked_vectors(texts, "texts")
@@ -337,12 +327,8 @@ def load(path: str | Path) -> CrossModalHasher:
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
-        hasher = kind(
-            described["bits"],
-            preset=described["preset"],
-            seed=described["seed"],
-            **_migrated_options(kind, described, path),
-        )
+        options = _current_options(kind, described, path)
+        hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **options)
         hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
@@ -351,13 +337,11 @@ def load(path: str | Path) -> CrossModalHasher:
     except _OtherVersion:
         raise
     except InputError as error:
-        raise InputError(
-            f"path: expected a file written by save, got {path}, of cmhkit {_version_of(described)}: {error}"
-        ) from error
+        version = _version_of(described)
+        raise InputError(f"path: expected a file written by save, got {path}, of cmhkit {version}: {error}") from error
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"path: expected a file written by save, got {path} ({type(error).__name__}: {error})"
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"path: expected a file written by save, got {path} ({reason})") from error
     hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
 
@@ -373,15 +357,15 @@ def _version_of(described: Mapping[str, Any]) -> str:
 
 def _check_format(described: Mapping[str, Any], path: Path) -> None:
     number = described.get("format", 1)
-    whole("format", number, 1)
+    check_integer("format", number, 1)
     if number > FORMAT:
         raise _OtherVersion(
-            f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} wrote in format {number}; "
-            f"this is cmhkit {__version__}: update it, or fit the hasher again"
+            f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} "
+            f"wrote in format {number}; this is cmhkit {__version__}: update it, or fit the hasher again"
         )
 
 
-def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _current_options(kind: type[CrossModalHasher], described: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The options of a saved hasher, without those that went since. Errors: `InputError` for one that this version does
     not have.
     """
@@ -392,8 +376,8 @@ def _migrated_options(kind: type[CrossModalHasher], described: Mapping[str, Any]
             check_name(config, name)
     except InputError as error:
         raise _OtherVersion(
-            f"path: expected options of {kind.__name__} in cmhkit {__version__}, got {path}, which cmhkit {_version_of(described)} wrote ({error}); "
-            "load it with that version, or fit the hasher again"
+            f"path: expected options of {kind.__name__} in cmhkit {__version__}, got {path}, which cmhkit "
+            f"{_version_of(described)} wrote ({error}); load it with that version, or fit the hasher again"
         ) from error
     return options
 
@@ -404,16 +388,16 @@ def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndar
 
     Errors: `InputError` that names the first that differs, is missing, or is one too many.
     """
+
+    def described(array: np.ndarray) -> str:
+        return f"{array.dtype} with shape {array.shape}"
+
     for name, array in expected.items():
-        array = np.atleast_1d(array)
-        check(name in state, f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got none")
-        same = state[name].shape == array.shape and state[name].dtype == array.dtype
-        check(
-            same,
-            f"expected an array {name!r}, {array.dtype} with shape {array.shape}, got {state[name].dtype} with shape {state[name].shape}",
-        )
+        wanted = described(np.atleast_1d(array))
+        came = described(state[name]) if name in state else "none"
+        check(came == wanted, f"expected an array {name!r}, {wanted}, got {came}")
     for name in state:
-        check(name in expected, f"expected no array {name!r}, got {state[name].dtype} with shape {state[name].shape}")
+        check(name in expected, f"expected no array {name!r}, got {described(state[name])}")
 
 
 @dataclass(frozen=True)
@@ -442,22 +426,22 @@ class Report:
         """MAP of texts asking for pictures, from 0 to 1."""
         return self.text_to_image.map
 
+    @property
+    def title(self) -> str:
+        """What was measured on what, a line."""
+        return f"{self.method}, {self.bits} bits, on {self.data}"
+
     def rows(self) -> list[tuple[str, str, str]]:
         """(what, image → text, text → image), as text."""
-        ways = (self.image_to_text, self.text_to_image)
-        rows = [("MAP", *(f"{m.map:.3f}" for m in ways))]
-        for n in self.image_to_text.precision_at:
-            rows.append((f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in ways)))
-        rows.append(("queries", *(f"{m.queries}" for m in ways)))
-        rows.append(("queries without a relevant item", *(f"{m.empty_queries}" for m in ways)))
-        rows.append(
-            (
-                "different codes searched",
-                f"{self.text_codes.distinct} of {self.text_codes.items}",
-                f"{self.image_codes.distinct} of {self.image_codes.items}",
-            )
-        )
+        rows = [("MAP", *(f"{m.map:.3f}" for m in self._both))]
+        rows += [
+            (f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in self._both))
+            for n in self.image_to_text.precision_at
+        ]
+        rows.append(("queries", *(f"{m.queries}" for m in self._both)))
+        rows.append(("queries without a relevant item", *(f"{m.empty_queries}" for m in self._both)))
         searched = (self.text_codes, self.image_codes)
+        rows.append(("different codes searched", *(f"{c.distinct} of {c.items}" for c in searched)))
         rows.append(("share of ones in a bit", *(f"{c.balance.min():.2f} to {c.balance.max():.2f}" for c in searched)))
         rows.append(("mean correlation of two bits", *(f"{c.mean_correlation:.2f}" for c in searched)))
         return rows
@@ -469,39 +453,31 @@ class Report:
         import matplotlib.pyplot as plt
 
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
-        for ax, found, way in zip(
-            axes, (self.image_to_text, self.text_to_image), ("image → text", "text → image"), strict=True
-        ):
-            ax.plot(found.recall_by_rank, found.precision_by_rank, marker="", linestyle="-", label="by rank")
-            ax.plot(
-                found.recall_by_radius,
-                found.precision_by_radius,
-                marker="o",
-                linestyle="",
-                markersize=4,
-                label="by Hamming radius",
-            )
+        for ax, m, way in zip(axes, self._both, _WAYS, strict=True):
+            ax.plot(m.recall_by_rank, m.precision_by_rank, "-", marker="", label="by rank")
+            ax.plot(m.recall_by_radius, m.precision_by_radius, "o", markersize=4, label="by Hamming radius")
             ax.set(title=way, xlabel="recall", xlim=(0, 1), ylim=(0, 1))
         axes[0].set_ylabel("precision")
         axes[1].legend()
-        figure.suptitle(f"{self.method}, {self.bits} bits, on {self.data}")
+        figure.suptitle(self.title)
         figure.tight_layout()
         return figure
 
+    @property
+    def _both(self) -> tuple[metrics.Metrics, metrics.Metrics]:
+        return self.image_to_text, self.text_to_image
+
     def __repr__(self) -> str:
-        rows = [("", "image → text", "text → image"), *self.rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [
-            "  ".join((row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]))).rstrip()
-            for row in rows
-        ]
-        return "\n".join([f"{self.method}, {self.bits} bits, on {self.data}", *lines])
+        rows = [("", *_WAYS), *self.rows()]
+        first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
+        lines = [f"{what:{first}}  {a:>{second}}  {b:>{third}}".rstrip() for what, a, b in rows]
+        return "\n".join([self.title, *lines])
 
     def _repr_html_(self) -> str:
-        caption = html.escape(f"{self.method}, {self.bits} bits, on {self.data}")
-        head = "".join(f'<th scope="col">{text}</th>' for text in ("", "image → text", "text → image"))
+        head = "".join(f'<th scope="col">{text}</th>' for text in ("", *_WAYS))
         body = "".join(
-            f'<tr><th scope="row" style="text-align:left">{a}</th><td>{b}</td><td>{c}</td></tr>'
-            for a, b, c in self.rows()
+            f'<tr><th scope="row" style="text-align:left">{what}</th><td>{a}</td><td>{b}</td></tr>'
+            for what, a, b in self.rows()
         )
+        caption = html.escape(self.title)
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

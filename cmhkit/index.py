@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 ENGINES = ("auto", "numpy", "faiss")
 _TILE_ITEMS = 16384
@@ -40,19 +40,20 @@ class HammingIndex:
     def __init__(self, database: ArrayLike, ids: ArrayLike | None = None, engine: str = "auto") -> None:
         database = check_packed(database, "database")
         check(len(database) > 0, "database: expected at least one code, got none")
-        one_of("engine", engine, ENGINES)
+        check_choice("engine", engine, ENGINES)
         has_faiss = engine != "numpy" and find_spec("faiss") is not None
-        check(
-            engine != "faiss" or has_faiss,
-            "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'",
-        )
+        good = engine != "faiss" or has_faiss
+        check(good, "engine: 'faiss' is not installed; pip install faiss-cpu, or use engine='numpy'")
         self.engine = "faiss" if has_faiss else "numpy"
         self._ids_are_places = ids is None
         self.ids, order = _check_ids(ids, len(database))
         self._database = database if order is None else database[order]
         self._faiss_most = _FAISS_MOST if engine == "auto" else len(self)
         if self.engine == "faiss":
-            self._faiss = _faiss_index(self._database)
+            import faiss
+
+            self._faiss = faiss.IndexBinaryFlat(8 * database.shape[1])
+            self._faiss.add(self._database)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,7 +69,7 @@ class HammingIndex:
         """
         query = check_packed(query, "query")
         check_same_bits(query, self._database, "query", "database")
-        whole("k", k, 1, len(self))
+        check_integer("k", k, 1, len(self))
         by_faiss = self.engine == "faiss" and k <= self._faiss_most
         places, distances = (self._search_faiss if by_faiss else self._search_numpy)(query, int(k))
         return Hits(places if self._ids_are_places else self.ids[places], distances)
@@ -88,25 +89,27 @@ class HammingIndex:
         return places, distances
 
     def _search_faiss(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray, NDArray]:
-        found, places = self._faiss.search(query, min(k + 1, len(self)))
-        order = np.lexsort((places, found), axis=1)
-        found, places = np.take_along_axis(found, order, axis=1), np.take_along_axis(places, order, axis=1)
-        tied = found[:, k - 1] == found[:, -1] if k < len(self) else np.zeros(len(query), dtype=bool)
-        found, places = np.ascontiguousarray(found[:, :k]), np.ascontiguousarray(places[:, :k])
-        for radius in np.unique(found[tied, -1]):
-            rows = np.flatnonzero(tied & (found[:, -1] == radius))
+        distances, places = self._faiss.search(query, min(k + 1, len(self)))
+        order = np.lexsort((places, distances), axis=1)
+        distances, places = np.take_along_axis(distances, order, axis=1), np.take_along_axis(places, order, axis=1)
+        tied = distances[:, k - 1] == distances[:, -1] if k < len(self) else np.zeros(len(query), dtype=bool)
+        distances, places = np.ascontiguousarray(distances[:, :k]), np.ascontiguousarray(places[:, :k])
+        for radius in np.unique(distances[tied, -1]):
+            rows = np.flatnonzero(tied & (distances[:, -1] == radius))
             for part in slices(len(rows), max(1, _FAISS_RESULTS // len(self))):
-                self._repair(query, rows[part], int(radius), found, places)
-        return places, found.astype(np.uint16)
+                self._repair(query, rows[part], int(radius), distances, places)
+        return places, distances.astype(np.uint16)
 
-    def _repair(self, query: NDArray[np.uint8], rows: NDArray, radius: int, found: NDArray, places: NDArray) -> None:
+    def _repair(
+        self, query: NDArray[np.uint8], rows: NDArray, radius: int, distances: NDArray, places: NDArray
+    ) -> None:
         """Fill the places at exactly `radius`, where k cuts a tie, with the lowest ids there (faiss's range search is:
         closer than).
         """
         limits, distance, item = self._faiss.range_search(query[rows], radius + 1)
         for row, start, stop in zip(rows, limits[:-1].astype(np.int64), limits[1:].astype(np.int64), strict=True):
             at_radius = np.sort(item[start:stop][distance[start:stop] == radius])
-            first = np.searchsorted(found[row], radius)
+            first = np.searchsorted(distances[row], radius)
             places[row, first:] = at_radius[: places.shape[1] - first]
 
 
@@ -125,9 +128,8 @@ def _smallest(row: NDArray, k: int, bits: int) -> tuple[NDArray, NDArray]:
         else:
             low = middle + 1
     closer = np.flatnonzero(row < low)
-    places = np.concatenate(
-        [closer[np.argsort(row[closer], kind="stable")], np.flatnonzero(row == low)[: k - len(closer)]]
-    )
+    closer = closer[np.argsort(row[closer], kind="stable")]
+    places = np.concatenate([closer, np.flatnonzero(row == low)[: k - len(closer)]])
     return places, row[places]
 
 
@@ -136,19 +138,10 @@ def _check_ids(ids: ArrayLike | None, items: int) -> tuple[NDArray[np.int64], ND
     if ids is None:
         return np.arange(items), None
     ids = np.asarray(ids)
-    check(
-        ids.ndim == 1 and len(ids) == items, f"ids: expected one for each of the {items} codes, got shape {ids.shape}"
-    )
+    right = ids.ndim == 1 and len(ids) == items
+    check(right, f"ids: expected one for each of the {items} codes, got shape {ids.shape}")
     check(ids.dtype.kind in "iu", f"ids: expected whole numbers, got {ids.dtype}")
     order = np.argsort(ids, kind="stable")
     ids = ids[order].astype(np.int64)
     check((ids[1:] != ids[:-1]).all(), "ids: expected different ones, got the same id twice")
     return ids, order
-
-
-def _faiss_index(database: NDArray[np.uint8]) -> object:
-    import faiss
-
-    index = faiss.IndexBinaryFlat(8 * database.shape[1])
-    index.add(database)
-    return index

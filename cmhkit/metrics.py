@@ -39,21 +39,18 @@ Codes may be NumPy arrays, or torch tensors: then the counts are made on the ten
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
-from cmhkit.graphs import check_labels, label_words
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.graphs import check_labels, check_same_labels, label_words
+from cmhkit.support.checks import check, check_choice, check_integer
 
 if TYPE_CHECKING:
-    import torch
-
     from cmhkit.nn.histograms import TensorPairs
 
 TIES = ("expected", "optimistic", "pessimistic", "stable")
@@ -102,10 +99,8 @@ class Metrics:
 
     def summary(self) -> str:
         """A few lines to read."""
-        lines = [
-            f"{self.queries} queries against {self.database} items, {self.bits} bits, ties: {self.ties}",
-            f"MAP {self.map:.4f}",
-        ]
+        size = f"{self.queries} queries against {self.database} items, {self.bits} bits"
+        lines = [f"{size}, ties: {self.ties}", f"MAP {self.map:.4f}"]
         if self.r is not None:
             name = "mean precision at the first hits, at most" if self.divisor == "hits_capped" else "MAP@"
             lines.append(f"{name} {self.r} {self.map_at_r:.4f} (divisor: {self.divisor})".replace("@ ", "@"))
@@ -118,7 +113,8 @@ class Metrics:
 
     def __repr__(self) -> str:
         cut = "" if self.r is None else f", map_at_r={self.map_at_r:.4f} (r={self.r}, divisor={self.divisor!r})"
-        return f"Metrics(map={self.map:.4f}{cut}, ties={self.ties!r}, queries={self.queries}, empty_queries={self.empty_queries})"
+        counts = f"queries={self.queries}, empty_queries={self.empty_queries}"
+        return f"Metrics(map={self.map:.4f}{cut}, ties={self.ties!r}, {counts})"
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers, text and lists only, ready for JSON. Left out: the two curves by rank, which are as long as the
@@ -156,24 +152,23 @@ def evaluate(
     Raises InputError for codes, labels, shapes or options of another kind, and for an empty query under empty="error".
     Source: McSherry and Najork, ECIR 2008; Järvelin and Kekäläinen, TOIS 2002, for NDCG.
     """
-    one_of("ties", ties, TIES)
-    one_of("divisor", divisor, DIVISORS)
-    one_of("empty", empty, EMPTY)
-    one_of("grades", grades, GRADES)
-    if r is not None:
-        whole("r", r, 1)
-    check(
-        isinstance(precision_at, Sequence), f"precision_at: expected a sequence of whole numbers, got {precision_at!r}"
-    )
+    _check_rules(ties, divisor, r)
+    check_choice("empty", empty, EMPTY)
+    check_choice("grades", grades, GRADES)
+    given = isinstance(precision_at, Sequence)
+    check(given, f"precision_at: expected a sequence of whole numbers, got {precision_at!r}")
     for n in precision_at:
-        whole("precision_at", n, 1)
+        check_integer("precision_at", n, 1)
     pairs = _pairs(query, database, query_labels, database_labels, relevant, grades)
     sums = _Sums(pairs, r, divisor)
     for rows in slices(pairs.queries, pairs.chunk):
         counts = pairs.histogram(rows)
         sums.add_radius(counts)
-        for part, groups in _ranked_groups(pairs, rows, counts, ties):
-            sums.add_ranking(part, groups)
+        if ties != "stable":
+            sums.add_ranking(rows, _Groups(_order_ties(counts, ties)))
+            continue
+        for row in range(rows.start, rows.stop):
+            sums.add_ranking(slice(row, row + 1), _Groups(_runs(pairs.stable_grades(row), pairs.grades)))
     return sums.metrics(ties, empty, precision_at, grades)
 
 
@@ -188,17 +183,12 @@ def average_precision(
     Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the
     ties.
     """
-    one_of("ties", ties, TIES)
-    one_of("divisor", divisor, DIVISORS)
-    if r is not None:
-        whole("r", r, 1)
+    _check_rules(ties, divisor, r)
     distance, relevant = np.asarray(distance), np.asarray(relevant)
     check(distance.ndim == 1 and len(distance) > 0, f"distance: expected shape (items,), got {distance.shape}")
     check(distance.dtype.kind in "iuf" and not np.isnan(distance).any(), "distance: expected real numbers without NaN")
-    check(
-        relevant.shape == distance.shape,
-        f"relevant: expected the shape of distance {distance.shape}, got {relevant.shape}",
-    )
+    same = relevant.shape == distance.shape
+    check(same, f"relevant: expected the shape of distance {distance.shape}, got {relevant.shape}")
     hit = check_labels(relevant[None], "relevant")[0].astype(np.int64)
     if ties == "stable":
         counts = _runs(hit[np.argsort(distance, kind="stable")], 2)
@@ -209,98 +199,56 @@ def average_precision(
     return float(groups.average_precision(_Tables(len(distance)), r, divisor)[0])
 
 
-def mean_average_precision(
-    query: ArrayLike,
-    database: ArrayLike,
-    query_labels: ArrayLike | None = None,
-    database_labels: ArrayLike | None = None,
-    *,
-    relevant: ArrayLike | None = None,
-    ties: str = "expected",
-    r: int | None = None,
-    divisor: str = "hits",
-    empty: str = "skip",
-) -> float:
-    """MAP over the whole ranking, or MAP@R where `r` is given. Arguments, errors and source: see `evaluate`."""
-    scores = evaluate(
-        query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, divisor=divisor, empty=empty
-    )
+def _check_rules(ties: str, divisor: str, r: int | None) -> None:
+    check_choice("ties", ties, TIES)
+    check_choice("divisor", divisor, DIVISORS)
+    if r is not None:
+        check_integer("r", r, 1)
+
+
+# One number or curve of `evaluate`. query, database, labels (of both), options, errors and sources: see there.
+
+
+def mean_average_precision(query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any) -> float:
+    """MAP over the whole ranking, or MAP@R where `r` is given. Arguments: those of `evaluate`."""
+    scores = evaluate(query, database, *labels, **options)
     return scores.map if scores.map_at_r is None else scores.map_at_r
 
 
 def precision_recall_by_radius(
-    query: ArrayLike,
-    database: ArrayLike,
-    query_labels: ArrayLike | None = None,
-    database_labels: ArrayLike | None = None,
-    *,
-    relevant: ArrayLike | None = None,
-    empty: str = "skip",
+    query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision and recall of the items within Hamming distance 0, 1, ..., K: two arrays (K + 1,). No tie matters here.
 
-    Means over queries; a query with no item within a radius has precision 0 there, as in hash lookup. Arguments and
-    errors: see `evaluate`.
+    Means over queries; a query with no item within a radius has precision 0 there, as in hash lookup. Arguments: those
+    of `evaluate`.
     """
-    scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, empty=empty)
+    scores = evaluate(query, database, *labels, **options)
     return scores.precision_by_radius, scores.recall_by_radius
 
 
 def precision_recall_by_rank(
-    query: ArrayLike,
-    database: ArrayLike,
-    query_labels: ArrayLike | None = None,
-    database_labels: ArrayLike | None = None,
-    *,
-    relevant: ArrayLike | None = None,
-    ties: str = "expected",
-    empty: str = "skip",
+    query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall of the first 1, 2, ..., m items: two arrays (m,), means over queries. Arguments and errors:
-    see `evaluate`.
+    """Precision and recall of the first 1, 2, ..., m items: two arrays (m,), means over queries. Arguments: those of
+    `evaluate`.
     """
-    scores = evaluate(query, database, query_labels, database_labels, relevant=relevant, ties=ties, empty=empty)
+    scores = evaluate(query, database, *labels, **options)
     return scores.precision_by_rank, scores.recall_by_rank
 
 
-def precision_at(
-    query: ArrayLike,
-    database: ArrayLike,
-    query_labels: ArrayLike | None = None,
-    database_labels: ArrayLike | None = None,
-    *,
-    n: int = 100,
-    relevant: ArrayLike | None = None,
-    ties: str = "expected",
-    empty: str = "skip",
-) -> float:
-    """Precision of the first n items, a mean over queries; places beyond the database's end count as misses. The rest:
-    see `evaluate`.
+def precision_at(query: ArrayLike, database: ArrayLike, *labels: ArrayLike, n: int = 100, **options: Any) -> float:
+    """Precision of the first n items, a mean over queries; places beyond the database's end count as misses. Other
+    arguments: those of `evaluate`.
     """
-    scores = evaluate(
-        query, database, query_labels, database_labels, relevant=relevant, ties=ties, empty=empty, precision_at=(n,)
-    )
-    return scores.precision_at[n]
+    return evaluate(query, database, *labels, precision_at=(n,), **options).precision_at[n]
 
 
-def ndcg(
-    query: ArrayLike,
-    database: ArrayLike,
-    query_labels: ArrayLike | None = None,
-    database_labels: ArrayLike | None = None,
-    *,
-    relevant: ArrayLike | None = None,
-    ties: str = "expected",
-    r: int | None = None,
-    empty: str = "skip",
-    grades: str = "binary",
-) -> float:
-    """NDCG over the whole ranking, or of the first R where `r` is given, a mean over queries. Arguments, errors and
-    source: see `evaluate`.
+def ndcg(query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any) -> float:
+    """NDCG over the whole ranking, or of the first R where `r` is given, a mean over queries. Arguments: those of
+    `evaluate`.
     """
-    scores = evaluate(
-        query, database, query_labels, database_labels, relevant=relevant, ties=ties, r=r, empty=empty, grades=grades
-    )
+    scores = evaluate(query, database, *labels, **options)
     return scores.ndcg if scores.ndcg_at_r is None else scores.ndcg_at_r
 
 
@@ -346,11 +294,8 @@ class _Pairs:
 
     def histogram(self, rows: slice) -> NDArray[np.int64]:
         """Number of items by query, distance and grade: (rows, K + 1, grades)."""
-        parts = [
-            self._histogram_tile(slice(rows.start + part.start, rows.start + part.stop))
-            for part in slices(rows.stop - rows.start, _TILE_QUERIES)
-        ]
-        return np.concatenate(parts)
+        starts = range(rows.start, rows.stop, _TILE_QUERIES)
+        return np.concatenate([self._histogram_tile(slice(i, min(i + _TILE_QUERIES, rows.stop))) for i in starts])
 
     def _histogram_tile(self, rows: slice) -> NDArray[np.int64]:
         queries, bins = rows.stop - rows.start, (self.bits + 1) * self.grades
@@ -376,52 +321,45 @@ def _pairs(
     """Check what `evaluate` was given. Codes and labels are checked in NumPy, a few bytes an item; what is (n, m) stays
     where it is.
     """
-    device = _device(query, database)
+    device, other = (x.device if _is_tensor(x) else None for x in (query, database))
+    kinds = " and ".join(str(kind or "an array") for kind in (device, other))
+    same = device == other
+    check(same, f"query, database: expected both as arrays, or both as tensors of one device, got {kinds}")
     query, database = check_packed(_array(query), "query"), check_packed(_array(database), "database")
     check_same_bits(query, database, "query", "database")
     shape = len(query), len(database)
     check(min(shape) > 0, f"query, database: expected at least one code each, got {shape[0]} and {shape[1]}")
+    labels, most = None, 1
     if relevant is None:
-        labels, number = _label_pair(query_labels, database_labels, shape, grades)
+        labels = _label_pair(query_labels, database_labels, shape)
+        if grades == "shared":
+            most = max(1, min(int(x.sum(axis=1).max()) for x in labels))
+        check(most <= 1000, f"grades: 'shared' works up to 1000 labels an item (its gain is 2^shared - 1), got {most}")
     else:
-        check(
-            query_labels is None and database_labels is None,
-            "relevant: expected either relevant or the two label matrices, got both",
-        )
+        only = query_labels is None and database_labels is None
+        check(only, "relevant: expected either relevant or the two label matrices, got both")
         check(grades == "binary", "grades: 'shared' needs query_labels and database_labels, got relevant")
         on_device = device is not None and _is_tensor(relevant) and relevant.dtype == sys.modules["torch"].bool
         relevant = relevant if on_device else check_labels(_array(relevant), "relevant")
-        check(
-            tuple(relevant.shape) == shape,
-            f"relevant: expected shape {shape} (queries, items), got {tuple(relevant.shape)}",
-        )
-        labels, number = None, 2
+        fits = tuple(relevant.shape) == shape
+        check(fits, f"relevant: expected shape {shape} (queries, items), got {tuple(relevant.shape)}")
     if device is not None:
         from cmhkit.nn.histograms import tensor_pairs
 
-        return tensor_pairs(device, query, database, labels, relevant, number)
+        return tensor_pairs(device, query, database, labels, relevant, most + 1)
     words = (None, None) if labels is None else (label_words(labels[0]), label_words(labels[1]))
-    return _Pairs(8 * query.shape[1], to_words(query), to_words(database), *words, relevant, number)
+    return _Pairs(8 * query.shape[1], to_words(query), to_words(database), *words, relevant, most + 1)
 
 
-def _label_pair(
-    query_labels: Any, database_labels: Any, shape: tuple[int, int], grades: str
-) -> tuple[tuple[NDArray, NDArray], int]:
-    """The two label matrices, bool, and the number of grades."""
-    check(
-        query_labels is not None and database_labels is not None,
-        "query_labels, database_labels: expected both (or relevant in place of them), got None",
-    )
+def _label_pair(query_labels: Any, database_labels: Any, shape: tuple[int, int]) -> tuple[NDArray, NDArray]:
+    """The two label matrices, bool."""
+    given = query_labels is not None and database_labels is not None
+    check(given, "query_labels, database_labels: expected both (or relevant in place of them), got None")
     a, b = check_labels(_array(query_labels), "query_labels"), check_labels(_array(database_labels), "database_labels")
     check(len(a) == shape[0], f"query_labels: expected one row for each of the {shape[0]} queries, got {len(a)}")
     check(len(b) == shape[1], f"database_labels: expected one row for each of the {shape[1]} items, got {len(b)}")
-    check(
-        a.shape[1] == b.shape[1],
-        f"query_labels, database_labels: expected the same number of labels, got {a.shape[1]} and {b.shape[1]}",
-    )
-    most = min(int(a.sum(axis=1).max()), int(b.sum(axis=1).max())) if grades == "shared" else 1
-    check(most <= 1000, f"grades: 'shared' works up to 1000 labels an item (its gain is 2^shared - 1), got {most}")
-    return (a, b), max(most, 1) + 1
+    check_same_labels(a, b, "query_labels", "database_labels")
+    return a, b
 
 
 def _is_tensor(x: Any) -> bool:
@@ -432,26 +370,6 @@ def _is_tensor(x: Any) -> bool:
 def _array(x: Any) -> Any:
     """A tensor of any device as a NumPy array; anything else as it is."""
     return x.detach().cpu().numpy() if _is_tensor(x) else x
-
-
-def _device(query: Any, database: Any) -> torch.device | None:
-    """The device of codes that are tensors, None for arrays."""
-    kinds = [x.device if _is_tensor(x) else None for x in (query, database)]
-    check(
-        kinds[0] == kinds[1],
-        f"query, database: expected both as arrays, or both as tensors of one device, got {' and '.join(str(kind or 'an array') for kind in kinds)}",
-    )
-    return kinds[0]
-
-
-def _ranked_groups(
-    pairs: _Pairs | TensorPairs, rows: slice, counts: NDArray, ties: str
-) -> Iterator[tuple[slice, _Groups]]:
-    if ties != "stable":
-        yield rows, _Groups(_order_ties(counts, ties))
-        return
-    for row in range(rows.start, rows.stop):
-        yield slice(row, row + 1), _Groups(_runs(pairs.stable_grades(row), pairs.grades))
 
 
 def _runs(ranked: NDArray, grades: int) -> NDArray[np.int64]:
@@ -484,45 +402,23 @@ class _Tables:
         self.discount = np.concatenate([[0], np.cumsum(1 / np.log2(1 + place.astype(np.float64)))])
 
 
-@dataclass(frozen=True)
 class _Groups:
     """Tie groups of some queries, nearest first; counts: items by query, group and grade, (n, g, grades), grade 0 =
     irrelevant.
 
-    In the formulas of the module: size n, hits r, before s, hits_before R. All (n, g); empty groups do no harm.
+    In the formulas of the module: size n, hits r, before s, hits_before R. All (n, g); empty groups do no harm. share:
+    the chance that a place of the group holds a hit. relevant: relevant items of each query, (n,).
     """
 
-    counts: NDArray[np.int64]
+    def __init__(self, counts: NDArray[np.int64]) -> None:
+        self.counts, self.size = counts, counts.sum(axis=2)
+        self.hits = self.size - counts[:, :, 0]
+        self.before = np.cumsum(self.size, axis=1) - self.size
+        self.hits_before = np.cumsum(self.hits, axis=1) - self.hits
+        self.share = self.hits / np.maximum(self.size, 1)
+        self.relevant = self.hits.sum(axis=1)
 
-    @cached_property
-    def size(self) -> NDArray[np.int64]:
-        return self.counts.sum(axis=2)
-
-    @cached_property
-    def hits(self) -> NDArray[np.int64]:
-        return self.size - self.counts[:, :, 0]
-
-    @cached_property
-    def before(self) -> NDArray[np.int64]:
-        return np.cumsum(self.size, axis=1) - self.size
-
-    @cached_property
-    def hits_before(self) -> NDArray[np.int64]:
-        return np.cumsum(self.hits, axis=1) - self.hits
-
-    @cached_property
-    def relevant(self) -> NDArray[np.int64]:
-        """Relevant items of each query, (n,)."""
-        return self.hits.sum(axis=1)
-
-    @cached_property
-    def share(self) -> NDArray[np.float64]:
-        """Chance that a place of the group holds a hit."""
-        return self.hits / np.maximum(self.size, 1)
-
-    def average_precision(
-        self, tables: _Tables, r: int | None = None, divisor: str = "relevant"
-    ) -> NDArray[np.float64]:
+    def average_precision(self, tables: _Tables, r: int | None = None, divisor: str = "") -> NDArray[np.float64]:
         """Expected AP, or AP@R, of each query, (n,); NaN where nothing is relevant."""
         if r is None:
             value = _ratio(self._precision_sum(self.size, tables).sum(axis=1), self.relevant)
@@ -564,8 +460,8 @@ class _Groups:
         uncertain = (taken > 0) & (taken < self.size) & (self.hits > 0) & (self.hits < self.size)
         for row, group in np.argwhere(uncertain):
             s, n, hits, t = (int(of[row, group]) for of in (self.before, self.size, self.hits, taken))
-            whole = parts[row, :group].sum()
-            value[row] = _expected_ratio(whole, s, int(self.hits_before[row, group]), n, hits, t, tables.harmonic)
+            earlier = parts[row, :group].sum()
+            value[row] = _expected_ratio(earlier, s, int(self.hits_before[row, group]), n, hits, t, tables.harmonic)
         return value
 
     def _over_first_hits(self, r: int, tables: _Tables) -> NDArray[np.float64]:
@@ -583,18 +479,18 @@ def _ratio(above: NDArray, below: NDArray) -> NDArray[np.float64]:
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
 
 
-def _expected_ratio(whole: float, s: int, hits_before: int, n: int, hits: int, t: int, harmonic: NDArray) -> float:
+def _expected_ratio(earlier: float, s: int, hits_before: int, n: int, hits: int, t: int, harmonic: NDArray) -> float:
     """E[(sum of precisions at hits within R) / (hits within R)], where R takes t of the n items of a group with some
     hits.
 
     X, the hits among the t, is hypergeometric. Given X = x they are spread evenly over the t places, so the sum is
-    `whole`, of the groups before, plus the formula of the module for a group of t items with x hits; then the ratio is
-    averaged over x (0 without a hit).
+    `earlier`, of the groups before, plus the formula of the module for a group of t items with x hits; then the ratio
+    is averaged over x (0 without a hit).
     """
     x, chance = _hypergeometric(n, hits, t)
     span = harmonic[s + t] - harmonic[s]
     pair = (x - 1) / max(t - 1, 1)
-    total = whole + x / t * ((hits_before + 1) * span + pair * (t - (s + 1) * span))
+    total = earlier + x / t * ((hits_before + 1) * span + pair * (t - (s + 1) * span))
     return float(chance @ _ratio(total, hits_before + x))
 
 

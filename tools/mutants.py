@@ -44,7 +44,7 @@ COPIED = (
 )
 #: What the tests' cached data are made by: a mutant of these starts from an empty cache folder, any other from what the
 #: unchanged tests left.
-MAKES_DATA = re.compile(r"cmhkit/(data/.*|nn/(features|backbones|photos)\.py|codes\.py|progress\.py|errors\.py)")
+MAKES_DATA = re.compile(r"cmhkit/(data/.*|nn/backbones\.py|codes\.py|support/(checks|files|progress)\.py)")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 #: Plug-ins that the tests do without take two seconds to load. With CI, Hypothesis draws the same examples every time
 #: and does not mind a busy machine.

@@ -28,6 +28,7 @@ from cmhkit.adah.model import (
     VGGHead,
     spread_masks,
 )
+from cmhkit.data.field.weights import load_weights
 from cmhkit.data.pairs import checked_images
 from cmhkit.hasher import CrossModalHasher, check_arrays
 from cmhkit.nn.backbones import VGG19
@@ -103,7 +104,7 @@ class ADAH(CrossModalHasher):
         else:
             vgg = VGG19(side=c.side, generator=random)
             if weights is not None or warn:
-                vgg.load_weights(weights)
+                load_weights(vgg, weights)
             image_features = VGGFeatures(vgg, c.image_map == "pool5")
             image_head = VGGHead(vgg, self.bits, random)
         attends = c.attention != "none"

@@ -1,1 +1,1 @@
-"""What more than one paper uses: backbones and their cached features."""
+"""Layers that more than one paper uses: backbones, losses of triplets and pairs, masks, and how they draw at random."""

@@ -1,22 +1,20 @@
 """Backbones: networks that were trained before, and are frozen here.
 
-SceneNet is to the scenes what VGG-19 is to photographs in the papers. It was trained by `weights/train_scenenet.py` to
-name drawings.
+SceneNet is to the scenes what VGG-19 is to photographs in the papers. It was trained by `tools/train_scenenet.py` to
+name drawings. The weights of the papers' two networks are in files that others wrote: `cmhkit.data.field.weights` reads
+them.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import math
-import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.checks import check, check_integer
 from cmhkit.support.files import sha256
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenenet.safetensors"
@@ -39,13 +37,8 @@ class SceneNet(nn.Module):
 
     def __init__(self, drawings: int) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(
-            _block(3, 24, 2),
-            _block(24, 48, 2),
-            _block(48, 64, 1),
-            _block(64, CHANNELS, 2),
-            _block(CHANNELS, CHANNELS, 1),
-        )
+        widths, strides = (3, 24, 48, 64, CHANNELS, CHANNELS), (2, 2, 1, 2, 1)
+        self.convolutions = nn.Sequential(*map(_block, widths, widths[1:], strides))
         self.scoring = nn.Conv2d(CHANNELS, drawings, 1)
 
     def feature_map(self, pictures: Tensor) -> Tensor:
@@ -77,12 +70,9 @@ def scenenet() -> SceneNet:
     """
     from safetensors.torch import load_file
 
-    described = card()
-    found = sha256(WEIGHTS)
-    check(
-        found == described["sha256"],
-        f"{WEIGHTS}: expected the SHA-256 {described['sha256']}, got {found}; install cmhkit again",
-    )
+    described, digest = card(), sha256(WEIGHTS)
+    same = digest == described["sha256"]
+    check(same, f"{WEIGHTS}: expected the SHA-256 {described['sha256']}, got {digest}; install cmhkit again")
     net = SceneNet(described["drawings"])
     net.load_state_dict(load_file(WEIGHTS))
     return net.eval().requires_grad_(False)
@@ -101,21 +91,57 @@ def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
     return mean, deviation
 
 
-def _draw(net: nn.Module, generator: torch.Generator | None) -> None:
-    """Draw the weights of a network of ReLUs and set its biases to 0. None leaves them as PyTorch draws them."""
-    if generator is None:
-        return
-    for layer in net.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(layer.bias)
-
-
 def resized(x: Tensor, side: int) -> Tensor:
     """Pictures at another side. x: float, shape (n, 3, H, W). Returns shape (n, 3, side, side)."""
     if x.shape[2:] == (side, side):
         return x
     return nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+
+
+class _ImageNetwork(nn.Module):
+    """Convolutions, fc6 and fc7, without the classifier of ImageNet.
+
+    layers: the convolutions. side: of the pictures. channels, places: of the feature map, and of one of its sides.
+    hidden: units of fc6 and fc7. generator: draws the weights and sets the biases to 0; None leaves them as PyTorch
+    draws them.
+    """
+
+    def __init__(
+        self,
+        layers: list[nn.Module],
+        side: int,
+        channels: int,
+        places: int,
+        hidden: int,
+        generator: torch.Generator | None,
+    ) -> None:
+        super().__init__()
+        self.side, self.channels, self.hidden = side, channels, hidden
+        self.features = nn.Sequential(*layers)
+        inputs = channels * places**2
+        self.classifier = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout()
+        )
+        for layer in self.modules() if generator is not None else ():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+                nn.init.zeros_(layer.bias)
+
+    def feature_map(self, pictures: Tensor) -> Tensor:
+        """The map of the last convolution after its pooling. pictures: uint8, shape (n, R, R, 3)."""
+        raise NotImplementedError
+
+    def fully_connected(self, feature_map: Tensor) -> Tensor:
+        """fc6 and fc7, each with its ReLU. Returns shape (n, 4096)."""
+        return self.classifier(feature_map.flatten(1))
+
+    def fc7(self, pictures: Tensor) -> Tensor:
+        """fc7 of pictures after its ReLU. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 4096), at least 0."""
+        return self.fully_connected(self.feature_map(pictures))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """fc7 of pictures, shape (n, 4096)."""
+        return self.fc7(pictures)
 
 
 # VGG-19.
@@ -125,7 +151,7 @@ def resized(x: Tensor, side: int) -> Tensor:
 VGG19_WIDTHS, VGG19_DEPTHS = (64, 128, 256, 512, 512), (2, 2, 4, 4, 4)
 
 
-class VGG19(nn.Module):
+class VGG19(_ImageNetwork):
     """VGG-19 without its classifier of ImageNet: the convolutions and the last two fully connected layers before it,
     fc6 and fc7.
 
@@ -141,9 +167,7 @@ class VGG19(nn.Module):
         hidden: int = 4096,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
         check(side > 0 and side % 32 == 0, f"side: expected a multiple of 32 above 0, got {side}")
-        self.side, self.channels, self.hidden = side, widths[-1], hidden
         layers: list[nn.Module] = []
         inputs = 3
         for width, depth in zip(widths, VGG19_DEPTHS, strict=True):
@@ -151,12 +175,7 @@ class VGG19(nn.Module):
                 layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
                 inputs = width
             layers.append(nn.MaxPool2d(2))
-        self.features = nn.Sequential(*layers)
-        flat = inputs * (side // 32) ** 2
-        self.classifier = nn.Sequential(
-            nn.Linear(flat, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout()
-        )
-        _draw(self, generator)
+        super().__init__(layers, side, inputs, side // 32, hidden, generator)
 
     def places(self, after_pool5: bool) -> int:
         """How many places the feature map has, H·W."""
@@ -174,89 +193,19 @@ class VGG19(nn.Module):
 
     def fully_connected(self, feature_map: Tensor) -> Tensor:
         """fc6 and fc7, each with its ReLU. feature_map: before or after pool5. Returns shape (n, 4096)."""
-        places = self.side // 32
-        if feature_map.shape[2] != places:
+        if feature_map.shape[2] != self.side // 32:
             feature_map = self.features[-1](feature_map)
-        return self.classifier(feature_map.flatten(1))
-
-    def fc7(self, pictures: Tensor) -> Tensor:
-        """fc7 of pictures after its ReLU. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 4096), at least 0."""
-        return self.fully_connected(self.feature_map(pictures))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """fc7 of pictures, shape (n, 4096)."""
-        return self.fc7(pictures)
-
-    def load_weights(self, path: str | Path | None) -> VGG19:
-        """Read weights as torchvision keeps them. Returns self.
-
-        path: torchvision's state dict (`vgg19-*.pth`) or the same as safetensors (by the ending `.safetensors`); its
-        last layer, the classifier of ImageNet, is left out. None: warns that the network starts untrained.
-        Errors: `InputError` that names the first name or shape that does not fit.
-        """
-        if path is None:
-            warnings.warn(
-                "VGG-19 starts untrained, since no weights were given: the papers start from ImageNet's. "
-                "Pass the path of torchvision's vgg19-*.pth, or of the same as safetensors.",
-                UserWarning,
-                stacklevel=2,
-            )
-            return self
-        state = _read_state(Path(path))
-        state = {name: value for name, value in state.items() if not name.startswith("classifier.6.")}
-        own = self.state_dict()
-        for name, value in own.items():
-            check(name in state, f"weights: expected {name} with shape {tuple(value.shape)}, got none in {path}")
-            found = tuple(state[name].shape)
-            check(
-                found == tuple(value.shape),
-                f"weights: expected {name} with shape {tuple(value.shape)}, got {found} in {path}",
-            )
-        unknown = sorted(set(state) - set(own))
-        check(not unknown, f"weights: expected the names of VGG-19 only, got {unknown[0] if unknown else ''} in {path}")
-        self.load_state_dict(state)
-        return self
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    """Named tensors from a file of PyTorch or of safetensors; no code in it is run."""
-    check(path.is_file(), f"weights: expected a file, got {path}")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InputError(
-            f"weights: expected a state dict of VGG-19, got {path}, which cannot be read ({type(error).__name__}: {error})"
-        ) from error
-    named = isinstance(state, dict) and all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    )
-    check(named, f"weights: expected a state dict, names to tensors, got {type(state).__name__} in {path}")
-    return state
+        return super().fully_connected(feature_map)
 
 
 # CNN-F.
 
 #: CNN-F's five convolutions: how many filters, their side, stride and padding (CNN-F of Chatfield et al., BMVC 2014,
 #: table 1).
-CNNF_WIDTHS, _CNNF_FILTERS, _CNNF_STRIDES, _CNNF_PADDING = (
-    (64, 256, 256, 256, 256),
-    (11, 5, 3, 3, 3),
-    (4, 1, 1, 1, 1),
-    (0, 2, 1, 1, 1),
-)
+CNNF_WIDTHS = (64, 256, 256, 256, 256)
+_CNNF_FILTERS, _CNNF_STRIDES, _CNNF_PADDING = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (0, 2, 1, 1, 1)
 #: Side of the pictures that CNN-F's weights expect, and the least that leaves a place after its last pooling.
 CNNF_SIDE, _CNNF_LEAST = 224, 55
-#: How many neighbouring channels its local response normalisation sums over.
-_CNNF_WINDOW = 5
-#: Its kappa, alpha and beta in MatConvNet's terms, where a file does not say.
-_CNNF_NORM = (2.0, 1e-4, 0.75)
-#: The layers of MatConvNet's file that have filters; fc8 follows.
-_CNNF_NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 
 
 class ResponseNorm(nn.Module):
@@ -268,21 +217,21 @@ class ResponseNorm(nn.Module):
     Krizhevsky et al., NIPS 2012, section 3.3.
     """
 
+    #: How many channels it sums over; and kappa, alpha and beta where a file does not say.
+    WINDOW, USUAL = 5, {"kappa": 2.0, "alpha": 1e-4, "beta": 0.75}
+
     def __init__(self) -> None:
         super().__init__()
-        kappa, alpha, beta = _CNNF_NORM
-        self.register_buffer("kappa", torch.tensor(kappa))
-        self.register_buffer("alpha", torch.tensor(alpha))
-        self.register_buffer("beta", torch.tensor(beta))
+        for name, value in self.USUAL.items():
+            self.register_buffer(name, torch.tensor(value))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: shape (n, C, H, W). Returns the same shape."""
-        return nn.functional.local_response_norm(
-            x, _CNNF_WINDOW, alpha=self.alpha * _CNNF_WINDOW, beta=self.beta, k=self.kappa
-        )
+        alpha = self.alpha * self.WINDOW
+        return nn.functional.local_response_norm(x, self.WINDOW, alpha=alpha, beta=self.beta, k=self.kappa)
 
 
-class CNNF(nn.Module):
+class CNNF(_ImageNetwork):
     """CNN-F without its classifier of ImageNet: five convolutions and two fully connected layers, fc6 and fc7.
 
     This is MatConvNet's imagenet-vgg-f, which SSAH and DCMH start from. Pictures keep their values 0 to 255; the mean
@@ -302,15 +251,12 @@ class CNNF(nn.Module):
         hidden: int = 4096,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        whole("side", side, _CNNF_LEAST)
+        check_integer("side", side, _CNNF_LEAST)
         check(len(widths) == len(CNNF_WIDTHS), f"widths: expected {len(CNNF_WIDTHS)} of them, got {widths}")
-        self.side, self.channels, self.hidden = side, widths[-1], hidden
         layers: list[nn.Module] = []
         inputs, places = 3, side
-        for number, (width, filter_side, stride, padding) in enumerate(
-            zip(widths, _CNNF_FILTERS, _CNNF_STRIDES, _CNNF_PADDING, strict=True), 1
-        ):
+        shapes = zip(widths, _CNNF_FILTERS, _CNNF_STRIDES, _CNNF_PADDING, strict=True)
+        for number, (width, filter_side, stride, padding) in enumerate(shapes, 1):
             layers += [nn.Conv2d(inputs, width, filter_side, stride, padding), nn.ReLU()]
             inputs, places = width, (places + 2 * padding - filter_side) // stride + 1
             if number <= 2:
@@ -320,205 +266,11 @@ class CNNF(nn.Module):
                 # last window may be cut.
                 layers.append(nn.MaxPool2d(3, 2, ceil_mode=True))
                 places = (places - 2) // 2 + 1
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(
-            nn.Linear(inputs * places**2, hidden),
-            nn.ReLU(),
-            nn.Dropout(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Dropout(),
-        )
-        self.register_buffer(
-            "mean", (255 * torch.tensor(_IMAGENET_MEAN))[:, None, None].expand(3, side, side).contiguous()
-        )
-        _draw(self, generator)
+        super().__init__(layers, side, inputs, places, hidden, generator)
+        colour = 255 * torch.tensor(_IMAGENET_MEAN)
+        self.register_buffer("mean", colour[:, None, None].expand(3, side, side).contiguous())
 
     def feature_map(self, pictures: Tensor) -> Tensor:
         """The map after pool5. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 256, 6, 6), at least 0."""
         x = resized(pictures.permute(0, 3, 1, 2).float(), self.side) - self.mean
         return self.features(x.contiguous(memory_format=torch.channels_last))
-
-    def fully_connected(self, feature_map: Tensor) -> Tensor:
-        """fc6 and fc7, each with its ReLU. Returns shape (n, 4096)."""
-        return self.classifier(feature_map.flatten(1))
-
-    def fc7(self, pictures: Tensor) -> Tensor:
-        """fc7 of pictures after its ReLU. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 4096), at least 0."""
-        return self.fully_connected(self.feature_map(pictures))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """fc7 of pictures, shape (n, 4096)."""
-        return self.fc7(pictures)
-
-    def load_weights(self, path: str | Path | None) -> CNNF:
-        """Read MatConvNet's weights, its mean picture and the parameters of its local response normalisation. Returns
-        self.
-
-        path: `imagenet-vgg-f.mat`, with `layers{i}.filters` and `.biases` and the mean picture in `normalization`, or
-        with `layers{i}.weights` and `meta.normalization`. fc8, the classifier of ImageNet, is left out. None: warns
-        that the network starts untrained.
-        Errors: `InputError` for a file that is none, and one that names the first layer whose filters do not fit.
-        Source: MatConvNet's format of simple networks (vl_simplenn_tidy). Its filters are (height, width, in, out) and
-        are applied without a flip; fc6 and fc7 are convolutions there.
-        """
-        if path is None:
-            warnings.warn(
-                "CNN-F starts untrained, since no weights were given: the papers start from ImageNet's. "
-                "Pass the path of MatConvNet's imagenet-vgg-f.mat.",
-                UserWarning,
-                stacklevel=2,
-            )
-            return self
-        layers, mean = _read_matconvnet(Path(path))
-        state = {"mean": self._mean_picture(mean, path)}
-        state |= self._filters_of([layer for layer in layers if _text(layer, "type") == "conv"], path)
-        state |= self._norms_of([layer for layer in layers if _text(layer, "type") in ("lrn", "normalize")], path)
-        self.load_state_dict(state)
-        return self
-
-    def _filters_of(self, found: list, path: str | Path) -> dict[str, Tensor]:
-        """The weights of the seven layers, from the file's layers with filters."""
-        parts = (
-            (f"features.{i}", layer) for i, layer in self.features.named_children() if isinstance(layer, nn.Conv2d)
-        )
-        heads = (
-            (f"classifier.{i}", layer) for i, layer in self.classifier.named_children() if isinstance(layer, nn.Linear)
-        )
-        state: dict[str, Tensor] = {}
-        for number, (name, (key, layer)) in enumerate(zip(_CNNF_NAMES, (*parts, *heads), strict=True)):
-            if isinstance(layer, nn.Conv2d):
-                (side, _), stride, padding, inputs = (
-                    layer.kernel_size,
-                    layer.stride[0],
-                    layer.padding[0],
-                    layer.in_channels,
-                )
-            else:  # a convolution there, as wide as its input
-                inputs = self.channels if name == "fc6" else layer.in_features
-                side, stride, padding = math.isqrt(layer.in_features // inputs), 1, 0
-            shape = (side, side, inputs, len(layer.bias))
-            wanted = f"weights: expected {name} with filters of shape {shape} (height, width, in, out)"
-            check(number < len(found), f"{wanted}, got none in {path}")
-            filters, biases = _filters(found[number], name, path)
-            check(filters.shape == shape, f"{wanted}, got {filters.shape} in {path}")
-            check(
-                biases.size == shape[3], f"weights: expected {name} with {shape[3]} biases, got {biases.size} in {path}"
-            )
-            for field, value in (("stride", stride), ("pad", padding)):
-                values = np.ravel(getattr(found[number], field, value)).tolist()
-                check(set(values) == {value}, f"weights: expected {name} with {field} {value}, got {values} in {path}")
-            weight = torch.from_numpy(np.ascontiguousarray(filters.transpose(3, 2, 0, 1)))
-            state |= {
-                f"{key}.weight": weight.reshape(layer.weight.shape),
-                f"{key}.bias": torch.from_numpy(biases.ravel()),
-            }
-        most = len(_CNNF_NAMES) + 1
-        check(
-            len(found) <= most,
-            f"weights: expected at most {most} layers with filters, fc8 the last, got {len(found)} in {path}",
-        )
-        return state
-
-    def _norms_of(self, found: list, path: str | Path) -> dict[str, Tensor]:
-        """The parameters of the layers of local response normalisation."""
-        places = [name for name, layer in self.features.named_children() if isinstance(layer, ResponseNorm)]
-        check(
-            len(found) == len(places),
-            f"weights: expected {len(places)} layers of local response normalisation, got {len(found)} in {path}",
-        )
-        state: dict[str, Tensor] = {}
-        for number, (place, layer) in enumerate(zip(places, found, strict=True), 1):
-            values = np.ravel(getattr(layer, "param", (_CNNF_WINDOW, *_CNNF_NORM)))
-            good = values.dtype.kind in "fiu" and len(values) == 4 and values[0] == _CNNF_WINDOW
-            check(
-                good,
-                f"weights: expected norm{number} with [{_CNNF_WINDOW}, kappa, alpha, beta], got {values.tolist()} in {path}",
-            )
-            state |= {
-                f"features.{place}.{key}": torch.tensor(float(v))
-                for key, v in zip(("kappa", "alpha", "beta"), values[1:], strict=True)
-            }
-        return state
-
-    def _mean_picture(self, mean: object, path: str | Path) -> Tensor:
-        """The file's mean picture, or mean colour, as the network subtracts it, shape (3, side, side)."""
-        values = np.squeeze(_numbers(mean, "averageImage", path))
-        side = self.side
-        if values.shape == (3,):
-            values = np.broadcast_to(values, (side, side, 3))
-        right = values.ndim == 3 and values.shape[2] == 3
-        check(right, f"weights: expected averageImage with shape (height, width, 3), got {values.shape} in {path}")
-        return resized(torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None], side)[0]
-
-
-def _read_matconvnet(path: Path) -> tuple[list, object]:
-    """The layers of a network that MatConvNet saved, and its mean picture (a value that is not checked yet)."""
-    from scipy.io import loadmat
-
-    check(path.is_file(), f"weights: expected a file, got {path}")
-    try:
-        net = loadmat(path, struct_as_record=False)
-    except NotImplementedError as error:
-        raise InputError(
-            f"weights: expected a MATLAB v5 or v7 file, got {path}, which is v7.3 (HDF5); save it again with save(..., '-v7')"
-        ) from error
-    except Exception as error:  # SciPy has no one error for a file that it cannot read
-        raise InputError(
-            f"weights: expected MatConvNet's imagenet-vgg-f.mat, got {path}, which cannot be read ({error})"
-        ) from error
-    if "net" in net and "layers" not in net:
-        net = vars(_struct(net["net"]))
-    check(
-        "layers" in net,
-        f"weights: expected a network of MatConvNet with its layers, got {', '.join(k for k in net if k[:1] != '_')} in {path}",
-    )
-    normalization = _struct(net.get("normalization")) or _struct(
-        getattr(_struct(net.get("meta")), "normalization", None)
-    )
-    mean = getattr(normalization, "averageImage", None)
-    check(
-        mean is not None,
-        f"weights: expected normalization.averageImage or meta.normalization.averageImage, got none in {path}",
-    )
-    layers = [_struct(layer) for layer in np.ravel(net["layers"])]
-    check(all(layer is not None for layer in layers), f"weights: expected layers as a cell of structures in {path}")
-    return layers, mean
-
-
-def _struct(value: object) -> object | None:
-    """The structure in a value of MATLAB's, which is a 1×1 array of it, or None."""
-    while isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
-        value = value.ravel()[0]
-    return value if hasattr(value, "_fieldnames") else None
-
-
-def _text(layer: object, field: str) -> str:
-    """A field of a structure that holds a text; empty where there is none."""
-    values = np.ravel(getattr(layer, field, ""))
-    return str(values[0]) if len(values) else ""
-
-
-def _filters(layer: object, name: str, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Filters (height, width, in, out) and biases of a layer, in the old layout or the new."""
-    weights = getattr(layer, "weights", None)
-    pair = (
-        list(np.ravel(weights))
-        if weights is not None
-        else [getattr(layer, "filters", None), getattr(layer, "biases", None)]
-    )
-    check(len(pair) >= 2, f"weights: expected {name} with filters and biases, got {len(pair)} arrays in {path}")
-    filters, biases = (
-        _numbers(value, f"{name}'s {what}", path) for value, what in zip(pair[:2], ("filters", "biases"), strict=True)
-    )
-    return filters.reshape(filters.shape + (1,) * (4 - filters.ndim)), biases
-
-
-def _numbers(value: object, what: str, path: str | Path) -> np.ndarray:
-    """A full array of finite numbers, float32."""
-    good = isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and bool(np.isfinite(value).all())
-    check(
-        good,
-        f"weights: expected {what} as an array of finite numbers, got {getattr(value, 'dtype', type(value).__name__)} in {path}",
-    )
-    return np.asarray(value, dtype=np.float32)

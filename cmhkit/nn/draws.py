@@ -32,7 +32,7 @@ def rows_of(whole: int, first: int, count: int) -> Iterator[None]:
 
 
 def uniform(shape: tuple[int, ...], random: torch.Generator, device: torch.device) -> Tensor:
-    """Numbers from 0 to 1. random: a CPU generator. Inside `rows_of`, this process's rows of those of the whole batch."""
+    """Numbers from 0 to 1. random: a CPU generator. Inside `rows_of`, this process's rows of the whole batch's."""
     if _rows is None:
         return _uniform(shape, random, device)
     whole, first, count = _rows

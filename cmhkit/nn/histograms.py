@@ -15,8 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cmhkit.codes import slices
-
 _CELLS = {"cpu": 2**19}
 _CELLS_GPU = 2**25
 
@@ -76,7 +74,8 @@ class TensorPairs:
         items) at a time.
         """
         query, cells = _signs(self.query[rows]), _CELLS.get(self.query.device.type, _CELLS_GPU)
-        for columns in slices(self.items, max(1, cells // len(query))):
+        step = max(1, cells // len(query))
+        for columns in (slice(start, start + step) for start in range(0, self.items, step)):
             distance = (query @ _signs(self.database[columns]).T).sub_(self.bits).mul_(-0.5)
             if self.labels is None:
                 yield distance, self.relevant[rows, columns]

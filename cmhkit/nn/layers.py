@@ -18,8 +18,8 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.share == 0:
             return x
-        kept = uniform(x.shape, self.generator, x.device) >= self.share
-        return x * kept / (1 - self.share)
+        mask = uniform(x.shape, self.generator, x.device) >= self.share
+        return x * mask / (1 - self.share)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

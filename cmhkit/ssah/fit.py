@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit import codes
+from cmhkit.data.field.weights import load_weights
 from cmhkit.data.pairs import Split, checked_images, checked_labels
 from cmhkit.hasher import CrossModalHasher, check_arrays
 from cmhkit.nn.backbones import CNNF, VGG19
@@ -190,7 +191,7 @@ class SSAH(CrossModalHasher):
         if c.backbone in BACKBONES:
             backbone = BACKBONES[c.backbone](side=c.side, generator=random)
             if weights is not None or warn:
-                backbone.load_weights(weights)
+                load_weights(backbone, weights)
             front, image_width = Fc7(backbone, random), backbone.hidden
         ends = (c.width, self.bits, labels)
         label = (

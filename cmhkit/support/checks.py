@@ -21,7 +21,7 @@ def check(condition: object, message: str) -> None:
         raise InputError(message)
 
 
-def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """A whole number from `least` to `most`, Python's or NumPy's (no bool), as Python's. Errors: `InputError`."""
     number = isinstance(value, Integral) and not isinstance(value, bool)
     limits = f"of at least {least}" if most is None else f"from {least} to {most}"
@@ -30,7 +30,7 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     return int(value)
 
 
-def real_number(
+def check_real(
     name: str,
     value: Any,
     *,
@@ -50,8 +50,12 @@ def real_number(
     return value.item() if hasattr(value, "item") else value
 
 
-def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     """The value. Errors: `InputError` unless it is one of those that are allowed."""
     allowed = tuple(allowed)
     check(value in allowed, f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
     return value
+
+
+# The names before, until the branches are merged.
+one_of, whole, real_number = check_choice, check_integer, check_real

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from cmhkit.support.checks import InputError, check, real_number, whole
+from cmhkit.support.checks import InputError, check, check_integer, check_real
 
 
 @attrs.frozen
@@ -54,7 +54,7 @@ class Options:
 def integer(default: int, *, least: int, help: str, source: str) -> Any:
     """An option that is a whole number of at least `least`."""
     words = f"a whole number of at least {least}"
-    return _declared(default, Kind(words, lambda name, value: whole(name, value, least)), help, source)
+    return _declared(default, Kind(words, lambda name, value: check_integer(name, value, least)), help, source)
 
 
 def integers(default: tuple[int, ...], *, least: int, help: str, source: str) -> Any:
@@ -62,7 +62,7 @@ def integers(default: tuple[int, ...], *, least: int, help: str, source: str) ->
 
     def checked(name: str, value: Any) -> tuple[int, ...]:
         check(isinstance(value, (tuple, list)), f"{name}: expected a tuple of whole numbers, got {value!r}")
-        return tuple(whole(name, number, least) for number in value)
+        return tuple(check_integer(name, number, least) for number in value)
 
     return _declared(default, Kind(f"whole numbers of at least {least}, or ()", checked), help, source)
 
@@ -86,7 +86,7 @@ def real(
     words += "" if most is None else f" and at most {most}"
 
     def checked(name: str, value: Any) -> Any:
-        return None if optional and value is None else real_number(name, value, above=above, least=least, most=most)
+        return None if optional and value is None else check_real(name, value, above=above, least=least, most=most)
 
     return _declared(default, Kind(words + (", or none" if optional else ""), checked), help, source)
 
@@ -95,7 +95,7 @@ def share(default: float, *, help: str, source: str) -> Any:
     """An option that is a share from 0 to below 1."""
 
     def checked(name: str, value: Any) -> Any:
-        value = real_number(name, value, least=0)
+        value = check_real(name, value, least=0)
         check(value < 1, f"{name}: expected a share below 1, got {value!r}")
         return value
 
@@ -108,7 +108,7 @@ def margin(default: float | str, *, help: str, source: str) -> Any:
 
     def checked(name: str, value: Any) -> Any:
         if not isinstance(value, str):
-            return real_number(name, value, above=0)
+            return check_real(name, value, above=0)
         check(re.fullmatch(r"K/[1-9]\d*", value) is not None, f"{name}: expected {words}, got {value!r}")
         return value
 

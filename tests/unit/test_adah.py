@@ -16,6 +16,7 @@ from cmhkit.adah import ADAH, ADAHConfig, losses
 from cmhkit.adah import fit as schedule
 from cmhkit.adah.model import ImageAttention, SceneHead, TextAttention, TextFeatures, TextHead, spread_masks
 from cmhkit.data import PairedData
+from cmhkit.data.field.weights import load_weights
 from cmhkit.nn import backbones
 from cmhkit.nn.backbones import VGG19, scenenet
 from cmhkit.support.checks import InputError
@@ -462,7 +463,7 @@ def test_vgg19_reads_weights(tmp_path, ending):
     source, path = VGG19(**TINY_VGG, generator=generator(0)), tmp_path / f"vgg19-fake.{ending}"
     state = source.state_dict() | {"classifier.6.weight": torch.zeros(10, 6), "classifier.6.bias": torch.zeros(10)}
     torch.save(state, path) if ending == "pth" else save_file(state, path)
-    net = VGG19(**TINY_VGG, generator=generator(1)).load_weights(path)
+    net = load_weights(VGG19(**TINY_VGG, generator=generator(1)), path)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), source.parameters(), strict=True))
 
 
@@ -473,7 +474,7 @@ def test_vgg19_names_the_first_mismatch(tmp_path):
     def refused(state, message):
         torch.save(state, path)
         with pytest.raises(InputError, match=message):
-            VGG19(**TINY_VGG).load_weights(path)
+            load_weights(VGG19(**TINY_VGG), path)
 
     refused(
         {k: v for k, v in good.items() if k != "features.5.bias"},
@@ -489,9 +490,9 @@ def test_vgg19_names_the_first_mismatch(tmp_path):
     refused([1, 2], "weights: expected a state dict, names to tensors, got list")
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match=r"weights: expected a state dict of VGG-19, got .* which cannot be read"):
-        VGG19(**TINY_VGG).load_weights(path)
+        load_weights(VGG19(**TINY_VGG), path)
     with pytest.raises(InputError, match="weights: expected a file, got"):
-        VGG19(**TINY_VGG).load_weights(tmp_path / "none.pth")
+        load_weights(VGG19(**TINY_VGG), tmp_path / "none.pth")
 
 
 def test_weights_with_code_in_them_are_refused(tmp_path):
@@ -504,7 +505,7 @@ def test_weights_with_code_in_them_are_refused(tmp_path):
     path = tmp_path / "v.pth"
     path.write_bytes(pickle.dumps(Code(), protocol=2))
     with pytest.raises(InputError, match="cannot be read"):
-        VGG19(**TINY_VGG).load_weights(path)
+        load_weights(VGG19(**TINY_VGG), path)
 
 
 @pytest.mark.parametrize("image_map", ["pool5", "conv5"])

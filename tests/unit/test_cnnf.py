@@ -1,4 +1,4 @@
-"""CNN-F: MatConvNet's file, in both layouts, against the same network computed from the file's numbers by NumPy alone."""
+"""CNN-F: MatConvNet's file, in both layouts, against the same network computed from its numbers by NumPy alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.io import savemat
 
+from cmhkit.data.field.weights import load_weights
 from cmhkit.nn.backbones import CNNF, ResponseNorm
 from cmhkit.support.checks import InputError
 from cmhkit.train.device import generator
@@ -120,7 +121,7 @@ def by_definition(drawn, picture):
 @pytest.mark.parametrize("new", [False, True], ids=["filters", "weights"])
 def test_both_layouts_give_what_the_file_says(tmp_path, new, wrapped):
     drawn = numbers()
-    net = CNNF(**SMALL, generator=generator(1)).load_weights(saved(tmp_path / "f.mat", drawn, new, wrapped)).eval()
+    net = load_weights(CNNF(**SMALL, generator=generator(1)), saved(tmp_path / "f.mat", drawn, new, wrapped)).eval()
     pictures = np.random.default_rng(2).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
     found = net.fc7(torch.from_numpy(pictures)).detach().numpy()
     expected = np.stack([by_definition(drawn, picture) for picture in pictures])
@@ -134,7 +135,7 @@ def test_both_layouts_give_what_the_file_says(tmp_path, new, wrapped):
 def test_one_unit_of_fc6_by_a_plain_product(tmp_path):
     """fc6 is a convolution in the file and a matrix here: the places must be laid out alike."""
     drawn = numbers(3)
-    net = CNNF(**SMALL).load_weights(saved(tmp_path / "f.mat", drawn)).eval()
+    net = load_weights(CNNF(**SMALL), saved(tmp_path / "f.mat", drawn)).eval()
     feature_map = torch.rand(1, WIDTHS[-1], 2, 2, generator=generator(4))
     filters, biases = drawn["fc6"]
     unit = sum(
@@ -168,7 +169,7 @@ def test_a_file_of_the_released_sizes_is_read(tmp_path):
     drawn |= {"fc8": (np.zeros((1, 1, 4096, 2)), np.zeros((1, 2))), "mean": np.full((224, 224, 3), 100)}
     with torch.device("meta"):
         empty = CNNF()
-    net = empty.to_empty(device="cpu").load_weights(saved(tmp_path / "imagenet-vgg-f.mat", drawn)).eval()
+    net = load_weights(empty.to_empty(device="cpu"), saved(tmp_path / "imagenet-vgg-f.mat", drawn)).eval()
     state = net.state_dict()
     assert state["features.0.weight"][3, 1, 5, 0] == 1 and state["features.0.weight"].sum() == 1
     assert state["classifier.0.weight"][3, 1 * 36 + 3 * 6] == 1
@@ -199,21 +200,21 @@ def test_response_norm_is_matconvnets():
 
 def test_the_mean_picture_is_subtracted_and_kept(tmp_path):
     drawn = numbers()
-    net = CNNF(**SMALL).load_weights(saved(tmp_path / "f.mat", drawn)).eval()
+    net = load_weights(CNNF(**SMALL), saved(tmp_path / "f.mat", drawn)).eval()
     np.testing.assert_allclose(net.mean.numpy(), drawn["mean"].transpose(2, 0, 1), rtol=1e-6)
     assert "mean" in net.state_dict()
     again = CNNF(**SMALL)
     again.load_state_dict(net.state_dict())
     pictures = torch.randint(0, 256, (1, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator(0))
     assert torch.equal(again.eval()(pictures), net(pictures))
-    colour = CNNF(**SMALL).load_weights(
-        saved(tmp_path / "c.mat", drawn, mean=np.array([[[1.0, 2.0, 3.0]]], np.float32))
+    colour = load_weights(
+        CNNF(**SMALL), saved(tmp_path / "c.mat", drawn, mean=np.array([[[1.0, 2.0, 3.0]]], np.float32))
     )
     assert (colour.mean == torch.tensor([1.0, 2.0, 3.0])[:, None, None]).all() and colour.mean.shape == (3, SIDE, SIDE)
 
 
 def test_missing_response_parameters_are_the_usual_ones(tmp_path):
-    net = CNNF(**SMALL).load_weights(saved(tmp_path / "f.mat", numbers(), change=lambda f: f[2].pop("param")))
+    net = load_weights(CNNF(**SMALL), saved(tmp_path / "f.mat", numbers(), change=lambda f: f[2].pop("param")))
     assert float(net.features[2].kappa) == 2 and float(net.features[2].alpha) == pytest.approx(1e-4)
     assert float(net.features[6].kappa) == 1.5
 
@@ -221,7 +222,7 @@ def test_missing_response_parameters_are_the_usual_ones(tmp_path):
 def test_untrained_says_so():
     net = CNNF(**SMALL, generator=generator(0))
     with pytest.warns(UserWarning, match="CNN-F starts untrained"):
-        assert net.load_weights(None) is net
+        assert load_weights(net, None) is net
     again = CNNF(**SMALL, generator=generator(0))
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
     assert net.mean[:, 0, 0].tolist() == pytest.approx([123.675, 116.28, 103.53])
@@ -232,11 +233,11 @@ def test_the_first_mismatch_is_named(tmp_path):
 
     def refused(message, **how):
         with pytest.raises(InputError, match=message):
-            CNNF(**SMALL).load_weights(saved(path, how.pop("drawn", drawn), **how))
+            load_weights(CNNF(**SMALL), saved(path, how.pop("drawn", drawn), **how))
 
     other = numbers(widths=(*WIDTHS[:2], 5, *WIDTHS[3:], HIDDEN, HIDDEN))
     refused(
-        r"weights: expected conv3 with filters of shape \(3, 3, 24, 20\) \(height, width, in, out\), got \(3, 3, 24, 5\) in",
+        r"expected conv3 with filters of shape \(3, 3, 24, 20\) \(height, width, in, out\), got \(3, 3, 24, 5\) in",
         drawn=other,
     )
     refused(
@@ -266,7 +267,7 @@ def test_the_first_mismatch_is_named(tmp_path):
 def test_what_is_no_such_file(tmp_path):
     def refused(message, path):
         with pytest.raises(InputError, match=message):
-            CNNF(**SMALL).load_weights(path)
+            load_weights(CNNF(**SMALL), path)
 
     refused("weights: expected a file, got", tmp_path / "none.mat")
     (tmp_path / "text.mat").write_text("no weights")
@@ -286,4 +287,4 @@ def test_a_newer_container_is_named(tmp_path):
     header = b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\x00\x02IM"
     path.write_bytes(header.ljust(512, b"\x00") + b"\x89HDF\r\n\x1a\n")
     with pytest.raises(InputError, match=r"expected a MATLAB v5 or v7 file, got .* which is v7\.3"):
-        CNNF(**SMALL).load_weights(path)
+        load_weights(CNNF(**SMALL), path)

@@ -137,8 +137,6 @@ def test_each_criterion_of_collapse(word):
     assert "COLLAPSED" in got.summary()
     with pytest.warns(codes.CollapseWarning, match=word):
         codes.diagnostics(packed, warn=True)
-    with pytest.warns(codes.CollapseWarning, match="text codes: the codes have collapsed"):
-        codes.warn_on_collapse(got, "text codes")
 
 
 def test_just_below_the_criteria_is_healthy():

@@ -20,6 +20,9 @@ HEAVY = {
     "IPython",
     "jupyterlab",
 }
+CALL = """import sys, contextlib, cmhkit.app.cli
+sys.argv = ['cmhkit', '{}']
+with contextlib.suppress(SystemExit): cmhkit.app.cli.main()"""
 
 
 def loaded_by(program: str) -> set[str]:
@@ -37,8 +40,8 @@ def loaded_by(program: str) -> set[str]:
         "import cmhkit",
         "import cmhkit as ck; dir(ck); ck.__version__",
         "import cmhkit.app.cli",
-        "import sys, contextlib, cmhkit.app.cli\nsys.argv = ['cmhkit', '--help']\nwith contextlib.suppress(SystemExit): cmhkit.app.cli.main()",
-        "import sys, contextlib, cmhkit.app.cli\nsys.argv = ['cmhkit', '--version']\nwith contextlib.suppress(SystemExit): cmhkit.app.cli.main()",
+        CALL.format("--help"),
+        CALL.format("--version"),
         "import cmhkit.app.doctor",
     ],
     ids=["import", "dir", "cli", "help", "version", "doctor"],

@@ -20,7 +20,7 @@ from cmhkit.app.cli import app
 from cmhkit.app.runs import method_class, presets_of
 from cmhkit.hasher import METHODS
 from cmhkit.support import options
-from cmhkit.support.checks import InputError, one_of, real_number, whole
+from cmhkit.support.checks import InputError, check_choice, check_integer, check_real
 from cmhkit.support.options import (
     Options,
     choice,
@@ -101,7 +101,8 @@ def test_a_paper_is_described_without_its_networks() -> None:
     import subprocess
     import sys
 
-    code = "from cmhkit.app.cli import app; import sys; app(['options', 'ssah'], standalone_mode=False); assert 'torch' not in sys.modules"
+    code = "from cmhkit.app.cli import app; import sys; app(['options', 'ssah'], standalone_mode=False)"
+    code += "; assert 'torch' not in sys.modules"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stderr
     assert "adversarial_target" in found.stdout
@@ -188,19 +189,19 @@ def test_a_configuration_is_frozen() -> None:
 
 def test_checks() -> None:
     assert (
-        one_of("x", "a", ("a", "b")) == "a"
-        and whole("x", np.int32(3), 1, 3) == 3
-        and real_number("x", np.float32(0.5)) == 0.5
+        check_choice("x", "a", ("a", "b")) == "a"
+        and check_integer("x", np.int32(3), 1, 3) == 3
+        and check_real("x", np.float32(0.5)) == 0.5
     )
     with pytest.raises(InputError, match=r"^x: expected one of a, b, got 'c'$"):
-        one_of("x", "c", ("a", "b"))
+        check_choice("x", "c", ("a", "b"))
     for value in (0, 4, 2.0, True, "2"):
         with pytest.raises(InputError, match=r"^x: expected a whole number from 1 to 3, got "):
-            whole("x", value, 1, 3)
+            check_integer("x", value, 1, 3)
     with pytest.raises(InputError, match=r"^x: expected a number of at most 1, got 2$"):
-        real_number("x", 2, above=0, most=1)
+        check_real("x", 2, above=0, most=1)
     with pytest.raises(InputError, match=r"^x: expected a number, got 'a'$"):
-        real_number("x", "a")
+        check_real("x", "a")
 
 
 # Presets and names.
