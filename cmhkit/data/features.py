@@ -67,18 +67,15 @@ def image_features(
     names = remember(images, backbone=backbone, show_progress=show_progress)
     missing = [i for i, name in enumerate(names) if name not in _known]
     new = _computed(images[missing], False, backbone) if missing else None
-    place = {names[i]: (new, row) for row, i in enumerate(missing)}
-    found = [_known.get(name) or place[name] for name in names]
+    computed = {names[i]: (new, row) for row, i in enumerate(missing)}
+    places = [_known.get(name) or computed[name] for name in names]
     if backbone == "scenenet" and kind in ("map", "pooled"):
-        out = (
-            np.empty((len(found), 256), np.float32)
-            if kind == "pooled"
-            else np.empty((len(found), 128, 8, 8), np.float16)
-        )
-        for i in range(0, len(found), _BATCH):
-            out[i : i + _BATCH] = _read(found[i : i + _BATCH], kind == "pooled")
+        shape, dtype = ((256,), np.float32) if kind == "pooled" else ((128, 8, 8), np.float16)
+        out = np.empty((len(places), *shape), dtype)
+        for i in range(0, len(places), _BATCH):
+            out[i : i + _BATCH] = _read(places[i : i + _BATCH], kind == "pooled")
         return out
-    scores = np.stack([stored.scores[row] for stored, row in found])
+    scores = np.stack([stored.scores[row] for stored, row in places])
     return scores if kind == "scores" or backbone != "scenenet" else posterior(scores)
 
 
@@ -181,9 +178,9 @@ def _compute(images: np.ndarray, show_progress: bool) -> _Stored:
     with torch.no_grad(), progress(len(images), "Features of pictures", show_progress) as step:
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(_resized(np.array(images[start : start + _BATCH])))
-            found = net.feature_map(batch)
-            maps.append(found.numpy().astype(np.float16))
-            scores.append(net.scores(found).numpy())
+            feature_map = net.feature_map(batch)
+            maps.append(feature_map.numpy().astype(np.float16))
+            scores.append(net.scores(feature_map).numpy())
             step(len(batch))
     return _Stored(np.concatenate(maps), np.concatenate(scores))
 

@@ -372,9 +372,7 @@ def test_another_seed_gives_other_bytes(tiny, shared_cache: Path) -> None:
     other = load("scenes", size="tiny", seed=1, show_progress=False)
     assert other.texts != tiny.texts and not np.array_equal(other.images, tiny.images)
     assert not np.array_equal(other.parts["query"], tiny.parts["query"])
-    digests = [
-        {p.name: sha256(p) for p in (shared_cache / data.details["cache"]).iterdir()} for data in (tiny, other)
-    ]
+    digests = [{p.name: sha256(p) for p in (shared_cache / data.details["cache"]).iterdir()} for data in (tiny, other)]
     assert digests[0].keys() == digests[1].keys() and not set(digests[0].values()) & set(digests[1].values())
 
 

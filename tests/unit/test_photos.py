@@ -208,7 +208,7 @@ def test_each_picture_is_computed_once(shallow, monkeypatch) -> None:
 
 def test_a_damaged_cache_is_computed_again(shallow, own_cache, monkeypatch) -> None:
     whole = lite(some(20))
-    (folder,) = own_cache.iterdir()
+    (folder,) = own_cache.glob("features-*")
     with (folder / "scores.npy").open("r+b") as file:
         file.seek(500)
         file.write(b"damage")
@@ -272,7 +272,8 @@ def test_a_split_and_a_set_without_labels_carry_the_backbone(shallow) -> None:
 def test_a_set_without_a_backbone(shallow, capsys) -> None:
     with pytest.raises(
         InputError,
-        match="images: expected pictures with a backbone, since CCA reads features here, got a data set with backbone None",
+        match="images: expected pictures with a backbone, since CCA reads features here, "
+        "got a data set with backbone None",
     ):
         ck.CCA(bits=8).fit(photographs(None))
     assert shallow.seen == 0 and capsys.readouterr().out == ""
