@@ -165,10 +165,7 @@ def train(
     preset: Annotated[
         str, typer.Option(help="lab (seconds or a minute on a CPU), paper, or official where there is one.")
     ] = "lab",
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP),
-    ] = None,
+    options: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[
         str, typer.Option(help="auto (CUDA, then MPS, then CPU), or a torch device such as cpu or cuda:0.")

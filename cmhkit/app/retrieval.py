@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import cmhkit.data
-from cmhkit.app.run_folder import RunFolder, write_array
+from cmhkit.app.run_folder import RunFolder, Say, write_array
 from cmhkit.app.settings import data_spec
 from cmhkit.hasher import CrossModalHasher
 from cmhkit.index import HammingIndex
@@ -20,8 +20,6 @@ from cmhkit.support.progress import progress
 
 # Pictures that are read before they are encoded.
 _PICTURES = 256
-
-Say = Callable[[str], None]
 
 
 def encode_pictures(path: str | Path, given: str | Path, say: Say) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ ITEMS = "codes/retrieval_items.json"
 OWN = (CHECKPOINT, FINISHED, HASHER, CODES, REPORT, PAGE, HISTORY, CONFIG)
 _SETTINGS = [field.name for field in dataclasses.fields(Settings)]
 _FINGERPRINT_PICTURES = 64
+
+#: What takes a line that a user reads.
+Say = Callable[[str], None]
 
 
 class RunFolder:

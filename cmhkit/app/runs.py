@@ -12,7 +12,7 @@ import io
 import platform
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from cmhkit.app.run_folder import (
     ITEMS,
     PAGE,
     RunFolder,
+    Say,
     fingerprint,
     now,
     write_array,
@@ -69,8 +70,6 @@ __all__ = [
 
 # Longest text of an item that is kept for showing search results.
 _SHOWN_TEXT = 300
-
-Say = Callable[[str], None]
 
 
 def train(

@@ -14,7 +14,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.pairs import checked_images
-from cmhkit.support.checks import check, one_of
+from cmhkit.support.checks import InputError, check, one_of
 from cmhkit.support.progress import progress
 
 #: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector
@@ -87,6 +87,21 @@ def check_backbone(backbone: str, kind: str) -> None:
         backbone == "scenenet" or kind != "map",
         f"backbone: expected scenenet, since its feature map is asked for, got {backbone}",
     )
+
+
+def check_features(features: str | None) -> None:
+    """Errors: `InputError` for a backbone that a data set cannot have, or one without its weights. None is for methods
+    that read pictures themselves.
+    """
+    known = (*sorted(BACKBONES), None)
+    check(features in known, f"features: expected one of {', '.join(map(repr, known))}, got {features!r}")
+    if features == "efficientnet-lite0":
+        from cmhkit.data.photos import weights_file
+
+        try:
+            weights_file()
+        except InputError as error:
+            raise InputError(f"features: {error}; or pass features='scenenet' or None") from error
 
 
 def _read(places: list[tuple[_Stored, int]], pooled: bool) -> np.ndarray:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from cmhkit.data import cache
+from cmhkit.data.features import check_features
 from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
@@ -26,10 +27,8 @@ from cmhkit.data.text import Vocabulary, tokens
 from cmhkit.support.checks import InputError, check, one_of, whole
 from cmhkit.support.progress import progress
 
-__all__ = ["BARS", "FEATURES", "RESIZE", "FolderReport", "load_folder", "read_photo", "read_photos"]
+__all__ = ["BARS", "RESIZE", "FolderReport", "load_folder", "read_photo", "read_photos"]
 
-#: What pictures can go through, for methods that read features.
-FEATURES = ("efficientnet-lite0", "scenenet", None)
 _TABLES = (".csv", ".tsv")
 _COLUMNS = ("file", "text", "labels")
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
@@ -161,21 +160,13 @@ def load_folder(
     check(root.is_dir(), f"path: expected a folder of pictures, got {root}, which is {what}")
     whole("side", side, 16, 1024)
     one_of("resize", resize, RESIZE)
-    check(features in FEATURES, f"features: expected one of {', '.join(map(repr, FEATURES))}, got {features!r}")
+    check_features(features)
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
         number = isinstance(share, Real) and not isinstance(share, bool)
         good = number and (0 < share < 1 or (name == "train" and share == 1))
         check(good, f"{name}: expected a share above 0 and {most}, got {share!r}")
     whole("vocabulary", vocabulary, 1)
     _check_encoding(encoding)
-    if features == "efficientnet-lite0":
-        from cmhkit.data.photos import weights_file
-
-        try:
-            weights_file()
-        except InputError as error:
-            raise InputError(f"features: {error}; or pass features='scenenet' or None") from error
-
     contents = _scan(root)
     others = contents.others + len(contents.texts) + len(contents.tables)
     check(contents.pictures, f"path: expected at least one picture in {root}, got {others} other files")

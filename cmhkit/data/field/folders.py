@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import expect, regular
 from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
-from cmhkit.data.field.reader import Content, check_features, load_file, log, paired, read_text
+from cmhkit.data.field.reader import Content, load_file, log, paired, read_text
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.text import Vocabulary
 from cmhkit.support.checks import InputError, check
