@@ -43,10 +43,12 @@ _NAMES = {
 
 install()
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", "doctor", *_MODULES, *_NAMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "doctor":  # `ck.doctor.run()` is what a reader types
+        return importlib.import_module("cmhkit.app.doctor")
     if name in _MODULES or f"cmhkit.{name}" in MOVED:
         return importlib.import_module(f"cmhkit.{name}")
     if name in _NAMES:

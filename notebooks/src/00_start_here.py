@@ -247,9 +247,9 @@ explorer.small_multiples({"method": "ITQ", "k": 5}, {"method": "random", "k": 5}
 # What share of the first `k` results is relevant? `relevant` is an array of True and False, one for each result,
 # nearest first. Return a number from 0 to 1.
 
+
 # %%
-def precision(relevant, k):
-    ...
+def precision(relevant, k): ...
 
 
 q.q1.check(precision)
@@ -257,6 +257,7 @@ q.q1.check(precision)
 
 # %% [markdown]
 # This is what a wrong answer looks like. It counts the relevant results, but their share was asked for:
+
 
 # %%
 def too_large(relevant, k):

@@ -108,9 +108,9 @@ print(f"smallest {pairs.min()}, largest {pairs.max()}")
 # Solve for $d$. `a` and `b` are codes of ±1, arrays of shape (K,). Return the number of bits in which they differ. Do
 # not compare them; use `a @ b`.
 
+
 # %%
-def distance(a, b):
-    ...
+def distance(a, b): ...
 
 
 q.q1.check(distance)
@@ -152,9 +152,9 @@ print(euclidean)
 #
 # `signs` is an array of eight values ±1. Return their byte, a number from 0 to 255.
 
+
 # %%
-def to_byte(signs):
-    ...
+def to_byte(signs): ...
 
 
 q.q2.check(to_byte)
@@ -194,9 +194,9 @@ print("counts ", " ".join(f"{count:8d}" for count in np.bitwise_count(a ^ b)))
 #
 # `a` and `b` are packed codes, uint8 arrays of shape (K / 8,). Return the number of bits in which they differ.
 
+
 # %%
-def distance_of_bytes(a, b):
-    ...
+def distance_of_bytes(a, b): ...
 
 
 q.q3.check(distance_of_bytes)
@@ -296,9 +296,9 @@ for name, job in jobs.items():
 # One query is compared with `items` items, by codes of `bits` bits. How many items does the largest tie have at the
 # least, however good the codes are? Return a whole number.
 
+
 # %%
-def largest_tie_at_least(items, bits):
-    ...
+def largest_tie_at_least(items, bits): ...
 
 
 q.q4.check(largest_tie_at_least)
@@ -358,7 +358,9 @@ axes.bar(range(17), hit, label="relevant", hatch="//", edgecolor="white")
 axes.bar(range(17), miss, bottom=hit, label="not relevant", color="0.75")
 axes.set(xlabel="Hamming distance", ylabel="items", xticks=range(0, 17, 2))
 axes.legend(frameon=False)
-alt = "Stacked bars over distances 0 to 16: a hill, highest near the middle; hatched relevant items lie more to the left."
+alt = (
+    "Stacked bars over distances 0 to 16: a hill, highest near the middle; hatched relevant items lie more to the left."
+)
 nb.show(figure, alt=alt, caption="Each bar is one tie. Nearly every bar holds both kinds of items.")
 
 # %% [markdown]
@@ -388,9 +390,9 @@ for place, (is_hit, so_far) in enumerate(zip(ranking, hits), start=1):
 # Write it for any ranking without ties. `relevant` is an array of 0 and 1, nearest item first; at least one is 1.
 # Return a number from 0 to 1.
 
+
 # %%
-def average_precision(relevant):
-    ...
+def average_precision(relevant): ...
 
 
 q.q5.check(average_precision)
@@ -482,6 +484,7 @@ for ties, by_trying in rules.items():
 # So the tie adds to the sum of precisions, on average,
 #
 # $$\frac{m}{n}\sum_{i=1}^{n}\frac{h + 1 + (i - 1)\frac{m - 1}{n - 1}}{s + i}.$$
+
 
 # %%
 def expected_ap(distance, relevant):
@@ -575,7 +578,8 @@ print(f"{'':20}stable   expected")
 for name, order in orders.items():
     codes, labels = picture_codes[16][order], retrieval.labels[order]
     stable, expected = (
-        ck.metrics.evaluate(text_codes[16], codes, query.labels, labels, ties=ties).map for ties in ("stable", "expected")
+        ck.metrics.evaluate(text_codes[16], codes, query.labels, labels, ties=ties).map
+        for ties in ("stable", "expected")
     )
     print(f"{name:20}{stable:.3f}    {expected:.3f}")
 
@@ -674,7 +678,11 @@ axes.text(0.99, relevant.mean() - 0.02, "share of relevant items", ha="right", v
 axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1), xlim=(-0.02, 1.02))
 axes.legend(frameon=False)
 alt = "Precision over recall, a line and marker for each code length; all end on the dotted share of relevant items."
-nb.show(figure, alt=alt, caption="Each marker is one radius, from 0 at the left. Longer codes start lower; all end at chance.")
+nb.show(
+    figure,
+    alt=alt,
+    caption="Each marker is one radius, from 0 at the left. Longer codes start lower; all end at chance.",
+)
 
 # %% tags=["nbval-ignore-output"]
 for k in lengths:

@@ -177,7 +177,9 @@ print("first columns:", ", ".join(by_hand[:8]))
 # %%
 query_words = [word for text in query_set.texts for word in text.split()]
 lost = [word for word in query_words if word not in data.vocabulary]
-print(f"words in the query texts: {len(query_words)}, without a column: {len(lost)} ({len(lost) / len(query_words):.0%})")
+print(
+    f"words in the query texts: {len(query_words)}, without a column: {len(lost)} ({len(lost) / len(query_words):.0%})"
+)
 empty = sum(not row.any() for row in query_set.text_vectors)
 print(f"query texts of which nothing is left: {empty} of {len(query_set)}")
 
@@ -194,9 +196,9 @@ print(f"query texts of which nothing is left: {empty} of {len(query_set)}")
 # Write the vector of one text. `text` is a string, its words separated by blanks; capital letters make no difference.
 # `words` is the vocabulary, a tuple of words in small letters. Return an array of shape (words,) that holds 0 and 1.
 
+
 # %%
-def bag_of_words(text, words):
-    ...
+def bag_of_words(text, words): ...
 
 
 q.q1.check(bag_of_words)
@@ -228,9 +230,9 @@ assert (data.vocabulary.bag_of_words(query_set.texts) == query_set.text_vectors)
 # `labels_a` is a label matrix of shape (n, c), `labels_b` one of shape (m, c), both of 0 and 1. Return $S$, an array of
 # shape (n, m): True (or 1) where two rows share a label.
 
+
 # %%
-def similar(labels_a, labels_b):
-    ...
+def similar(labels_a, labels_b): ...
 
 
 q.q2.check(similar)
@@ -300,9 +302,9 @@ print("training pairs that are searched:", np.isin(train, retrieval).sum())
 # `parts` is a dict as `data.parts`: "query", "retrieval" and "train", each an array of positions. Return the positions
 # of all queries that are also in one of the other two parts, as a sorted array.
 
+
 # %%
-def leaked(parts):
-    ...
+def leaked(parts): ...
 
 
 q.q3.check(leaked)
@@ -363,9 +365,9 @@ for name, searched in (("without", retrieval), ("with", np.concatenate([retrieva
 # `query_labels` has shape (q, c), `database_labels` shape (m, c), both of 0 and 1. Return the share of relevant items,
 # averaged over the queries: a number from 0 to 1.
 
+
 # %%
-def chance_level(query_labels, database_labels):
-    ...
+def chance_level(query_labels, database_labels): ...
 
 
 q.q4.check(chance_level)

@@ -152,9 +152,9 @@ for metric in ("euclidean", "cosine"):
 # `a` and `b` are two bags of words, float arrays of shape (t,). Return a number: 1 minus their cosine. A text without a
 # known word, all zeros, is at distance 1 from every text.
 
+
 # %%
-def cosine_distance(a, b):
-    ...
+def cosine_distance(a, b): ...
 
 
 q.q1.check(cosine_distance)
@@ -204,9 +204,9 @@ print("ones in the columns: from", w.sum(axis=0).min(), "to", w.sum(axis=0).max(
 # distance, of equal distances the lower number first. Leave the item out of its own list, also where two items lie in
 # the same place.
 
+
 # %%
-def neighbours(x, k):
-    ...
+def neighbours(x, k): ...
 
 
 q.q2.check(neighbours)
@@ -233,6 +233,7 @@ print("lists of each graph:", image_graph.neighbours.shape)
 #
 # How good are the guesses? The cell writes agreement out: for each (item, neighbour) pair, do the two share a label?
 
+
 # %%
 def shares(lists, marks):
     """For every item and place in its list: does the neighbour share a mark? (n, k) bool."""
@@ -251,9 +252,9 @@ print("hits:", image_hits.shape)
 # `neighbours` are lists as above, row numbers of shape (n, k). `labels` is an array of 0 and 1 of shape (n, c), for c
 # labels. Return the share of (item, neighbour) pairs with at least one label in common.
 
+
 # %%
-def agreement(neighbours, labels):
-    ...
+def agreement(neighbours, labels): ...
 
 
 q.q3.check(agreement)
@@ -420,7 +421,9 @@ axes.axhline(k + 1, color="black", linestyle=":", marker="", label="all alike")
 axes.set(xlabel="items, most listed first", ylabel="times listed, plus 1", yscale="log")
 axes.legend(fontsize=10)
 alt = "Times listed, sorted. Euclid's texts start very high and soon end at never; others are flatter."
-nb.show(figure, alt=alt, caption="A flat line: all items are listed about equally often. A steep fall at the left: hubs.")
+nb.show(
+    figure, alt=alt, caption="A flat line: all items are listed about equally often. A steep fall at the left: hubs."
+)
 
 # %% [markdown]
 # Its hubs cost the Euclidean text graph much of its agreement. Pictures have no hubs by Euclid: all their vectors have
@@ -439,9 +442,9 @@ nb.show(figure, alt=alt, caption="A flat line: all items are listed about equall
 # `edges` is a bool array of shape (n, n), `how` is "union" or "intersection". Return the undirected graph, of the same
 # shape and type.
 
+
 # %%
-def symmetrise(edges, how):
-    ...
+def symmetrise(edges, how): ...
 
 
 q.q4.check(symmetrise)
@@ -458,6 +461,7 @@ q.q4.check(symmetrise)
 # back. The union has more edges, at nearly the agreement of the directed graph; its hubs get long lists.
 #
 # </details>
+
 
 # %%
 def edge_agreement(matrix, marks):

@@ -112,9 +112,9 @@ print("h of one picture:", *(f"{value:.2f}" for value in h[0, :8].tolist()), "â€
 # Write the function. In: `x` (n, inputs), `W_c` (hidden, inputs), `b_c` (hidden,), `W_h` (bits, hidden), `b_h` (bits,),
 # all tensors. Return $h(x)$, (n, bits).
 
+
 # %%
-def two_layers(x, W_c, b_c, W_h, b_h):
-    ...
+def two_layers(x, W_c, b_c, W_h, b_h): ...
 
 
 q.q1.check(two_layers)
@@ -148,9 +148,9 @@ print("sign", *(f"{value:+6d}" for value in from_bits[0, :8].tolist()))
 # `h` is a tensor of relaxed codes, (n, bits), from 0 to 1. Return their signs, âˆ’1 or +1, of the same shape. Exactly 0.5
 # becomes +1.
 
+
 # %%
-def signs(h):
-    ...
+def signs(h): ...
 
 
 q.q2.check(signs)
@@ -199,6 +199,7 @@ for name, x in inputs.items():
 # %% [markdown]
 # **Predict.** With weights of deviation 0.1 the input of a tanh has a deviation of about 0.1 times the length of $x$.
 # For which of the three do most units saturate? For which hardly any?
+
 
 # %%
 @torch.no_grad()
@@ -261,6 +262,7 @@ nb.show(
 # ($\theta$).
 # `values` gives the hashing layer before its sigmoid, so a sigmoid makes it $h$.
 
+
 # %%
 def briefly_trained(seed):
     hasher = ck.UGACH(bits=bits, seed=seed, rounds=0, pretrain_steps=60)
@@ -321,9 +323,9 @@ print("most likely item for each query:", *p.argmax(dim=1).tolist())
 # Now with a temperature $T$, by which the squared distances are divided. The note has $T = 1$. In: `h_query`, one
 # query, (bits,); `h_pool`, (pool, bits); `temperature`, a number. Return the probabilities, (pool,).
 
+
 # %%
-def p_theta(h_query, h_pool, temperature):
-    ...
+def p_theta(h_query, h_pool, temperature): ...
 
 
 q.q3.check(p_theta)
@@ -400,9 +402,10 @@ ax.set(xlabel="items of the pool, likeliest first", ylabel="share")
 ax.legend()
 nb.show(
     figure,
-    alt="Bars of frequencies around a falling line of "
-    "probabilities; the bars jump above and below the line.",
-    caption="300 draws follow the distribution, with noise. The generator learns from draws, so its gradient is noisy too.",
+    alt="Bars of frequencies around a falling line of probabilities; the bars jump above and below the line.",
+    caption=(
+        "300 draws follow the distribution, with noise. The generator learns from draws, so its gradient is noisy too."
+    ),
 )
 
 # %% [markdown]
@@ -451,9 +454,9 @@ print(f"D over the pool: up to {D.max():.2f}")
 # `d_true` and `d_generated` are tensors of the same shape: the squared distances from the query to $x^M$ and to $x^G$.
 # `margin` is a number. Return $f$, of the same shape.
 
+
 # %%
-def score(d_true, d_generated, margin):
-    ...
+def score(d_true, d_generated, margin): ...
 
 
 q.q4.check(score)
@@ -523,9 +526,7 @@ for name, term in terms.items():
 
 # %%
 hinge = losses.discriminator_loss(d_true, d_generated, margin)
-triplet = torch.nn.TripletMarginWithDistanceLoss(
-    distance_function=lambda a, b: (a - b).square().sum(1), margin=margin
-)
+triplet = torch.nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).square().sum(1), margin=margin)
 by_torch = triplet(h_texts, h_images, h_images.roll(1, dims=0))
 triplet_gap = (hinge - by_torch).abs().item()
 assert triplet_gap < 1e-5

@@ -87,6 +87,7 @@ print(f"positives with a common label: {alike[row, column].mean():.2f} of them; 
 #
 # First the inputs, and the pool:
 
+
 # %%
 def unit_length(x):
     x = torch.as_tensor(x)
@@ -105,6 +106,7 @@ def one_pool(random, count=300):
 
 # %% [markdown]
 # Then the positive and the negative of each query:
+
 
 # %%
 def distances(h_query, h_found, mates, random):
@@ -132,6 +134,7 @@ print(f"margin {margin:g}, hinge of an untrained discriminator {by_hand.item():.
 # %% [markdown]
 # **Predict.** The hinge of the untrained network is about the margin. Why? And what happens in training to the **active
 # share**, the share of triplets with a hinge above 0?
+
 
 # %%
 def pretrain(seed, steps):
@@ -183,9 +186,9 @@ for step in (0, 19, 39, 59):
 #
 # Write $-\log(1 - D)$ as a function of $f$. In: `f`, a tensor of any shape. Return the rewards, of the same shape.
 
+
 # %%
-def reward(f):
-    ...
+def reward(f): ...
 
 
 q.q1.check(reward)
@@ -267,6 +270,7 @@ print("exact gradient", *(f"{value:+.3f}" for value in exact[0].tolist()))
 # One estimate: draw $s = 2$ items, take $-\frac1s \sum r(x)\, \log p_\theta(x)$, differentiate. The function below
 # makes `count` independent estimates at once, one per row.
 
+
 # %%
 def estimates(count, draws=2, baseline="none", over="pool", pay=pay):
     """Independent estimates of the gradient with respect to the eight distances, shape (count, 8)."""
@@ -311,9 +315,9 @@ assert estimate_error < 0.15
 # Write the loss that an optimiser is to descend. In: `log_probability` and `reward` of the drawn items, tensors
 # (queries, draws). Return a scalar tensor, a mean over all draws. Mind the sign, and what must not get a gradient.
 
+
 # %%
-def surrogate(log_probability, reward):
-    ...
+def surrogate(log_probability, reward): ...
 
 
 q.q2.check(surrogate)
@@ -334,9 +338,9 @@ q.q2.check(surrogate)
 # `reward` is a tensor (queries, draws). Return the baseline of each draw, of the same shape: the mean reward of the
 # other draws in its row.
 
+
 # %%
-def leave_one_out(reward):
-    ...
+def leave_one_out(reward): ...
 
 
 q.q3.check(leave_one_out)
@@ -416,9 +420,9 @@ nb.show(
 # `distance` is a tensor of squared distances, (queries, pool). Return $\log p_\theta$ at temperature 1, of the same
 # shape. Distances between long codes are large: compute the logarithm so that it holds for them too.
 
+
 # %%
-def log_p(distance):
-    ...
+def log_p(distance): ...
 
 
 q.q4.check(log_p)
@@ -544,9 +548,11 @@ axes[1].set(title="MAP, for reading only", xlabel="epoch", ylim=(0, 1.2 * np.max
 axes[1].legend(loc="lower right")
 nb.show(
     figure,
-    alt="Left: the share of flipped bits by epoch. Right: two curves "
-    "of MAP by epoch, one for each way of retrieval.",
-    caption="Left: bits go on flipping in every round. Right: the last point is the result; to pick the highest would be cheating.",
+    alt="Left: the share of flipped bits by epoch. Right: two curves of MAP by epoch, one for each way of retrieval.",
+    caption=(
+        "Left: bits go on flipping in every round. Right: the last point is the result; to pick the highest would be "
+        "cheating."
+    ),
 )
 print("flipped, %:", *(f"{100 * share:.0f}" for share in flips))
 
@@ -573,6 +579,7 @@ assert not last.image_codes.collapsed and not last.text_codes.collapsed
 # number of discriminator steps, but negatives stay uniform. The run starts from the weights that the game's pretraining
 # left, so only the rounds differ.
 
+
 # %%
 def start_pretrained(row, hasher):
     if row["epoch"] == 0:
@@ -597,6 +604,7 @@ for name, (i2t, t2i) in score.items():
 
 # %% [markdown]
 # Compare the last three rows. This cell says in words how the game compares with the others:
+
 
 # %% tags=["nbval-ignore-output"]
 def told_apart(ours, other, close=0.01):

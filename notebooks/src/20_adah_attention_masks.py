@@ -143,8 +143,7 @@ for name, first in (("all equal", 0.0), ("one stands out", 3.0), ("one falls sho
 
 
 # %%
-def mask(M):
-    ...
+def mask(M): ...
 
 
 q.q1.check(mask)
@@ -186,8 +185,7 @@ first.small_multiples({"item": 0}, {"item": 5})
 
 
 # %%
-def split(f, Z):
-    ...
+def split(f, Z): ...
 
 
 q.q2.check(split)
@@ -367,8 +365,7 @@ assert surrogate_gap < 1e-6
 
 
 # %%
-def straight_through(M, target):
-    ...
+def straight_through(M, target): ...
 
 
 q.q3.check(straight_through)
@@ -458,8 +455,7 @@ print(f"places that are true: {truth.float().mean():.2f}")
 
 
 # %%
-def iou(mask, truth):
-    ...
+def iou(mask, truth): ...
 
 
 q.q4.check(iou)
@@ -470,6 +466,7 @@ q.q4.check(iou)
 # %% [markdown]
 # All three for many pictures at once. And, to compare with, masks by chance: each mask's places shuffled, so that its
 # area stays.
+
 
 # %%
 def measures(masks):

@@ -79,9 +79,9 @@ for j in range(4):
 # Write `triplets(labels, i)`. In: labels, 0 or 1, shape (n, labels), and the number `i` of the anchor. Out: an array
 # with a row (j, k) for each triplet, in ascending order. An item shares its labels with itself, so $j = i$ counts.
 
+
 # %%
-def triplets(labels, i):
-    ...
+def triplets(labels, i): ...
 
 
 q.q1.check(triplets)
@@ -178,6 +178,7 @@ words = torch.from_numpy(train.text_vectors[items]).float()
 label = torch.from_numpy(train.labels[items]).float()
 similar = label @ label.T > 0
 print(f"batch of {len(items)} pairs; share of similar pairs {similar.float().mean():.3f}")
+
 
 # %%
 def network(seed):
@@ -292,9 +293,9 @@ print("library: active", tied.active.item(), " sum", tied.loss.item())
 # Write `count_active(near, sorted_far, margin)` for one anchor, without a loop. In: the distances of its similar items,
 # the sorted distances of its dissimilar ones, a number. Out: a whole number.
 
+
 # %%
-def count_active(near, sorted_far, margin):
-    ...
+def count_active(near, sorted_far, margin): ...
 
 
 q.q3.check(count_active)
@@ -380,6 +381,7 @@ nb.show(
 # terms on attended codes, and two **adversarial** ones with attended anchors and unattended items:
 #
 # $$\mathcal{F}_{T \to I} + \mathcal{F}_{I \to T} + \mathcal{F}_{I \to I} + \mathcal{F}_{T \to T} \qquad\text{and}\qquad \mathcal{F}_{T \to \hat I} + \mathcal{F}_{I \to \hat T}.$$
+
 
 # %%
 def hinge_mean(anchors, items, margin):
@@ -472,6 +474,7 @@ for batch in (len(items) // 4, len(items) // 2, len(items)):
 #
 # **Predict.** What happens to the share of active triplets, in the retrieval terms and in the adversarial terms?
 
+
 # %%
 def terms_of(codes, similar, margin):
     retrieval = losses.retrieval_terms(codes.image, codes.text, similar, margin, **options)
@@ -490,6 +493,7 @@ def learn(net, maps, words, similar, steps):
         shares = losses.active_share(retrieval), losses.active_share(adversarial)
         history.append((loss.item(), *shares))
     return np.array(history)
+
 
 # %%
 history = learn(net, maps, words, similar, 60)

@@ -135,8 +135,7 @@ similar = labels @ labels.T > 0
 
 
 # %%
-def may_touch(name, step):
-    ...
+def may_touch(name, step): ...
 
 
 q.q1.check(may_touch)
@@ -192,8 +191,7 @@ after_d = weights()
 
 
 # %%
-def loss_of_g(retrieval, adversarial):
-    ...
+def loss_of_g(retrieval, adversarial): ...
 
 
 q.q2.check(loss_of_g)
@@ -310,7 +308,7 @@ nb.show(
 # pictures.
 
 # %%
-from cmhkit.adah import masks as quality
+from cmhkit.course import masks as quality
 
 part = 24
 watched = np.concatenate([train.images[:part], data.query.images[:part]])
@@ -326,8 +324,7 @@ print(f"{len(truth)} pictures; drawings take {truth.mean():.2f} of the places")
 
 
 # %%
-def iou(mask, truth):
-    ...
+def iou(mask, truth): ...
 
 
 q.q3.check(iou)

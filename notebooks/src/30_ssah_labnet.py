@@ -219,7 +219,10 @@ for kind, thetas in ((np.float32, (88, 89)), (np.float64, (709, 710))):
     for theta in thetas:
         x = kind(theta)
         with np.errstate(over="ignore"):
-            print(f"{kind.__name__}  θ = {theta}:  log(1 + e^θ) = {np.log(1 + np.exp(x)):.1f}   softplus = {np.logaddexp(kind(0), x):.1f}")
+            print(
+                f"{kind.__name__}  θ = {theta}:  log(1 + e^θ) = {np.log(1 + np.exp(x)):.1f}   softplus = "
+                f"{np.logaddexp(kind(0), x):.1f}"
+            )
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -275,7 +278,9 @@ for s in (0.0, 1.0, 0.999):
     up, here, down = (of_pair(thetas + d, s) for d in (move, 0, -move))
     slope_here = 1 / (1 + np.exp(-thetas)) - s
     likelihood, squared = (up - down) / (2 * move), (up**2 - down**2) / (4 * move)
-    slope_gap = max(slope_gap, float(np.abs(likelihood - slope_here).max()), float(np.abs(squared - here * slope_here).max()))
+    slope_gap = max(
+        slope_gap, float(np.abs(likelihood - slope_here).max()), float(np.abs(squared - here * slope_here).max())
+    )
 assert slope_gap < 1e-7
 print("likelihood: σ(θ) - S       squared: (loss of the pair) · (σ(θ) - S)")
 
@@ -298,8 +303,14 @@ for ax, (title, form) in zip(axes, {"likelihood": lambda x: x, "squared": lambda
 axes[0].set_ylabel("loss of the pair")
 nb.show(
     figure,
-    alt="Two panels. A similar pair's loss falls with θ to 0, a dissimilar one's rises from 0. On the right the branches are bent upwards.",
-    caption="Left, the likelihood: straight where the pair is wrong. Right, squared: ever steeper there, and flatter near 0.",
+    alt=(
+        "Two panels. A similar pair's loss falls with θ to 0, a dissimilar one's rises from 0. On the right the "
+        "branches are bent upwards."
+    ),
+    caption=(
+        "Left, the likelihood: straight where the pair is wrong. Right, squared: ever steeper there, and flatter near "
+        "0."
+    ),
 )
 
 # %%
@@ -382,7 +393,12 @@ def by_loops(u):
 
 
 B = torch.where(H >= 0, 1.0, -1.0)
-ours = [by_loops(F.detach().double()), by_loops(H.detach().double()), ((H - B) ** 2).sum().item(), ((L_hat - x) ** 2).sum().item()]
+ours = [
+    by_loops(F.detach().double()),
+    by_loops(H.detach().double()),
+    ((H - B) ** 2).sum().item(),
+    ((L_hat - x) ** 2).sum().item(),
+]
 
 # %%
 s6 = LabelSimilarity(x, x)
@@ -403,7 +419,10 @@ for name, value in zip(("J1", "J2", "J3", "J4"), ours, strict=True):
 
 # %%
 delta = 0.5 * (found.features @ found.features.T)
-print(f"smallest Δ of any pair here: {delta.min().item():.2f}; the loss of a dissimilar pair at Δ = 0: {of_pair(0.0, 0.0):.3f}")
+print(
+    f"smallest Δ of any pair here: {delta.min().item():.2f}; the loss of a dissimilar pair at Δ = 0: "
+    f"{of_pair(0.0, 0.0):.3f}"
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -556,13 +575,19 @@ def codes_of(net, labels):
 
 def label_map(net, chosen=slice(None)):
     queries = query_labels[chosen]
-    return ck.metrics.mean_average_precision(codes_of(net, queries), codes_of(net, retrieval_labels), queries, retrieval_labels)
+    return ck.metrics.mean_average_precision(
+        codes_of(net, queries), codes_of(net, retrieval_labels), queries, retrieval_labels
+    )
 
 
-plain_query, plain_database = (ck.codes.pack(np.where(rows > 0, 1, -1).astype(np.int8)) for rows in (query_labels, retrieval_labels))
+plain_query, plain_database = (
+    ck.codes.pack(np.where(rows > 0, 1, -1).astype(np.int8)) for rows in (query_labels, retrieval_labels)
+)
 score = {
     "untrained LabNet": label_map(labnet(config)),
-    f"the {c} labels as bits": ck.metrics.mean_average_precision(plain_query, plain_database, query_labels, retrieval_labels),
+    f"the {c} labels as bits": ck.metrics.mean_average_precision(
+        plain_query, plain_database, query_labels, retrieval_labels
+    ),
     "LabNet": label_map(net),
 }
 for name, value in score.items():
@@ -607,7 +632,10 @@ distance, shared = ck.codes.hamming(packed, packed), sets.astype(int) @ sets.T.a
 different = ~np.eye(len(sets), dtype=bool)
 for count in range(3):
     d = distance[different & (shared == count)]
-    print(f"{count} shared: mean distance {d.mean():4.1f}, nearer than {bits // 2} bits: {(d < bits / 2).mean():.2f} of the pairs")
+    print(
+        f"{count} shared: mean distance {d.mean():4.1f}, nearer than {bits // 2} bits: {(d < bits / 2).mean():.2f} "
+        f"of the pairs"
+    )
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3))
@@ -619,8 +647,13 @@ ax.set(xlabel="Hamming distance", ylabel="share of the pairs")
 ax.legend()
 nb.show(
     figure,
-    alt="Three curves over the distance. With more labels shared a curve lies further left; that of no shared label peaks near half of the bits.",
-    caption="Distances of different label sets by the number of labels they share. The dotted line is half of the bits.",
+    alt=(
+        "Three curves over the distance. With more labels shared a curve lies further left; that of no shared label "
+        "peaks near half of the bits."
+    ),
+    caption=(
+        "Distances of different label sets by the number of labels they share. The dotted line is half of the bits."
+    ),
 )
 
 # %% [markdown]
@@ -647,7 +680,11 @@ def said(sets, what):
 
 common = [str(name) for name in names[sets[counts.argmax()] > 0]]
 explorer = widgets.LabelCodeExplorer(
-    train_labels, lambda sets: said(sets, "logits"), lambda sets: said(sets, "labels"), names=data.label_names, chosen=common
+    train_labels,
+    lambda sets: said(sets, "logits"),
+    lambda sets: said(sets, "labels"),
+    names=data.label_names,
+    chosen=common,
 )
 explorer
 
@@ -679,7 +716,10 @@ with torch.no_grad():
         ax.set(title=f"run {name}", xlabel="entry of H", xticks=(-1, 0, 1), yticks=[])
 nb.show(
     figure,
-    alt="Two histograms of the entries of H from -1 to 1. In run A all lie in a narrow heap at 0, in run B they pile up at the two ends.",
+    alt=(
+        "Two histograms of the entries of H from -1 to 1. In run A all lie in a narrow heap at 0, in run B they pile "
+        "up at the two ends."
+    ),
     caption="The entries of H after each run. In which one is H near a binary code?",
 )
 
@@ -731,7 +771,10 @@ with torch.no_grad():
     hidden = fresh.normalise(torch.relu(fresh.first(L[:100])))
     sums = fresh.semantic(hidden)
 print(f"a semantic unit's sum before ReLU: about {sums.abs().mean():.1f} in size")
-print(f"a step of {official.lr_label:g} in all its weights moves it by up to {official.lr_label * hidden.sum(1).mean():.1f}")
+print(
+    f"a step of {official.lr_label:g} in all its weights moves it by up to "
+    f"{official.lr_label * hidden.sum(1).mean():.1f}"
+)
 del fresh
 
 
@@ -802,7 +845,10 @@ for kind in ("likelihood", "squared"):
     packed = codes_of(run, sets)
     far = ck.codes.hamming(packed, packed)
     missed = (far[different & (shared > 0)] >= bits / 2).mean()
-    print(f"{kind:10s} MAP {label_map(run):.2f}, mean |H| {told[-1, 4]:.2f}, similar pairs not nearer than half the bits {missed:.2f}")
+    print(
+        f"{kind:10s} MAP {label_map(run):.2f}, mean |H| {told[-1, 4]:.2f}, similar pairs not nearer than half the "
+        f"bits {missed:.2f}"
+    )
 
 # %% [markdown]
 # <details><summary>Answer</summary>

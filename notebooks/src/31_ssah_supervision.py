@@ -77,7 +77,11 @@ inputs = {
     "image": torch.from_numpy(image_features(few.images, "posterior", show_progress=False)),
     "text": torch.from_numpy(few.text_vectors),
 }
-small = {"adversarial": "none", "pools": (5, 10, 15, 30, 50), "text_hidden": 128}  # a TxtNet of fewer units, to be quick
+small = {
+    "adversarial": "none",
+    "pools": (5, 10, 15, 30, 50),
+    "text_hidden": 128,
+}  # a TxtNet of fewer units, to be quick
 config = ck.SSAH(bits=bits, **small).config
 
 
@@ -101,7 +105,10 @@ nets = networks(random)
 for name, net in nets.items():
     found = net.eval()(inputs[name])
     shapes = [tuple(part.shape) for part in (found.features, found.codes, found.labels)]
-    print(f"{name:6s} reads {inputs[name].shape[1]:4d} numbers   F {shapes[0]}   H {shapes[1]}   guessed labels {shapes[2]}")
+    print(
+        f"{name:6s} reads {inputs[name].shape[1]:4d} numbers   F {shapes[0]}   H {shapes[1]}   guessed labels "
+        f"{shapes[2]}"
+    )
 
 # %% [markdown]
 # ## Multi-scale fusion
@@ -157,8 +164,14 @@ ax.set_yticks(range(len(channels)), ["words", *(f"p = {p}" for p in config.pools
 ax.set_xlabel("place in the vocabulary")
 nb.show(
     figure,
-    alt="Six rows over the first 200 places of the vocabulary. The top row has thin bright stripes, one for each word; each row below is smoother.",
-    caption="One text at six scales, each row divided by its largest value; bright is high. The longer the window, the less is left of single words.",
+    alt=(
+        "Six rows over the first 200 places of the vocabulary. The top row has thin bright stripes, one for each "
+        "word; each row below is smoother."
+    ),
+    caption=(
+        "One text at six scales, each row divided by its largest value; bright is high. The longer the window, the "
+        "less is left of single words."
+    ),
 )
 
 # %% [markdown]
@@ -212,7 +225,10 @@ q.q2.check(dead)
 # %%
 draws = torch.randn(100_000, len(config.pools), generator=torch.Generator().manual_seed(seed)).numpy()
 count = (draws <= 0).sum(axis=1)
-print(f"at least one dead: {(count > 0).mean():.2f}; all dead: {(count == len(config.pools)).mean():.2f}; on average {count.mean():.1f}")
+print(
+    f"at least one dead: {(count > 0).mean():.2f}; all dead: {(count == len(config.pools)).mean():.2f}; on average "
+    f"{count.mean():.1f}"
+)
 
 as_published = model.MultiScaleFusion(len(words), config.pools, "relu", torch.Generator().manual_seed(seed))
 as_published(inputs["text"]).square().sum().backward()
@@ -364,7 +380,10 @@ print(f"bits in which the majority of signs says otherwise: {differs:.2f}")
 # %%
 coins = torch.from_numpy(rng.choice([-1.0, 1.0], (3, 20_000, 1)))
 outcome = losses.shared_code(*coins)
-print(f"one network with B: {(coins[0] == outcome).double().mean():.2f}; all three with B: {(coins == outcome).all(0).double().mean():.2f}")
+print(
+    f"one network with B: {(coins[0] == outcome).double().mean():.2f}; all three with B: "
+    f"{(coins == outcome).all(0).double().mean():.2f}"
+)
 
 # %% [markdown]
 # ## One step of each network
@@ -380,7 +399,10 @@ with torch.no_grad():
     start = nets["label"].eval()(label)
 taught = start.features.clone()  # LabNet's features: the bank of J1
 codes = {"label": start.codes.clone(), "image": torch.zeros(len(few), bits), "text": torch.zeros(len(few), bits)}
-print(f"share of similar pairs {share:.2f}: a similar pair counts {pairs['weights'][0]:.1f}, a dissimilar one {pairs['weights'][1]:.1f}")
+print(
+    f"share of similar pairs {share:.2f}: a similar pair counts {pairs['weights'][0]:.1f}, a dissimilar one "
+    f"{pairs['weights'][1]:.1f}"
+)
 
 
 # %%
@@ -442,7 +464,9 @@ def stage(name):
 
 
 def weights():
-    return {f"{name}.{part}": value.detach().clone() for name, net in nets.items() for part, value in net.named_parameters()}
+    return {
+        f"{name}.{part}": value.detach().clone() for name, net in nets.items() for part, value in net.named_parameters()
+    }
 
 
 # %%
@@ -515,7 +539,10 @@ print("codes: (epochs, networks, pairs, bits) =", by_epoch.shape)
 rows = history["shared B"]
 print("epoch" + "".join(f"  {name} J1   J2   J3   J4 " for name in ("LabNet", "ImgNet", "TxtNet")))
 for row in rows:
-    print(f"{row['epoch']:5d}" + "".join("   " + " ".join(f"{row[f'{part}_j{k}']:5.2f}" for k in (1, 2, 3, 4)) for part in nets))
+    print(
+        f"{row['epoch']:5d}"
+        + "".join("   " + " ".join(f"{row[f'{part}_j{k}']:5.2f}" for k in (1, 2, 3, 4)) for part in nets)
+    )
 
 # %% [markdown]
 # LabNet's $\mathcal{J}_2$ falls first: labels are easy to read. The other two follow its codes. $\mathcal{J}_3$, the
@@ -529,7 +556,9 @@ for row in rows:
 # %% tags=["nbval-ignore-output"]
 from cmhkit.course import widgets
 
-watcher = widgets.NetworkCodeWatcher(*np.moveaxis(by_epoch, 1, 0), captions=watched.texts, epochs=[row["epoch"] for row in rows])
+watcher = widgets.NetworkCodeWatcher(
+    *np.moveaxis(by_epoch, 1, 0), captions=watched.texts, epochs=[row["epoch"] for row in rows]
+)
 watcher
 
 # %% [markdown]
@@ -563,7 +592,10 @@ labels = torch.from_numpy(train.labels.astype(np.float32))
 share = LabelSimilarity(labels, labels).share()
 pairs = {"reduction": "mean", "weights": (0.5 / share, 0.5 / (1 - share))}
 pictures = torch.from_numpy(image_features(train.images, "posterior", show_progress=False))
-F_label, H_label = torch.from_numpy(ssah.features(labels=train)), torch.tanh(torch.from_numpy(ssah.values(labels=train)))
+F_label, H_label = (
+    torch.from_numpy(ssah.features(labels=train)),
+    torch.tanh(torch.from_numpy(ssah.values(labels=train))),
+)
 B_label = losses.shared_code(H_label)
 
 
@@ -576,7 +608,9 @@ def taught_with(eta, epochs=2):
     optimiser = torch.optim.Adam(net.parameters(), lr=config.lr_image)
     for items in (part for _ in range(epochs) for part in torch.randperm(len(pictures), generator=draws).split(64)):
         found, S = net(pictures[items]), LabelSimilarity(labels[items], labels)
-        likelihood = losses.feature_likelihood(found.features, F_label, S, **pairs) + losses.code_likelihood(found.codes, H_label, S, **pairs)
+        likelihood = losses.feature_likelihood(found.features, F_label, S, **pairs) + losses.code_likelihood(
+            found.codes, H_label, S, **pairs
+        )
         optimiser.zero_grad()
         (likelihood + eta * losses.quantisation_loss(found.codes, B_label[items], reduction="mean")).backward()
         optimiser.step()
@@ -596,7 +630,9 @@ for eta in (0.1, -0.1, 1.0, -1.0):
     asked = ck.codes.pack(ck.codes.sign(H.numpy()))
     found = ck.metrics.evaluate(asked[:300], packed, train.labels[:300], train.labels).map
     agree, far = (torch.sign(H) == B_label).float().mean(), (H - B_label).square().mean()
-    print(f"{eta:+4.1f} {H.abs().mean():10.2f} {far:19.2f} {agree:11.2f} {len(np.unique(asked, axis=0)):17d} {found:6.2f}")
+    print(
+        f"{eta:+4.1f} {H.abs().mean():10.2f} {far:19.2f} {agree:11.2f} {len(np.unique(asked, axis=0)):17d} {found:6.2f}"
+    )
 print(f"{len(H)} pictures; share of similar pairs, which is MAP by chance: {share:.2f}")
 
 # %% [markdown]
@@ -629,7 +665,10 @@ for kind in (ck.RandomHash, ck.CCA, ck.ITQ):
     report = kind(bits=bits, seed=seed).fit(train, show_progress=False).evaluate(data)
     score[kind.__name__] = (report.map_i2t, report.map_t2i, report.image_codes.distinct, report.text_codes.distinct)
 assert len({len(rows) for rows in history.values()}) == 1  # equally long
-print(f"{len(history)} runs of {common['epochs']} epochs, {len(score) - len(history)} baselines, {bits} bits, {len(data.query)} queries")
+print(
+    f"{len(history)} runs of {common['epochs']} epochs, {len(score) - len(history)} baselines, {bits} bits, "
+    f"{len(data.query)} queries"
+)
 
 # %% [markdown]
 # As a ceiling we let LabNet read the labels of queries and of the retrieval set, as in lesson 30.
@@ -659,7 +698,10 @@ ax.set(xlabel="epoch", ylabel="$J_2$ of ImgNet", ylim=(0, None), xticks=[row["ep
 ax.legend(fontsize=9, ncols=2)
 nb.show(
     figure,
-    alt="Four curves of ImgNet's pair loss by epoch, one for each run. That of each other, no LabNet is nearly flat, the other three fall.",
+    alt=(
+        "Four curves of ImgNet's pair loss by epoch, one for each run. That of each other, no LabNet is nearly flat, "
+        "the other three fall."
+    ),
     caption="ImgNet's pair loss, one curve a run. Look at the last step of each.",
 )
 

@@ -51,7 +51,8 @@ import torch
 import cmhkit as ck
 from cmhkit.course.lessons import lesson_32 as q
 from cmhkit.course.lessons import notebook as nb
-from cmhkit.ssah import distributions, losses
+from cmhkit.course import distributions
+from cmhkit.ssah import losses
 
 rng = nb.setup(seed, torch=True)
 # Options of all four long runs below. The preset has batches of 128, more epochs, and TxtNet's fusion; `tiny` has few
@@ -121,7 +122,10 @@ for name, judge in judges.items():
     on_label, on_own = judge(given["label"]), judge(given[name])
     by_hand = ((on_label.sigmoid() - 1) ** 2).sum() + (on_own.sigmoid() ** 2).sum()
     library_gaps.append(((by_hand - losses.discriminator_loss(on_label, on_own)) / by_hand).item())
-    print(f"{name} discriminator: mean D of labels {on_label.sigmoid().mean():.2f}, of the {name}s {on_own.sigmoid().mean():.2f}")
+    print(
+        f"{name} discriminator: mean D of labels {on_label.sigmoid().mean():.2f}, of the {name}s "
+        f"{on_own.sigmoid().mean():.2f}"
+    )
 assert max(map(abs, library_gaps)) < 1e-5
 
 # %% [markdown]
@@ -192,11 +196,16 @@ d = np.logspace(-4, -0.01, 60)
 figure, ax = plt.subplots(figsize=(7, 3.4))
 for (target, kind), slope in zip(ways, q.slopes(d), strict=True):
     ax.loglog(d, -slope, label=f"{target}, {kind}", markevery=8)
-ax.set(xlabel="D of a picture's features (left: the discriminator is sure)", ylabel="pull towards LabNet", ylim=(1e-8, 3))
+ax.set(
+    xlabel="D of a picture's features (left: the discriminator is sure)", ylabel="pull towards LabNet", ylim=(1e-8, 3)
+)
 ax.legend(fontsize=10)
 nb.show(
     figure,
-    alt="Four curves of pull against D, both axes logarithmic. Towards small D three fall, minus squared the steepest; flipped cross-entropy stays near 1.",
+    alt=(
+        "Four curves of pull against D, both axes logarithmic. Towards small D three fall, minus squared the "
+        "steepest; flipped cross-entropy stays near 1."
+    ),
     caption="What is left of the gradient where a discriminator is sure: only one of four terms keeps it.",
 )
 
@@ -257,9 +266,15 @@ def step(loss, *owners):
     before = {name: [p.detach().clone() for p in part.parameters()] for name, part in parts.items()}
     net.zero_grad(set_to_none=True)
     loss.backward()
-    reached = {name for name, part in parts.items() if any(p.grad is not None and p.grad.any() for p in part.parameters())}
+    reached = {
+        name for name, part in parts.items() if any(p.grad is not None and p.grad.any() for p in part.parameters())
+    }
     torch.optim.Adam([p for name in owners for p in parts[name].parameters()], lr=1e-3).step()
-    changed = {name for name, part in parts.items() if any((a != b).any() for a, b in zip(before[name], part.parameters(), strict=True))}
+    changed = {
+        name
+        for name, part in parts.items()
+        if any((a != b).any() for a, b in zip(before[name], part.parameters(), strict=True))
+    }
     return reached, changed
 
 
@@ -364,7 +379,10 @@ for name, a, b in (("same", first, second), ("shifted", first, second + 0.6), ("
     by_hand = 2 * between - within - np.linalg.norm(b[:, None] - b[None], axis=2).mean()
     library_gaps += [by_hand - found.energy, by_hand / (2 * between) - found.share]
     asked = [distributions.classifier_accuracy(a, b, kind=kind) for kind in ("linear", "forest")]
-    print(f"{name:8s} {found.energy:6.3f} {found.share:7.3f} {found.expected:9.3f} {found.p_value:8.3f} {asked[0]:8.2f} {asked[1]:7.2f}")
+    print(
+        f"{name:8s} {found.energy:6.3f} {found.share:7.3f} {found.expected:9.3f} {found.p_value:8.3f} "
+        f"{asked[0]:8.2f} {asked[1]:7.2f}"
+    )
 assert max(map(abs, library_gaps)) < 1e-5
 
 # %% [markdown]
@@ -403,13 +421,22 @@ def look(hasher):
     """Features of labels, pictures and words, (3, n, width), and D, (2 discriminators, 2 kinds, n), or None without
     discriminators.
     """
-    F = np.stack([hasher.features(labels=watched.labels), hasher.features(images=watched.images), hasher.features(texts=watched.text_vectors)])
+    F = np.stack(
+        [
+            hasher.features(labels=watched.labels),
+            hasher.features(images=watched.images),
+            hasher.features(texts=watched.text_vectors),
+        ]
+    )
     net = hasher.network_
     if net.image_judge is None:
         return F, None
     on = torch.from_numpy(F).to(next(net.parameters()).device)
     with torch.no_grad():
-        said = [torch.stack([judge(on[0]), judge(on[i])]).sigmoid() for i, judge in enumerate((net.image_judge, net.text_judge), start=1)]
+        said = [
+            torch.stack([judge(on[0]), judge(on[i])]).sigmoid()
+            for i, judge in enumerate((net.image_judge, net.text_judge), start=1)
+        ]
     return F, torch.stack(said).cpu().numpy()
 
 
@@ -429,9 +456,13 @@ print(f"{len(runs)} runs, {len(seen)} epochs each")
 
 # %%
 measures = {
-    "energy share of pictures against labels": lambda F, said: distributions.two_sample(F[0], F[1], permutations=1).share,
+    "energy share of pictures against labels": lambda F, said: (
+        distributions.two_sample(F[0], F[1], permutations=1).share
+    ),
     "mean D of pictures, by the training's discriminator": lambda F, said: None if said is None else said[0, 1].mean(),
-    "how often it is right": lambda F, said: None if said is None else ((said[0, 0] > 0.5).mean() + (said[0, 1] <= 0.5).mean()) / 2,
+    "how often it is right": lambda F, said: (
+        None if said is None else ((said[0, 0] > 0.5).mean() + (said[0, 1] <= 0.5).mean()) / 2
+    ),
 }
 width = max(map(len, runs))
 
@@ -484,7 +515,10 @@ for name, hasher in hashers.items():
     label, image = hasher.features(labels=query), hasher.features(images=query)
     used = [(F > 0).any(axis=0) for F in (label, image)]
     lengths = [np.linalg.norm(F, axis=1).mean() for F in (label, image)]
-    print(f"{name:24s} {used[0].sum():7d} {used[1].sum():7d} {(used[0] & used[1]).sum():5d} {lengths[0]:8.1f} {lengths[1]:7.1f}")
+    print(
+        f"{name:24s} {used[0].sum():7d} {used[1].sum():7d} {(used[0] & used[1]).sum():5d} {lengths[0]:8.1f} "
+        f"{lengths[1]:7.1f}"
+    )
 
 # %% [markdown]
 # A unit that ImgNet uses and LabNet never does gives pictures away. And $\mathcal{J}_1$ does not mind: it sees inner
@@ -503,7 +537,9 @@ from cmhkit.course import widgets
 
 def replay(name, **more):
     F, said = (np.stack(parts) if parts[0] is not None else None for parts in zip(*story[name], strict=True))
-    judged = {} if said is None else {"image_scores": said[:, 0].swapaxes(0, 1), "text_scores": said[:, 1].swapaxes(0, 1)}
+    judged = (
+        {} if said is None else {"image_scores": said[:, 0].swapaxes(0, 1), "text_scores": said[:, 1].swapaxes(0, 1)}
+    )
     epochs, captions = range(1, len(F) + 1), [" ".join(text.split()[:4]) + " …" for text in watched.texts]
     return widgets.DistributionReplay(*F.swapaxes(0, 1), **judged, captions=captions, epochs=epochs, **more)
 
@@ -540,7 +576,10 @@ def both_kinds(hasher):
     return {f"{a} → {b}": ranking(asks[a], answers[b]) for a in "IT" for b in "IT"}
 
 
-baselines = {kind.__name__: kind(bits=bits, seed=seed).fit(train, show_progress=False) for kind in (ck.RandomHash, ck.CCA, ck.ITQ)}
+baselines = {
+    kind.__name__: kind(bits=bits, seed=seed).fit(train, show_progress=False)
+    for kind in (ck.RandomHash, ck.CCA, ck.ITQ)
+}
 found = {name: both_kinds(hasher) for name, hasher in (baselines | hashers).items()}
 teacher = hashers["no term"]
 ceiling = ranking(teacher.encode(labels=query), teacher.encode(labels=retrieval))
@@ -568,7 +607,10 @@ axes[0].set_ylabel("precision")
 figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncol=5, fontsize=10)
 nb.show(
     figure,
-    alt="Two panels of precision against recall: SSAH without a term, with the flipped term, ITQ, CCA and the ceiling; one marker for every fourth radius.",
+    alt=(
+        "Two panels of precision against recall: SSAH without a term, with the flipped term, ITQ, CCA and the "
+        "ceiling; one marker for every fourth radius."
+    ),
     caption="Precision and recall by Hamming radius, both ways. All curves end at the share of relevant items.",
 )
 

@@ -77,7 +77,10 @@ methods = list(dict.fromkeys(method for method, _ in plain))
 lengths = sorted({length for _, length in plain})
 for source in sorted({entry["source"] for entry in saved}):
     print(source)
-print(f"{len(plain)} combinations of {len(methods)} methods and {lengths} bits; runs in each: {sorted({len(runs) for runs in plain.values()})}")
+print(
+    f"{len(plain)} combinations of {len(methods)} methods and {lengths} bits; runs in each: "
+    f"{sorted({len(runs) for runs in plain.values()})}"
+)
 
 # %% [markdown]
 # ### Exercise 1: mean and deviation
@@ -97,6 +100,7 @@ q.q1.check(mean_and_deviation)
 # %% [markdown]
 # **Predict.** All six get the same pictures and texts. How far apart are the methods that are told labels from those
 # that are not?
+
 
 # %%
 def table_of(way):
@@ -134,8 +138,15 @@ for way, (ax, title) in enumerate(zip(axes, ("pictures → texts", "texts → pi
     ax.minorticks_off()
 axes[0].set_ylabel("MAP, mean and deviation")
 figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncol=6, fontsize=10)
-alt = "Two panels of MAP by bits. Two curves, ADAH and SSAH, rise high above the four others; UGACH lies above CCA and ITQ, RandomHash is flat at the bottom."
-nb.show(figure, alt=alt, caption="Saved runs. With more bits UGACH, ADAH and SSAH go on rising; the three others hardly move.")
+alt = (
+    "Two panels of MAP by bits. Two curves, ADAH and SSAH, rise high above the four others; UGACH lies above CCA and "
+    "ITQ, RandomHash is flat at the bottom."
+)
+nb.show(
+    figure,
+    alt=alt,
+    caption="Saved runs. With more bits UGACH, ADAH and SSAH go on rising; the three others hardly move.",
+)
 
 # %% [markdown]
 # Random codes gain nothing from length. CCA and ITQ gain little, and lose it in part or in whole at 128 bits.
@@ -164,13 +175,17 @@ q.q2.check(paired_difference)
 # %% [markdown]
 # **Predict.** At 32 bits UGACH is above ITQ, and ITQ is above CCA by .003. Which of the two do you trust?
 
+
 # %%
 def against(a, b, length=32):
     """The mean difference of two methods both ways, with its standard error, over the seeds."""
     differences = plain[a, length] - plain[b, length]
     error = differences.std(axis=0, ddof=1) / np.sqrt(len(differences))
     parts = (f"{d:+.3f} ±{e:.3f}" for d, e in zip(differences.mean(axis=0), error, strict=True))
-    print(f"{a:6s} less {b:6s} {' / '.join(parts)}   above 0 in {(differences > 0).all(axis=1).sum()} of {len(differences)} seeds, both ways")
+    print(
+        f"{a:6s} less {b:6s} {' / '.join(parts)}   above 0 in {(differences > 0).all(axis=1).sum()} of "
+        f"{len(differences)} seeds, both ways"
+    )
 
 
 for pair in (("ITQ", "CCA"), ("UGACH", "ITQ"), ("ADAH", "UGACH"), ("SSAH", "ADAH")):
@@ -188,6 +203,7 @@ for pair in (("ITQ", "CCA"), ("UGACH", "ITQ"), ("ADAH", "UGACH"), ("SSAH", "ADAH
 #
 # At 32 bits the benchmarks also ran ADAH and SSAH with one thing changed, which says what that part is worth. The last
 # column is the difference from the method as it is, at equal seeds, mean of both ways.
+
 
 # %%
 def cell(runs):
@@ -242,7 +258,10 @@ parts = {"query": data.query, "retrieval": data.retrieval}
 
 def coded(hasher):
     """Packed codes of both parts, of pictures and of texts."""
-    return {part: {"images": hasher.encode(images=split), "texts": hasher.encode(texts=split)} for part, split in parts.items()}
+    return {
+        part: {"images": hasher.encode(images=split), "texts": hasher.encode(texts=split)}
+        for part, split in parts.items()
+    }
 
 
 # %%
@@ -295,7 +314,10 @@ axes[0].set_ylabel("precision")
 figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncol=6, fontsize=10)
 nb.show(
     figure,
-    alt="Two panels of precision against recall: CCA and ITQ peak at the left end and fall fast, ADAH and SSAH lie on top from there on, RandomHash is level.",
+    alt=(
+        "Two panels of precision against recall: CCA and ITQ peak at the left end and fall fast, ADAH and SSAH lie on "
+        "top from there on, RandomHash is level."
+    ),
     caption="Precision and recall by Hamming radius, short runs. All curves end at the share of relevant items.",
 )
 
@@ -305,6 +327,7 @@ nb.show(
 # A reader sees the first few results. **Precision@N** is the share of relevant ones among the first N. Many items stand
 # at the same distance, and N may cut through such a tie. The expected number of hits then takes nearer items as they
 # are, and of the tie that is cut its share.
+
 
 # %%
 def precision_at(distance, relevant, n):
@@ -362,7 +385,10 @@ print("share of the queries on which the row beats the column, I → T")
 ap = {name: both["I → T"].average_precision for name, both in found.items()}
 print(f"{'':12s}" + "".join(f"{name:>11s}" for name in ap))
 for name in ap:
-    print(f"{name:12s}" + "".join(f"{'–' if name == other else f'{(ap[name] > ap[other]).mean():.2f}':>11s}" for other in ap))
+    print(
+        f"{name:12s}"
+        + "".join(f"{'–' if name == other else f'{(ap[name] > ap[other]).mean():.2f}':>11s}" for other in ap)
+    )
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -397,8 +423,13 @@ for name in codes:
     firsts[name] = index.search(codes[name]["query"]["images"], k).ids
 print(f"mean share of the first {k} in common, I → T")
 for name in list(codes)[1:]:
-    shares = [np.mean([len({*a} & {*b}) / k for a, b in zip(firsts[name], firsts[other], strict=True)]) for other in codes]
-    print(f"{name:8s}" + "".join(f"  {other} {share:.2f}" for other, share in zip(codes, shares, strict=True) if other != name))
+    shares = [
+        np.mean([len({*a} & {*b}) / k for a, b in zip(firsts[name], firsts[other], strict=True)]) for other in codes
+    ]
+    print(
+        f"{name:8s}"
+        + "".join(f"  {other} {share:.2f}" for other, share in zip(codes, shares, strict=True) if other != name)
+    )
 
 # %% [markdown]
 # These shares are small, even between methods that are both right most of the time: hundreds of items are relevant to a
@@ -555,7 +586,8 @@ ours |= {"texts": f"{data.text_vectors.shape[1]} words", "ties": "expected", "ep
 ssah = {"trained on": 10000, "pictures by": "CNN-F or VGG-19"}
 theirs = {
     "SSAH, MIRFlickr": ssah | {"data": "MIRFlickr", "pairs": 20015, "queries": 2000, "texts": "1386 words"},
-    "SSAH, NUS-WIDE": ssah | {"data": "NUS-WIDE", "pairs": 195834, "queries": 2100, "trained on": 10500, "texts": "1000 words"},
+    "SSAH, NUS-WIDE": ssah
+    | {"data": "NUS-WIDE", "pairs": 195834, "queries": 2100, "trained on": 10500, "texts": "1000 words"},
     "UGACH, MIRFlickr": {"data": "MIRFlickr"},
 }
 for name, other in theirs.items():

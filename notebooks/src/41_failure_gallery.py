@@ -235,7 +235,10 @@ for ask, find in (("image", "image"), ("image", "text")):
     first_place = []
     for name, database in databases.items():
         m = evaluate(codes, ask, find, database, precision_at=(1, 10))
-        print(f"{ask} to {find:5s}, {name:12s}: MAP {m.map:.3f}, precision@1 {m.precision_at[1]:.3f}, precision@10 {m.precision_at[10]:.3f}")
+        print(
+            f"{ask} to {find:5s}, {name:12s}: MAP {m.map:.3f}, precision@1 {m.precision_at[1]:.3f}, precision@10 "
+            f"{m.precision_at[10]:.3f}"
+        )
         first_place.append(m.precision_at[1])
 out, inside = first_place  # of image to text
 gallery["own pair, precision@1"] = (inside, out)
@@ -280,7 +283,10 @@ def one_run(run):
 
 
 runs = np.stack([one_run(run) for run in range(60)])
-print(f"MAP of {len(runs)} runs: lowest {runs.mean(axis=1).min():.3f}, mean {runs.mean():.3f}, highest {runs.mean(axis=1).max():.3f}")
+print(
+    f"MAP of {len(runs)} runs: lowest {runs.mean(axis=1).min():.3f}, mean {runs.mean():.3f}, highest "
+    f"{runs.mean(axis=1).max():.3f}"
+)
 
 # %% [markdown]
 # Some queries choose the run; the others are fresh. How does the chosen run score on both? We repeat it two hundred
@@ -470,7 +476,9 @@ for ties in ("optimistic", "expected", "pessimistic"):
     print(f"{ties:12s}", *(f"{a}→{b} {evaluate(collapsed, a, b, ties=ties).map:.2f}" for a, b in ways))
 for name, packed in collapsed.items():
     print(f"{name:5s} codes: {len(np.unique(packed[searched], axis=0))} different among {len(searched)} items")
-gallery["collapsed, ties at best"] = tuple(evaluate(collapsed, "image", "text", ties=ties).map for ties in ("optimistic", "expected"))
+gallery["collapsed, ties at best"] = tuple(
+    evaluate(collapsed, "image", "text", ties=ties).map for ties in ("optimistic", "expected")
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -498,7 +506,10 @@ print(f"collapsed: {health.collapsed}; warnings: {[w.category.__name__ for w in 
 torch.manual_seed(seed)
 apart, _ = trained(contrast=True)
 repaired = as_codes(apart)
-print(f"MAP {evaluate(repaired, 'image', 'text').map:.2f} image to text, {evaluate(repaired, 'text', 'image').map:.2f} text to image")
+print(
+    f"MAP {evaluate(repaired, 'image', 'text').map:.2f} image to text, {evaluate(repaired, 'text', 'image').map:.2f} "
+    f"text to image"
+)
 print(f"collapsed: {ck.codes.diagnostics(repaired['image'][searched]).collapsed}")
 
 # %% [markdown]
@@ -512,7 +523,11 @@ print(f"collapsed: {ck.codes.diagnostics(repaired['image'][searched]).collapsed}
 # %%
 words = np.array(data.vocabulary.words)
 is_label = np.isin(words, data.label_names)
-print(f"{is_label.sum()} of {len(data.label_names)} label names are words of the vocabulary:", ", ".join(sorted(words[is_label])[:6]), "…")
+print(
+    f"{is_label.sum()} of {len(data.label_names)} label names are words of the vocabulary:",
+    ", ".join(sorted(words[is_label])[:6]),
+    "…",
+)
 holding = (data.text_vectors[:, is_label] > 0).any(axis=1).mean()
 print(f"texts that hold at least one such word: {holding:.0%}")
 
@@ -522,7 +537,11 @@ print(f"texts that hold at least one such word: {holding:.0%}")
 
 # %%
 T, L = data.text_vectors, data.labels.astype(np.float32)
-variants = {"without the label words": T[:, ~is_label], "as people tagged": T, "labels joined to the tags": np.concatenate([T, L], axis=1)}
+variants = {
+    "without the label words": T[:, ~is_label],
+    "as people tagged": T,
+    "labels joined to the tags": np.concatenate([T, L], axis=1),
+}
 leak = {}
 for name, vectors in variants.items():
     told = replace(data, text_vectors=vectors, texts=None, vocabulary=None)

@@ -290,7 +290,12 @@ for i in range(count):
         for ending in ("bmp", "txt"):
             (kept / f"{i:04d}.{ending}").write_bytes((made / f"{i:04d}.{ending}").read_bytes())
 fewer = load(kept)
-moved = [file for part in ("query", "retrieval") for file in (fewer.details["files"][i] for i in fewer.parts[part]) if part_of[file] != part]
+moved = [
+    file
+    for part in ("query", "retrieval")
+    for file in (fewer.details["files"][i] for i in fewer.parts[part])
+    if part_of[file] != part
+]
 print(f"{len(fewer)} of {len(data)} pictures are left; {len(moved)} changed their part")
 assert not moved
 
@@ -395,14 +400,18 @@ import subprocess
 
 def command(*words):
     print(short(" ".join(map(str, ("$ cmhkit", *words)))))
-    done = subprocess.run([sys.executable, "-m", "cmhkit", *map(str, words)], capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "cmhkit", *map(str, words)], capture_output=True, text=True, encoding="utf-8"
+    )
     lines = short(done.stdout if done.returncode == 0 else done.stderr).splitlines()
     print(*lines, f"(exit code {done.returncode})", sep="\n", end="\n\n")
     return done.returncode
 
 
 options = ["--data-option", "features=scenenet", "--data-option", "side=64"]
-codes_of_exit = [command("train", "itq", "--out", place / "run", "--data", f"folder:{made}", *options, "--bits", bits, "--quiet")]
+codes_of_exit = [
+    command("train", "itq", "--out", place / "run", "--data", f"folder:{made}", *options, "--bits", bits, "--quiet")
+]
 
 # %%
 codes_of_exit.append(command("search", place / "run", "bird", "-k", 3))
@@ -411,7 +420,9 @@ codes_of_exit.append(command("search", place / "run", "bird", "-k", 3))
 # A mistake is told in one line, with exit code 2, so that a script can stop:
 
 # %%
-codes_of_exit.append(command("train", "itq", "--out", place / "other", "--data", f"folder:{place / 'nowhere'}", *options))
+codes_of_exit.append(
+    command("train", "itq", "--out", place / "other", "--data", f"folder:{place / 'nowhere'}", *options)
+)
 assert codes_of_exit == [0, 0, 2]
 
 # %% [markdown]
@@ -567,7 +578,10 @@ words = ""  # what to look for; empty: the commonest word
 
 yours = load(Path(folder).expanduser(), features, 224, progress=True) if folder else labelled
 print(short(yours.report) if folder else "no folder given: the made one stands in")
-print(f"query {len(yours.query)}, retrieval {len(yours.retrieval)}, train {len(yours.train)}; labels: {'none' if yours.labels is None else yours.labels.shape[1]}")
+print(
+    f"query {len(yours.query)}, retrieval {len(yours.retrieval)}, train {len(yours.train)}; labels: "
+    f"{'none' if yours.labels is None else yours.labels.shape[1]}"
+)
 
 # %% [markdown]
 # With labels we take SSAH, without them UGACH.

@@ -9,6 +9,41 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, on CI or not, and no complaint that a busy machine is slow.
+settings.register_profile("kit", derandomize=True, deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+settings.load_profile("kit")
+
+
+# What `make check` leaves out: files that start processes or train until something is learned, and single tests of more than a second.
+SLOW_FILES = {
+    "test_grade",
+    "test_kill",
+    "test_mutants",
+    "test_parallel",
+    "test_report",
+    "test_speed",
+    "test_widgets_nbval",
+}
+SLOW_TESTS = {
+    "test_a_damaged_data_set_is_built_again_to_the_same_bytes",
+    "test_a_file_of_the_released_sizes_is_read",
+    "test_a_kill_at_any_moment_leaves_nothing_wrong",
+    "test_a_reader_that_leaves_is_no_error",
+    "test_it_learns",
+    "test_memory_for_ten_thousand_items_stays_below_100_mb",
+    "test_reading_pictures_takes_a_fraction_of_their_size",
+    "test_ten_processes_on_one_cold_cache_build_once",
+    "test_the_rehearsal_measures_both_ways",
+    "test_two_processes_that_build_at_once_agree",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in SLOW_FILES or getattr(item, "originalname", item.name) in SLOW_TESTS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

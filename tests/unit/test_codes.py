@@ -149,6 +149,13 @@ def test_just_below_the_criteria_is_healthy():
     assert not codes.diagnostics(codes.pack(constant)).collapsed
 
 
+def test_the_mean_correlation_is_that_of_the_bits_that_change():
+    signs = np.ones((20, 8))
+    signs[:10, :4] = -1
+    health = codes.diagnostics(codes.pack(signs))
+    assert health.constant_bits == 4 and health.mean_correlation == pytest.approx(1)
+
+
 def test_numbers_of_collapsed_codes_are_finite():
     got = codes.diagnostics(np.zeros((20, 2), dtype=np.uint8))
     assert (got.distinct, got.constant_bits, got.effective_bits, got.mean_correlation) == (1, 16, 0.0, 0.0)

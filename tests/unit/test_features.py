@@ -80,7 +80,7 @@ def test_another_process_reads_the_cache(fresh, tiny, monkeypatch) -> None:
     monkeypatch.setattr(features, "_known", {})
     assert np.array_equal(image_features(tiny.query.images, "map"), first)
     assert fresh.computed == 100
-    (folder,) = fresh.folder.glob("features-*")
+    (folder,) = fresh.folder.glob("[!.]*")
     with (folder / "maps.npy").open("r+b") as file:
         file.seek(1000)
         file.write(b"damage")
@@ -96,7 +96,7 @@ def test_other_weights_have_another_cache(fresh, tiny, monkeypatch) -> None:
     backbones.scenenet()
     monkeypatch.setattr(backbones, "card", lambda: described | {"sha256": "0" * 64})
     image_features(tiny.query.images)
-    assert fresh.computed == 200 and len(list(fresh.folder.glob("features-*"))) == 2
+    assert fresh.computed == 200 and len(list(fresh.folder.glob("[!.]*"))) == 2
 
 
 def test_a_few_pictures_leave_no_cache(fresh, tiny) -> None:

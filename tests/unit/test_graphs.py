@@ -34,6 +34,11 @@ def test_label_similarity_is_a_shared_label(seed, items, columns, other):
     assert (label_similarity(a) == label_similarity(a, a)).all()
 
 
+def test_a_label_beyond_the_first_machine_word_is_shared_too():
+    labels = np.eye(130, dtype=bool)
+    assert (label_similarity(labels) == np.eye(130, dtype=bool)).all()
+
+
 @pytest.mark.parametrize(
     ("bad", "word"),
     [

@@ -56,6 +56,39 @@ def test_counting_and_sorting_find_the_same(share, monkeypatch):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_distances_of_256_bits_and_more(engine):
+    database = np.array([[255] * 40, [0] * 40, [255] * 32 + [0] * 8], dtype=np.uint8)
+    got = HammingIndex(database, engine=engine).search(np.zeros((1, 40), dtype=np.uint8), 3)
+    assert got.ids.tolist() == [[1, 2, 0]] and got.distances.tolist() == [[0, 256, 320]]
+
+
+@pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed")
+def test_whichever_tie_faiss_returns_the_lowest_ids_come_back():
+    class HighestFirst:
+        """A faiss index that returns the highest places of a tie, as it may."""
+
+        def __init__(self, index) -> None:
+            self.index = index
+
+        def range_search(self, query, radius):
+            return self.index.range_search(query, radius)
+
+        def search(self, query, k):
+            distance = hamming(query, database)
+            places = np.array([np.lexsort((-np.arange(len(database)), row))[:k] for row in distance])
+            return np.take_along_axis(distance, places, axis=1).astype(np.int32), places
+
+    rng = np.random.default_rng(0)
+    database, query = rng.integers(0, 256, (60, 1), dtype=np.uint8), rng.integers(0, 256, (5, 1), dtype=np.uint8)
+    index = HammingIndex(database, engine="faiss")
+    index._faiss = HighestFirst(index._faiss)
+    for k in (1, 7, 30, 59, 60):
+        got = index.search(query, k)
+        ids, distances = by_sorting(query, database, np.arange(60), k)
+        assert (got.ids == ids).all() and (got.distances == distances).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_many_ties_across_tiles(engine, monkeypatch):
     monkeypatch.setattr(module, "_TILE_ITEMS", 700)
     monkeypatch.setattr(module, "_FAISS_RESULTS", 10_000)

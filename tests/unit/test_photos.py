@@ -208,7 +208,7 @@ def test_each_picture_is_computed_once(shallow, monkeypatch) -> None:
 
 def test_a_damaged_cache_is_computed_again(shallow, own_cache, monkeypatch) -> None:
     whole = lite(some(20))
-    (folder,) = own_cache.glob("features-*")
+    (folder,) = own_cache.glob("[!.]*")
     with (folder / "scores.npy").open("r+b") as file:
         file.seek(500)
         file.write(b"damage")

@@ -118,6 +118,15 @@ def test_float32_loses_nothing_in_the_sum():
     torch.testing.assert_close(found.double(), exact, rtol=1e-6, atol=0)
 
 
+def test_large_distances_leave_a_small_loss_exact():
+    rng = torch.Generator().manual_seed(0)
+    d = 10_000 + torch.randint(0, 64, (60, 60), generator=rng) / 4  # exact in float32, and so is margin + d
+    similar = torch.rand(60, 60, generator=rng) < 0.5
+    hinges = (0.5 + d[:, :, None] - d[:, None, :]).clamp_min(0).double()
+    exact = (hinges * (similar[:, :, None] & ~similar[:, None, :])).sum()
+    torch.testing.assert_close(triplet_hinge(d, similar, 0.5, reduction="sum").loss.double(), exact, rtol=1e-7, atol=0)
+
+
 def test_distances():
     a, b, _ = batch(2)
     difference = a[:, None] - b[None]
