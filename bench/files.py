@@ -87,14 +87,14 @@ def measured(make: object, name: str, folder: Path) -> list[str]:
     path.unlink()
     if done.returncode:
         sys.exit(done.stderr)
-    found = json.loads(done.stdout.splitlines()[-1])
-    print(name, found, flush=True)
+    measures = json.loads(done.stdout.splitlines()[-1])
+    print(name, measures, flush=True)
     return [
         name,
-        f"{found['pairs']:,}",
-        f"{found['peak']:.0f} MB",
-        f"{found['opened']:.1f} CPU s",
-        f"{1000 * found['read'] / found['pairs']:.2f} CPU ms",
+        f"{measures['pairs']:,}",
+        f"{measures['peak']:.0f} MB",
+        f"{measures['opened']:.1f} CPU s",
+        f"{1000 * measures['read'] / measures['pairs']:.2f} CPU ms",
     ]
 
 
@@ -108,8 +108,9 @@ def main() -> None:
         [
             "## Reading a file of full size",
             f"`python -m bench.files` · {machine('h5py')}",
-            f"{ITEMS:,} made-up pictures of {SIDE}×{SIDE} in the form of two files in circulation: items first, and items last, "
-            "which is rearranged once into the cache. Every picture is read once, in batches of 128. The bar is 1 GB.",
+            f"{ITEMS:,} made-up pictures of {SIDE}×{SIDE} in the form of two files in circulation: items first, and "
+            "items last, which is rearranged once into the cache. Every picture is read once, in batches of 128. "
+            "The bar is 1 GB.",
             table(["form", "pairs", "peak of the process", "to open, once", "to read a picture"], rows),
         ]
     )

@@ -31,7 +31,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Commands(TyperGroup):
-    """Every command's ending: one line and an exit code for what a user can mend, a traceback for what nobody expected."""
+    """Ends every command: one line and an exit code for what a user can mend, a traceback for what nobody expected."""
 
     def invoke(self, ctx: Any) -> Any:
         with warnings.catch_warnings():
@@ -165,10 +165,7 @@ def train(
     preset: Annotated[
         str, typer.Option(help="lab (seconds or a minute on a CPU), paper, or official where there is one.")
     ] = "lab",
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP),
-    ] = None,
+    options: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[
         str, typer.Option(help="auto (CUDA, then MPS, then CPU), or a torch device such as cpu or cuda:0.")
@@ -258,20 +255,19 @@ def _tell_how_to_go_on(out: Path) -> None:
 
     try:
         folder = runs.RunFolder(out)
-        kept = folder.config()
+        begun = folder.config() is not None
     except InputError:
-        kept = None
-    if kept is None:
+        begun = False
+    if not begun:
         _say("cmhkit: stopped before training began; nothing is kept")
         return
     done = runs.epochs_kept(folder)
-    state = (
-        f"the state after epoch {done[-1]['epoch']} is kept in {out}"
-        if done
-        else f"no epoch was finished; {out} keeps the settings"
-    )
     if folder.finished:
         state = f"the run in {out} is finished"
+    elif done:
+        state = f"the state after epoch {done[-1]['epoch']} is kept in {out}"
+    else:
+        state = f"no epoch was finished; {out} keeps the settings"
     _say(f"cmhkit: stopped; {state}\nto go on: {folder.command()}")
 
 
@@ -302,6 +298,7 @@ def evaluate(
 ) -> None:
     """Search with every query, both ways, and measure the rankings."""
     from cmhkit.app import runs
+    from cmhkit.app.pages import WAYS
 
     _set_threads(threads)
     content = runs.evaluate(
@@ -312,10 +309,8 @@ def evaluate(
         return
     typer.echo(content["summary"])
     if r is not None:
-        typer.echo(
-            f"MAP@{r} ({divisor.value}): "
-            + ", ".join(f"{way.replace('_', ' ')} {content[way]['map_at_r']:.3f}" for way in runs.WAYS)
-        )
+        both = ", ".join(f"{way.replace('_', ' ')} {content[way]['map_at_r']:.3f}" for way in WAYS)
+        typer.echo(f"MAP@{r} ({divisor.value}): {both}")
     if out is not None:
         typer.echo(f"report: {out / runs.PAGE}")
 
@@ -348,13 +343,13 @@ def encode(
     _set_threads(threads)
     runs.check_codes_file(out, both=data is not None)
     if images is not None:
-        found = runs.encode_pictures(run, images, _say)
+        codes = runs.encode_pictures(run, images, _say)
     elif texts is not None:
-        found = runs.encode_texts(run, texts, _say)
+        codes = runs.encode_texts(run, texts, _say)
     else:
-        found = runs.encode_data(run, data, data_option or [])
-    runs.write_codes(out, found)
-    first = next(iter(found.values()))
+        codes = runs.encode_data(run, data, data_option or [])
+    runs.write_codes(out, codes)
+    first = next(iter(codes.values()))
     typer.echo(f"{len(first):,} {'pairs' if data is not None else 'codes'} of {8 * first.shape[1]} bits: {out}")
 
 

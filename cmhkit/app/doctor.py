@@ -18,6 +18,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Where the kit is.
+KIT = Path(__file__).resolve().parents[1]
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 OLDEST_PYTHON = (3, 11)
 GIGABYTE = 1e9
@@ -79,7 +81,8 @@ class Report:
             for row in self.rows
         )
         head = "".join(f'<th scope="col"{left}>{name}</th>' for name in ("status", "looked at", "found", "what to do"))
-        return f"<table><caption>{html.escape(self.summary)}</caption><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        caption = f"<caption>{html.escape(self.summary)}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
 
 
 def run() -> Report:
@@ -98,14 +101,8 @@ def run() -> Report:
         try:
             rows.extend(look())
         except Exception as error:
-            rows.append(
-                Row(
-                    FAIL,
-                    name,
-                    f"the check itself broke: {type(error).__name__}: {error}",
-                    "please report this with the whole table",
-                )
-            )
+            broken = f"the check itself broke: {type(error).__name__}: {error}"
+            rows.append(Row(FAIL, name, broken, "please report this with the whole table"))
     return Report(tuple(rows))
 
 
@@ -113,16 +110,12 @@ def look_at_python() -> list[Row]:
     """Version and place of the interpreter, and the version of the kit."""
     from cmhkit import __version__
 
-    found = f"{platform.python_version()} ({short(sys.executable)})"
-    rows = [Row(OK, "cmhkit", f"{__version__} ({short(Path(__file__).resolve().parent)})")]
+    version = f"{platform.python_version()} ({short(sys.executable)})"
+    kit = Row(OK, "cmhkit", f"{__version__} ({short(KIT)})")
     if sys.version_info < OLDEST_PYTHON:
-        return [
-            *rows,
-            Row(
-                FAIL, "Python", found, "cmhkit needs Python 3.11 or newer: make clean, then make lab PYTHON=python3.12"
-            ),
-        ]
-    return [*rows, Row(OK, "Python", found)]
+        advice = "cmhkit needs Python 3.11 or newer: make clean, then make lab PYTHON=python3.12"
+        return [kit, Row(FAIL, "Python", version, advice)]
+    return [kit, Row(OK, "Python", version)]
 
 
 def look_at_packages(constraints: Path | None = None) -> list[Row]:
@@ -130,14 +123,10 @@ def look_at_packages(constraints: Path | None = None) -> list[Row]:
     checkout's.
     """
     needed = required_packages()
-    path = constraints or Path(__file__).resolve().parent.parent / "constraints.txt"
+    path = constraints or KIT.parent / "constraints.txt"
     pins = read_pins(path) if path.is_file() else {}
-    rows = []
-    for name in needed:
-        if installed_version(name) is None:
-            rows.append(
-                Row(FAIL, name, "not installed", "run make lab again, or: pip install -c constraints.txt -e '.[lab]'")
-            )
+    advice = "run make lab again, or: pip install -c constraints.txt -e '.[lab]'"
+    rows = [Row(FAIL, name, "not installed", advice) for name in needed if installed_version(name) is None]
     others = []
     for name, wanted in pins.items():
         version = installed_version(name)
@@ -147,11 +136,9 @@ def look_at_packages(constraints: Path | None = None) -> list[Row]:
         advice = "printed numbers may differ from yours; for the tested versions: make clean, then make lab"
         rows.append(Row(WARN, "versions", "; ".join(others), advice))
     if not rows:
-        against = (
-            "in the versions of constraints.txt"
-            if pins
-            else "versions not compared: there is no constraints.txt beside the kit"
-        )
+        against = "in the versions of constraints.txt"
+        if not pins:
+            against = "versions not compared: there is no constraints.txt beside the kit"
         rows.append(Row(OK, "packages", f"all {len(needed)} are installed, {against}"))
     return rows
 
@@ -171,7 +158,8 @@ def look_at_torch() -> list[Row]:
     threads = torch.get_num_threads()
     rows = [Row(OK, "PyTorch", f"{torch.__version__}, {threads} thread{'s' * (threads != 1)}; device: {device}")]
     if threads > available_cores():
-        advice = "set OMP_NUM_THREADS=1: threads that wait for each other are slower than one (the lessons do this themselves)"
+        slow = "threads that wait for each other are slower than one"
+        advice = f"set OMP_NUM_THREADS=1: {slow} (the lessons do this themselves)"
         rows.append(Row(WARN, "threads", f"PyTorch uses {threads} threads on {available_cores():g} cores", advice))
     return rows
 
@@ -190,7 +178,8 @@ def look_at_memory() -> list[Row]:
     if total is None:
         return [Row(OK, "memory", "this system does not tell")]
     if total < NEEDED_MEMORY:
-        advice = f"a lesson needs up to 0.9 GB beside JupyterLab and the browser: run one notebook at a time ({NEEDED_MEMORY:.0f} GB are enough)"
+        needs = "a lesson needs up to 0.9 GB beside JupyterLab and the browser"
+        advice = f"{needs}: run one notebook at a time ({NEEDED_MEMORY:.0f} GB are enough)"
         return [Row(WARN, "memory", f"{total:.1f} GB", advice)]
     return [Row(OK, "memory", f"{total:.1f} GB")]
 
@@ -212,32 +201,20 @@ def look_at_cache() -> list[Row]:
         rows.append(Row(WARN, "free disk", f"{free:.1f} GB", f"free {NEEDED_DISK:.0f} GB, or {advice}"))
     else:
         rows.append(Row(OK, "free disk", f"{free:.0f} GB"))
-    kept, damaged = [], []
-    for part in sorted(folder.iterdir()):
+    whole: set[str] = set()
+    damaged: set[str] = set()
+    for part in folder.iterdir():
         if not part.name.startswith(".") and (part / cache.MANIFEST).is_file():
             large = sum(file.stat().st_size for file in part.iterdir() if file.is_file()) > CHECKED_SIZE
             fine = large or cache.damage(part) is None
-            (kept if fine else damaged).append(part.name.rpartition("-")[0] or part.name)
+            (whole if fine else damaged).add(part.name.rpartition("-")[0] or part.name)
     if damaged:
-        rows.append(
-            Row(
-                WARN,
-                "data",
-                f"damaged: {', '.join(sorted(set(damaged)))}",
-                "nothing to do: it is built again when it is used",
-            )
-        )
-    built = f"built: {', '.join(sorted(set(kept)))}" if kept else ""
-    if "scenes-lab" in kept:
-        rows.append(Row(OK, "data", built))
-    else:
-        rows.append(
-            Row(
-                OK,
-                "data",
-                f"{built}{'; ' if built else ''}the lessons' scenes are built at first use (or now: cmhkit data build)",
-            )
-        )
+        remedy = "nothing to do: it is built again when it is used"
+        rows.append(Row(WARN, "data", f"damaged: {', '.join(sorted(damaged))}", remedy))
+    parts = [f"built: {', '.join(sorted(whole))}"] if whole else []
+    if "scenes-lab" not in whole:
+        parts.append("the lessons' scenes are built at first use (or now: cmhkit data build)")
+    rows.append(Row(OK, "data", "; ".join(parts)))
     return rows
 
 
@@ -278,7 +255,7 @@ def short(path: str | Path) -> str:
     them.
     """
     path = Path(path)
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = KIT.parent
     for base, name in ((checkout, "."), (Path.home(), "~")):
         if path.is_relative_to(base):
             return str(Path(name) / path.relative_to(base))
@@ -304,7 +281,7 @@ def installed_version(name: str) -> str | None:
 
 
 def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
-    """Cores that this process may use: affinity, and a container's limit. cgroup: where the container's limits stand."""
+    """Cores that this process may use: affinity, and a container's limit. cgroup: where a container's limits stand."""
     try:
         cores = float(len(os.sched_getaffinity(0)))
     except AttributeError:

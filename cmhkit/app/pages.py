@@ -9,12 +9,15 @@ from typing import Any
 
 #: What to cite for each method.
 PAPERS = {
-    "UGACH": "Jian Zhang, Yuxin Peng, Mingkuan Yuan. Unsupervised Generative Adversarial Cross-modal Hashing. AAAI 2018.",
-    "ADAH": "Xi Zhang, Hanjiang Lai, Jiashi Feng. Attention-aware Deep Adversarial Hashing for Cross-Modal Retrieval. ECCV 2018.",
-    "SSAH": "Chao Li, Cheng Deng, Ning Li, Wei Liu, Xinbo Gao, Dacheng Tao. Self-Supervised Adversarial Hashing Networks for Cross-Modal Retrieval. "
-    "CVPR 2018.",
+    "UGACH": "Jian Zhang, Yuxin Peng, Mingkuan Yuan. Unsupervised Generative Adversarial Cross-modal Hashing. "
+    "AAAI 2018.",
+    "ADAH": "Xi Zhang, Hanjiang Lai, Jiashi Feng. Attention-aware Deep Adversarial Hashing for Cross-Modal Retrieval. "
+    "ECCV 2018.",
+    "SSAH": "Chao Li, Cheng Deng, Ning Li, Wei Liu, Xinbo Gao, Dacheng Tao. Self-Supervised Adversarial Hashing "
+    "Networks for Cross-Modal Retrieval. CVPR 2018.",
     "CCA": "Harold Hotelling. Relations Between Two Sets of Variates. Biometrika 1936.",
-    "ITQ": "Yunchao Gong, Svetlana Lazebnik. Iterative Quantization: A Procrustean Approach to Learning Binary Codes. CVPR 2011.",
+    "ITQ": "Yunchao Gong, Svetlana Lazebnik. Iterative Quantization: A Procrustean Approach to Learning Binary Codes. "
+    "CVPR 2011.",
 }
 WAYS = {"image_to_text": "image → text", "text_to_image": "text → image"}
 # A figure in SVG units: its size, the margins left (at least), right, top, bottom, and the width of a digit.
@@ -30,18 +33,23 @@ _STYLE = """
   :root { --ink: #e8eaed; --soft: #a3abb3; --line: #3b4147; --paper: #16191c; --band: #1f2327;
     --one: #6cb6f5; --two: #f0a05a; }
 }
-body { margin: 2rem auto; max-width: 54rem; padding: 0 1rem; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 54rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; } .soft, figcaption, caption { color: var(--soft); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } caption { text-align: left; padding-bottom: .25rem; font-size: .9rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { text-align: left; padding-bottom: .25rem; font-size: .9rem; }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th[scope=row], td.text { text-align: left; font-weight: normal; } td.text { overflow-wrap: anywhere; } thead th { background: var(--band); }
+th[scope=row], td.text { text-align: left; font-weight: normal; }
+td.text { overflow-wrap: anywhere; } thead th { background: var(--band); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { font-size: .9rem; } svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); } .frame { fill: none; stroke: var(--soft); }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+.grid { stroke: var(--line); } .frame { fill: none; stroke: var(--soft); }
 .curve { fill: none; stroke: var(--one); stroke-width: 2; stroke-linejoin: round; } .mark { fill: var(--two); }
-pre { background: var(--band); padding: .75rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .9rem; }
+pre { background: var(--band); padding: .75rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere;
+  font-size: .9rem; }
 .warning { border-left: 4px solid var(--two); padding-left: .75rem; } summary { cursor: pointer; }
 """
 
@@ -54,82 +62,66 @@ def report_page(
     content: of report.json. config: of config.json. history: one row an epoch. command: what repeats the run.
     """
     title = f"{content['method']}, {content['bits']} bits, on {content['data']}"
-    sizes = content["parts"]
-    lead = f"{sizes['query']:,} queries against {sizes['retrieval']:,} pairs; {sizes['train']:,} of these trained the method."
+    query, retrieval, train = (content["parts"][name] for name in ("query", "retrieval", "train"))
+    lead = f"{query:,} queries against {retrieval:,} pairs; {train:,} of these trained the method."
     body = [f"<h1>{_text(title)}</h1>", f'<p class="soft">{_text(lead)}</p>']
-    body += (
-        _results(content)
-        if content["measured"]
-        else ["<p>Not measured: the data have no labels, which would say what is relevant.</p>"]
-    )
-    body += _history(history)
-    body += _settings(config)
-    body += _again(content, config, command)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(body)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    if content["measured"]:
+        body += _results(content)
+    else:
+        body.append("<p>Not measured: the data have no labels, which would say what is relevant.</p>")
+    body += [*_history(history), *_settings(config), *_again(content, config, command)]
+    head = [
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_text(title)}</title>",
+        f"<style>{_STYLE}</style>",
+    ]
+    page = ["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", "<main>", *body, "</main>"]
+    return "\n".join([*page, "</body>", "</html>", ""])
 
 
 def _results(content: dict[str, Any]) -> list[str]:
     rules = content["rules"]
-    told = f"Rules: ties {rules['ties']}; queries without a relevant item: {rules['empty']}."
+    text = f"Rules: ties {rules['ties']}; queries without a relevant item: {rules['empty']}."
     if rules["r"] is not None:
-        told += (
-            f" MAP@{rules['r']}, divisor {rules['divisor']}: "
-            + ", ".join(f"{WAYS[way]} {_value(content[way]['map_at_r'])}" for way in WAYS)
-            + "."
-        )
-    parts = [
-        "<h2>Results</h2>",
-        _table(("", *WAYS.values()), content["table"], "Two items are relevant to each other if they share a label."),
-    ]
-    parts.append(f'<p class="soft">{_text(told)}</p>')
-    for name, found in content["codes"].items():
-        parts += [
-            f'<p class="warning"><strong>Codes of {name}:</strong> {_text(reason)}.</p>' for reason in found["reasons"]
-        ]
+        means = ", ".join(f"{WAYS[way]} {_value(content[way]['map_at_r'])}" for way in WAYS)
+        text += f" MAP@{rules['r']}, divisor {rules['divisor']}: {means}."
+    table = _table(
+        ("", *WAYS.values()), content["table"], "Two items are relevant to each other if they share a label."
+    )
+    parts = ["<h2>Results</h2>", table, f'<p class="soft">{_text(text)}</p>']
+    for name, codes in content["codes"].items():
+        for reason in codes["reasons"]:
+            parts.append(f'<p class="warning"><strong>Codes of {name}:</strong> {_text(reason)}.</p>')
     if any(content[way]["map"] is None for way in WAYS):
         return [*parts, "<p>No query has a relevant item, so that there is no curve.</p>"]
     figures = []
     for way, name in WAYS.items():
         rank, radius = content[way]["by_rank"], content[way]["by_radius"]
+        first, last, half = rank["precision"][0], rank["precision"][-1], _precision_at_recall(rank, 0.5)
         label = (
-            f"Precision against recall, {name}: precision {rank['precision'][0]:.2f} at the first item, "
-            f"{_precision_at_recall(rank, 0.5):.2f} at half of the recall, {rank['precision'][-1]:.2f} at the end. MAP {content[way]['map']:.3f}."
+            f"Precision against recall, {name}: precision {first:.2f} at the first item, "
+            f"{half:.2f} at half of the recall, {last:.2f} at the end. MAP {content[way]['map']:.3f}."
         )
+        curve = list(zip(rank["recall"], rank["precision"], strict=True))
         marks = [(r, p) for r, p in zip(radius["recall"], radius["precision"], strict=True) if r > 0]
-        svg = _chart(
-            label,
-            list(zip(rank["recall"], rank["precision"], strict=True)),
-            marks,
-            ("recall", "precision"),
-            ((0, 1), (0, 1)),
-        )
-        figures.append(
-            f"<figure>{svg}<figcaption>{_text(name)}: the curve is by rank, each dot is a Hamming radius.</figcaption></figure>"
-        )
+        svg = _chart(label, curve, marks, ("recall", "precision"), ((0, 1), (0, 1)))
+        caption = f"{_text(name)}: the curve is by rank, each dot is a Hamming radius."
+        figures.append(f"<figure>{svg}<figcaption>{caption}</figcaption></figure>")
     parts += ["<h2>Precision and recall</h2>", f'<div class="figures">{"".join(figures)}</div>']
+    columns = [(way, what) for way in WAYS for what in ("precision", "recall")]
     rows = [
-        (
-            str(radius),
-            *(f"{content[way]['by_radius'][what][radius]:.3f}" for way in WAYS for what in ("precision", "recall")),
-        )
+        (str(radius), *(f"{content[way]['by_radius'][what][radius]:.3f}" for way, what in columns))
         for radius in range(content["bits"] + 1)
     ]
-    head = ("radius", *(f"{what}, {name}" for name in WAYS.values() for what in ("precision", "recall")))
-    parts.append(
-        f"<details><summary>The same as a table, by Hamming radius</summary>{_table(head, rows, 'Means over the queries.')}</details>"
-    )
-    return parts
+    head = ("radius", *(f"{what}, {WAYS[way]}" for way, what in columns))
+    table = _table(head, rows, "Means over the queries.")
+    return [*parts, f"<details><summary>The same as a table, by Hamming radius</summary>{table}</details>"]
 
 
 def _precision_at_recall(curve: dict[str, list[float]], recall: float) -> float:
-    return next(
-        (p for r, p in zip(curve["recall"], curve["precision"], strict=True) if r >= recall), curve["precision"][-1]
-    )
+    reached = (p for r, p in zip(curve["recall"], curve["precision"], strict=True) if r >= recall)
+    return next(reached, curve["precision"][-1])
 
 
 def _history(history: Sequence[dict[str, Any]]) -> list[str]:
@@ -141,7 +133,8 @@ def _history(history: Sequence[dict[str, Any]]) -> list[str]:
         points = [(row["epoch"], row[name]) for row in history if isinstance(row.get(name), float)]
         if len(points) > 1:
             words = name.replace("_", " ")
-            label = f"{words} by epoch: {points[0][1]:.4g} in epoch {points[0][0]}, {points[-1][1]:.4g} in epoch {points[-1][0]}."
+            (first, start), (last, end) = points[0], points[-1]
+            label = f"{words} by epoch: {start:.4g} in epoch {first}, {end:.4g} in epoch {last}."
             svg = _chart(label, points, [], ("epoch", ""), (_range(x for x, _ in points), _range(y for _, y in points)))
             figures.append(f"<figure><figcaption>{_text(words)}</figcaption>{svg}</figure>")
     shown = history[-_MOST_ROWS:]
@@ -171,31 +164,27 @@ def _settings(config: dict[str, Any]) -> list[str]:
         "versions": ", ".join(f"{name} {version}" for name, version in config["versions"].items()),
     }
     changed = set(config["options"])
-    options = [
-        (name + (" (set)" if name in changed else ""), _value(value)) for name, value in config["config"].items()
-    ]
-    parts = [
-        "<h2>Settings</h2>",
-        _table(("what", "value"), [(name, _value(value)) for name, value in run.items()], "The run.", words=True),
-    ]
+    options = [(name + " (set)" * (name in changed), _value(value)) for name, value in config["config"].items()]
+    rows = [(name, _value(value)) for name, value in run.items()]
+    parts = ["<h2>Settings</h2>", _table(("what", "value"), rows, "The run.", words=True)]
     if options:
-        table = _table(
-            ("option", "value"), options, f"Preset {config['preset']}; what was given besides is marked.", words=True
-        )
+        caption = f"Preset {config['preset']}; what was given besides is marked."
+        table = _table(("option", "value"), options, caption, words=True)
         parts.append(f"<details><summary>All options of {_text(config['method'])}</summary>{table}</details>")
     return parts
 
 
 def _again(content: dict[str, Any], config: dict[str, Any], command: str) -> list[str]:
-    paper = PAPERS.get(content["method"])
-    parts = ["<h2>To repeat it</h2>", f"<pre><code>{_text(command)}</code></pre>"]
-    parts.append('<p class="soft">The same seed gives the same codes on the same device with the same versions.</p>')
-    parts += [
+    kit = f"cmhkit {_text(config['versions']['cmhkit'])}, an interactive teaching kit for deep cross-modal hashing."
+    parts = [
+        "<h2>To repeat it</h2>",
+        f"<pre><code>{_text(command)}</code></pre>",
+        '<p class="soft">The same seed gives the same codes on the same device with the same versions.</p>',
         "<h2>To cite it</h2>",
-        f"<p>cmhkit {_text(config['versions']['cmhkit'])}, an interactive teaching kit for deep cross-modal hashing.</p>",
+        f"<p>{kit}</p>",
     ]
-    if paper:
-        parts.append(f"<p>{_text(paper)}</p>")
+    if content["method"] in PAPERS:
+        parts.append(f"<p>{_text(PAPERS[content['method']])}</p>")
     if config["items"]["credit"]:
         parts.append(f"<p>{_text(config['items']['credit'])}</p>")
     return parts
@@ -225,7 +214,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, *, 
         f'<tr><th scope="row">{_text(row[0])}</th>{"".join(f"<td{kind}>{_text(cell)}</td>" for cell in row[1:])}</tr>'
         for row in rows
     )
-    return f'<div class="scroll"><table><caption>{_text(caption)}</caption><thead><tr>{corner}{columns}</tr></thead><tbody>{body}</tbody></table></div>'
+    head = f"<caption>{_text(caption)}</caption><thead><tr>{corner}{columns}</tr></thead>"
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _range(values: Any) -> tuple[float, float]:
@@ -273,12 +263,13 @@ def _chart(
         parts.append(f'<text x="{left - 6:.1f}" y="{down + 4:.1f}" text-anchor="end">{name}</text>')
     middle_x, middle_y = (edge + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
     parts.append(f'<text x="{middle_x:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{_text(axes[0])}</text>')
-    parts.append(
-        f'<text x="12" y="{middle_y:.1f}" text-anchor="middle" transform="rotate(-90 12 {middle_y:.1f})">{_text(axes[1])}</text>'
-    )
+    turned = f'text-anchor="middle" transform="rotate(-90 12 {middle_y:.1f})"'
+    parts.append(f'<text x="12" y="{middle_y:.1f}" {turned}>{_text(axes[1])}</text>')
     points = " ".join(f"{across:.1f},{down:.1f}" for across, down in (place(x, y) for x, y in curve))
     parts.append(f'<polyline class="curve" points="{points}"/>')
     for x, y in marks:
         across, down = place(x, y)
         parts.append(f'<circle class="mark" cx="{across:.1f}" cy="{down:.1f}" r="3.5"/>')
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_text(label)}"><title>{_text(label)}</title>{"".join(parts)}</svg>'
+    title = _text(label)
+    opening = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title}"><title>{title}</title>'
+    return f"{opening}{''.join(parts)}</svg>"

@@ -48,7 +48,8 @@ def load(name: str, **options: Any) -> PairedData:
         place, leading = BUILT_IN[name], []
     else:
         raise InputError(
-            f"name: expected one of {', '.join(BUILT_IN)}, got {name!r}; or a reader and a path such as 'mirflickr:PATH', one of {', '.join(READERS)}"
+            f"name: expected one of {', '.join(BUILT_IN)}, got {name!r}; "
+            f"or a reader and a path such as 'mirflickr:PATH', one of {', '.join(READERS)}"
         )
     from cmhkit.data.field.options import check_names
 

@@ -81,10 +81,10 @@ def damage(path: Path) -> str | None:
     """
     try:
         files = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
-        found = {p.name for p in path.iterdir() if not p.name.startswith(".")} - {MANIFEST}
+        names = {p.name for p in path.iterdir() if not p.name.startswith(".")} - {MANIFEST}
     except (OSError, ValueError, KeyError, TypeError):
         return "no readable manifest"
-    if not isinstance(files, dict) or not files or found - files.keys():
+    if not isinstance(files, dict) or not files or names - files.keys():
         return "the manifest does not list its files"
     megabytes = sum((path / file).stat().st_size for file in files if (path / file).is_file()) // _MEGABYTE
     with progress(megabytes, "Checking the data, MB", show=megabytes > _SLOW_TO_CHECK) as step:

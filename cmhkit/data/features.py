@@ -14,7 +14,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.pairs import checked_images
-from cmhkit.support.checks import check, one_of
+from cmhkit.support.checks import InputError, check, one_of
 from cmhkit.support.progress import progress
 
 #: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector
@@ -67,18 +67,15 @@ def image_features(
     names = remember(images, backbone=backbone, show_progress=show_progress)
     missing = [i for i, name in enumerate(names) if name not in _known]
     new = _computed(images[missing], False, backbone) if missing else None
-    place = {names[i]: (new, row) for row, i in enumerate(missing)}
-    found = [_known.get(name) or place[name] for name in names]
+    computed = {names[i]: (new, row) for row, i in enumerate(missing)}
+    places = [_known.get(name) or computed[name] for name in names]
     if backbone == "scenenet" and kind in ("map", "pooled"):
-        out = (
-            np.empty((len(found), 256), np.float32)
-            if kind == "pooled"
-            else np.empty((len(found), 128, 8, 8), np.float16)
-        )
-        for i in range(0, len(found), _BATCH):
-            out[i : i + _BATCH] = _read(found[i : i + _BATCH], kind == "pooled")
+        shape, dtype = ((256,), np.float32) if kind == "pooled" else ((128, 8, 8), np.float16)
+        out = np.empty((len(places), *shape), dtype)
+        for i in range(0, len(places), _BATCH):
+            out[i : i + _BATCH] = _read(places[i : i + _BATCH], kind == "pooled")
         return out
-    scores = np.stack([stored.scores[row] for stored, row in found])
+    scores = np.stack([stored.scores[row] for stored, row in places])
     return scores if kind == "scores" or backbone != "scenenet" else posterior(scores)
 
 
@@ -90,6 +87,21 @@ def check_backbone(backbone: str, kind: str) -> None:
         backbone == "scenenet" or kind != "map",
         f"backbone: expected scenenet, since its feature map is asked for, got {backbone}",
     )
+
+
+def check_features(features: str | None) -> None:
+    """Errors: `InputError` for a backbone that a data set cannot have, or one without its weights. None is for methods
+    that read pictures themselves.
+    """
+    known = (*sorted(BACKBONES), None)
+    check(features in known, f"features: expected one of {', '.join(map(repr, known))}, got {features!r}")
+    if features == "efficientnet-lite0":
+        from cmhkit.data.photos import weights_file
+
+        try:
+            weights_file()
+        except InputError as error:
+            raise InputError(f"features: {error}; or pass features='scenenet' or None") from error
 
 
 def _read(places: list[tuple[_Stored, int]], pooled: bool) -> np.ndarray:
@@ -181,9 +193,9 @@ def _compute(images: np.ndarray, show_progress: bool) -> _Stored:
     with torch.no_grad(), progress(len(images), "Features of pictures", show_progress) as step:
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(_resized(np.array(images[start : start + _BATCH])))
-            found = net.feature_map(batch)
-            maps.append(found.numpy().astype(np.float16))
-            scores.append(net.scores(found).numpy())
+            feature_map = net.feature_map(batch)
+            maps.append(feature_map.numpy().astype(np.float16))
+            scores.append(net.scores(feature_map).numpy())
             step(len(batch))
     return _Stored(np.concatenate(maps), np.concatenate(scores))
 

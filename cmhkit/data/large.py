@@ -152,8 +152,8 @@ class LargePictures:
     def __getitem__(self, key: Any) -> np.ndarray:
         if isinstance(key, tuple):
             first, rest = (key[0], key[1:]) if key else (slice(None), ())
-            found = self[first]
-            return found[rest] if found.ndim == 3 else found[(slice(None), *rest)]
+            pictures = self[first]
+            return pictures[rest] if pictures.ndim == 3 else pictures[(slice(None), *rest)]
         if isinstance(key, slice):
             return self._read(np.arange(*key.indices(len(self))))
         rows = np.asarray(key)
@@ -213,26 +213,48 @@ def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
     """
     if pictures.dtype == np.uint8:
         return pictures
-    good = pictures.dtype.kind in "biuf" and np.isfinite(pictures).all() and (pictures == np.floor(pictures)).all()
+    number = pictures.dtype.kind in "biuf"
+    good = number and np.isfinite(pictures).all() and (pictures == np.floor(pictures)).all()
     if not good or (pictures.size and (pictures.min() < 0 or pictures.max() > 255)):
-        found = (
-            f"{pictures.dtype} from {pictures.min()} to {pictures.max()}"
-            if pictures.dtype.kind in "biuf"
-            else str(pictures.dtype)
+        limits = f" from {pictures.min()} to {pictures.max()}" if number else ""
+        raise InputError(
+            f"path: expected pictures as whole numbers from 0 to 255, got {pictures.dtype}{limits} for {where}"
         )
-        raise InputError(f"path: expected pictures as whole numbers from 0 to 255, got {found} for {where}")
     return pictures.astype(np.uint8)
+
+
+def _written_once(
+    name: str,
+    key: dict[str, Any],
+    content: Callable[[], tuple[tuple[int, int, int, int], Iterable[np.ndarray]]],
+    title: str,
+    show_progress: bool,
+) -> LargePictures:
+    """Pictures in the cache folder, written there unless they are there already.
+
+    name: a readable beginning of the folder's name. key: everything that the pictures depend on. content: returns their
+    shape, (n, H, W, 3), and blocks of them in order. title: of the progress bar.
+    """
+
+    def build(folder: Path) -> None:
+        shape, blocks = content()
+        room(int(np.prod(shape)))
+        bar = progress(shape[0], title, show_progress)
+        with bar as step, picture_file(folder / "images.npy", shape) as write:
+            for block in blocks:
+                write(block)
+                step(len(block))
+
+    folder = cache.checked_folder(f"pictures-{file_name(name)}", key, build)
+    return LargePictures(NpyPictures(folder / "images.npy"))
 
 
 @contextmanager
 def picture_file(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write pictures of a known number into a `.npy` file, block after block. Yields the function that takes the next
-    block.
-    """
+    """Write pictures of a known number into a `.npy` file. Yields the function that takes the next block of them."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)}
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)}
-        )
+        np.lib.format.write_array_header_1_0(file, header)
 
         def write(block: np.ndarray) -> None:
             file.write(np.ascontiguousarray(block).data)
@@ -249,32 +271,15 @@ def rearranged(path: Path, key: str, axes: Sequence[int], show_progress: bool = 
     """
     path = path.resolve()
     state = path.stat()
-    made_from = {
-        "what": "pictures",
-        "format": _FORMAT,
-        "file": str(path),
-        "bytes": state.st_size,
-        "changed": state.st_mtime_ns,
-    }
+    made_from = {"what": "pictures", "format": _FORMAT, "key": key, "axes": list(axes)}
+    made_from |= {"file": str(path), "bytes": state.st_size, "changed": state.st_mtime_ns}
 
-    def build(folder: Path) -> None:
+    def content() -> tuple[tuple[int, int, int, int], Iterator[np.ndarray]]:
         source = HDF5Pictures(path, key, axes)
-        n, size = source.shape[0], int(np.prod(source.shape[1:]))
-        room(n * size)
-        each = source.per_block(4 * BLOCK)
-        with (
-            progress(n, "Rearranging pictures", show_progress) as step,
-            picture_file(folder / "images.npy", source.shape) as write,
-        ):
-            for start in range(0, n, each):
-                stop = min(start + each, n)
-                write(source.read(start, stop))
-                step(stop - start)
+        n, each = source.shape[0], source.per_block(4 * BLOCK)
+        return source.shape, (source.read(start, min(start + each, n)) for start in range(0, n, each))
 
-    folder = cache.checked_folder(
-        f"pictures-{file_name(path.stem)}", {**made_from, "key": key, "axes": list(axes)}, build
-    )
-    return LargePictures(NpyPictures(folder / "images.npy"))
+    return _written_once(path.stem, made_from, content, "Rearranging pictures", show_progress)
 
 
 def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_progress: bool = True) -> LargePictures:
@@ -288,7 +293,6 @@ def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_pro
     import PIL
 
     whole("resolution", resolution, 16, 1024)
-    room_for = len(files) * resolution * resolution * 3
     key = {
         "what": "resized pictures",
         "format": _FORMAT,
@@ -298,19 +302,11 @@ def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_pro
         "files": _digest_of_files(files),
     }
 
-    def build(folder: Path) -> None:
-        room(room_for)
-        shape = (len(files), resolution, resolution, 3)
-        with (
-            progress(len(files), "Resizing pictures", show_progress) as step,
-            picture_file(folder / "images.npy", shape) as write,
-        ):
-            for file in files:
-                write(read_picture(file, resolution))
-                step()
+    def content() -> tuple[tuple[int, int, int, int], Iterator[np.ndarray]]:
+        pictures = (read_picture(file, resolution)[None] for file in files)
+        return (len(files), resolution, resolution, 3), pictures
 
-    folder = cache.checked_folder(f"pictures-{file_name(name)}", key, build)
-    return LargePictures(NpyPictures(folder / "images.npy"))
+    return _written_once(name, key, content, "Resizing pictures", show_progress)
 
 
 def read_picture(file: Path, resolution: int) -> np.ndarray:
@@ -342,8 +338,8 @@ def room(needed: int) -> None:
     free = shutil.disk_usage(cache.cache_dir()).free
     check(
         needed < free,
-        f"CMHKIT_CACHE: expected {needed / _GB:.1f} GB free in {cache.cache_dir()} for the pictures, got {free / _GB:.1f} GB; "
-        "choose a smaller resolution or another folder",
+        f"CMHKIT_CACHE: expected {needed / _GB:.1f} GB free in {cache.cache_dir()} for the pictures, "
+        f"got {free / _GB:.1f} GB; choose a smaller resolution or another folder",
     )
 
 

@@ -135,10 +135,8 @@ class PairedData:
         n = len(self.images)
         object.__setattr__(self, "text_vectors", checked_vectors(self.text_vectors, "text_vectors"))
         check(n > 0, "images: expected at least one pair, got none")
-        check(
-            len(self.text_vectors) == n,
-            f"text_vectors: expected one text a picture, {n} in all, got {len(self.text_vectors)}",
-        )
+        texts = len(self.text_vectors)
+        check(texts == n, f"text_vectors: expected one text a picture, {n} in all, got {texts}")
         if self.texts is not None:
             texts = checked_texts(self.texts)
             check(len(texts) == n, f"texts: expected one text a picture, {n} in all, got {len(texts)}")
@@ -148,9 +146,10 @@ class PairedData:
             ids.ndim == 1 and ids.dtype.kind in "iu",
             f"ids: expected whole numbers, shape ({n},), got {ids.dtype} with shape {ids.shape}",
         )
+        different = len(np.unique(ids))
         check(
-            len(ids) == n and len(np.unique(ids)) == n,
-            f"ids: expected {n} different ids, got {len(np.unique(ids))} different of {len(ids)}",
+            len(ids) == n and different == n,
+            f"ids: expected {n} different ids, got {different} different of {len(ids)}",
         )
         object.__setattr__(self, "ids", ids.astype(np.int64))
         if self.labels is not None:
@@ -164,26 +163,21 @@ class PairedData:
         self._check_parts(n)
 
     def _check_parts(self, n: int) -> None:
-        check(
-            isinstance(self.parts, Mapping),
-            f"parts: expected a dictionary with the keys {', '.join(PARTS)}, got {type(self.parts).__name__}",
-        )
-        check(
-            set(self.parts) == set(PARTS),
-            f"parts: expected the keys {', '.join(PARTS)}, got {', '.join(map(str, self.parts))}",
-        )
+        known = ", ".join(PARTS)
+        kind = type(self.parts).__name__
+        check(isinstance(self.parts, Mapping), f"parts: expected a dictionary with the keys {known}, got {kind}")
+        keys = ", ".join(map(str, self.parts))
+        check(set(self.parts) == set(PARTS), f"parts: expected the keys {known}, got {keys}")
         for name in PARTS:
-            part = as_array(self.parts[name], f"parts[{name!r}]")
-            check(part.size > 0, f"parts[{name!r}]: expected at least one pair, got none")
+            part, argument = as_array(self.parts[name], f"parts[{name!r}]"), f"parts[{name!r}]"
+            check(part.size > 0, f"{argument}: expected at least one pair, got none")
             check(
                 part.ndim == 1 and part.dtype.kind in "iu",
-                f"parts[{name!r}]: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}",
+                f"{argument}: expected positions, 1-D integers, got {part.dtype} with shape {part.shape}",
             )
-            check(
-                0 <= part.min() and part.max() < n,
-                f"parts[{name!r}]: expected positions from 0 to {n - 1}, got {part.min()} to {part.max()}",
-            )
-            check(len(np.unique(part)) == len(part), f"parts[{name!r}]: expected each pair once, got some twice")
+            low, high = part.min(), part.max()
+            check(0 <= low and high < n, f"{argument}: expected positions from 0 to {n - 1}, got {low} to {high}")
+            check(len(np.unique(part)) == len(part), f"{argument}: expected each pair once, got some twice")
         query, retrieval, train = (np.asarray(self.parts[name]) for name in PARTS)
         shared = np.intersect1d(query, train)
         check(
@@ -194,7 +188,8 @@ class PairedData:
         own = len(np.intersect1d(query, retrieval))
         check(
             self.own_pair or own == 0,
-            f"parts: {own} queries have their own pair in the retrieval set; pass own_pair=True if the protocol says so",
+            f"parts: {own} queries have their own pair in the retrieval set; "
+            "pass own_pair=True if the protocol says so",
         )
 
     def __len__(self) -> int:
@@ -203,7 +198,8 @@ class PairedData:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(self.parts[name]):,}" for name in PARTS)
         labels = "no labels" if self.labels is None else f"{self.labels.shape[1]} labels"
-        return f"PairedData({self.name}: {len(self):,} pairs; {sizes}; images {self.images.shape[1:]}; text {self.text_vectors.shape[1]}; {labels})"
+        shapes = f"images {self.images.shape[1:]}; text {self.text_vectors.shape[1]}"
+        return f"PairedData({self.name}: {len(self):,} pairs; {sizes}; {shapes}; {labels})"
 
     @property
     def query(self) -> Split:
@@ -274,9 +270,8 @@ def checked_vectors(vectors: np.ndarray, argument: str) -> np.ndarray:
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
-        raise InputError(
-            f"{argument}: expected finite numbers, got NaN or infinity in {bad.sum()} rows, the first at {int(bad.argmax())}"
-        )
+        where = f"in {bad.sum()} rows, the first at {int(bad.argmax())}"
+        raise InputError(f"{argument}: expected finite numbers, got NaN or infinity {where}")
     return vectors
 
 

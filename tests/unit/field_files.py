@@ -190,7 +190,8 @@ def iapr_folder(root: Path, n: int = 30) -> Path:
         number, folder = 995 + i, f"{(995 + i) // 1000:02d}"
         picture(root / "images" / folder / f"{number}.jpg", i)
         if i != 0:
-            text = f"<DOC>\n<TITLE>no</TITLE>\n<DESCRIPTION>a café &amp; {'hill' if i % 2 else 'sea'} word{i % 7};</DESCRIPTION>\n</DOC>"
+            words = f"a café &amp; {'hill' if i % 2 else 'sea'} word{i % 7};"
+            text = f"<DOC>\n<TITLE>no</TITLE>\n<DESCRIPTION>{words}</DESCRIPTION>\n</DOC>"
             write(root / "annotations_complete_eng" / folder / f"{number}.eng", text, "latin-1")
     for folder in ("00", "01"):
         lines = []

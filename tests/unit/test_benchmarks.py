@@ -191,7 +191,8 @@ def test_nuswide_with_all_pictures_in_one_folder_and_some_missing(tmp_path: Path
     (folder / "images" / "0010_1010.jpg").unlink()
     with pytest.raises(
         InputError,
-        match=r"expected 45 pictures of NUS-WIDE, 21 concepts, 1 are missing, the first .*0010_1010.jpg; pass missing='skip'",
+        match=r"expected 45 pictures of NUS-WIDE, 21 concepts, 1 are missing, the first .*0010_1010.jpg; "
+        r"pass missing='skip'",
     ):
         ck.data.load(f"nuswide-tc21:{folder}", **SMALL)
     data = ck.data.load(f"nuswide-tc21:{folder}", missing="skip", **SMALL)

@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 
 from cmhkit.data import cache, drawings, load
+from cmhkit.support import files
 
 PYTHON_TINY = "from cmhkit.data import load; load('scenes', size='tiny', show_progress=False)"
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    return {file.name: cache.sha256(file) for file in sorted(folder.iterdir())}
+    return {file.name: files.sha256(file) for file in sorted(folder.iterdir())}
 
 
 def sound(folder: Path) -> dict[str, str]:
@@ -114,7 +115,7 @@ def test_a_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
     content = bytes(range(256)) * 10_000  # over two megabytes, the last of them not full
     (tmp_path / "a").write_bytes(content)
     steps: list[int] = []
-    assert cache.sha256(tmp_path / "a", lambda: steps.append(1)) == hashlib.sha256(content).hexdigest()
+    assert files.sha256(tmp_path / "a", lambda: steps.append(1)) == hashlib.sha256(content).hexdigest()
     assert len(steps) == 2
 
 
@@ -218,7 +219,7 @@ def a_dead_pid() -> int:
     return child.pid
 
 
-def left_by(folder: Path, name: str, pid: int, node: str = cache._NODE) -> Path:
+def left_by(folder: Path, name: str, pid: int, node: str = files._NODE) -> Path:
     left = folder / f".{name}.{pid}-{node}.0123456789ab.tmp"
     left.mkdir()
     (left / "images.npy").write_text("half")
@@ -274,14 +275,14 @@ def test_the_cache_folder_is_where_the_variable_says(monkeypatch, tmp_path: Path
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
-    cache.write_atomically(file, lambda p: p.write_text("old"))
+    files.write_atomically(file, lambda p: p.write_text("old"))
 
     def fails(path: Path) -> None:
         path.write_text("half of the n")
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError, match="stopped"):
-        cache.write_atomically(file, fails)
+        files.write_atomically(file, fails)
     assert file.read_text() == "old" and names(tmp_path) == ["a.txt"]
 
 
@@ -292,7 +293,7 @@ def test_the_file_is_whole_before_it_has_its_name(tmp_path: Path) -> None:
         assert path.parent == file.parent and not file.exists()
         path.write_text("whole")
 
-    cache.write_atomically(file, write)
+    files.write_atomically(file, write)
     assert file.read_text() == "whole" and names(file.parent) == ["a.txt"]
 
 
@@ -301,25 +302,25 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatc
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda file: (calls.append(("fsync", os.fstat(file).st_ino)), fsync(file)))
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append(("replace", os.stat(a).st_ino)), replace(a, b)))
-    cache.write_atomically(tmp_path / "a", lambda p: p.write_text("x"))
+    files.write_atomically(tmp_path / "a", lambda p: p.write_text("x"))
     number = (tmp_path / "a").stat().st_ino
     assert calls == [("fsync", number), ("replace", number)]
 
 
 def test_what_a_killed_writer_left_goes_with_the_next_write_and_nothing_else(tmp_path: Path) -> None:
-    left = tmp_path / f".a[1].txt.{a_dead_pid()}-{cache._NODE}.0123456789ab.tmp"
+    left = tmp_path / f".a[1].txt.{a_dead_pid()}-{files._NODE}.0123456789ab.tmp"
     left.write_text("half")
     mine = [tmp_path / ".a[1].txt.swp", tmp_path / ".a[1].txt.1-x.tmp", tmp_path / "a1.txt"]
     for file in mine:
         file.write_text("mine")
-    cache.write_atomically(tmp_path / "a[1].txt", lambda p: p.write_text("new"))
+    files.write_atomically(tmp_path / "a[1].txt", lambda p: p.write_text("new"))
     assert not left.exists() and all(file.exists() for file in mine)
 
 
 def test_a_written_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        cache.write_atomically(tmp_path / "a", lambda p: p.write_text(""))
+        files.write_atomically(tmp_path / "a", lambda p: p.write_text(""))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640

@@ -117,6 +117,11 @@ def test_without_constraints_versions_are_not_compared(tmp_path: Path) -> None:
     assert only.status == "OK" and "not compared" in only.found
 
 
+def test_the_checkout_and_its_constraints_are_seen() -> None:
+    assert (doctor.KIT / "__init__.py").is_file() and doctor.look_at_python()[0].found.endswith("(cmhkit)")
+    assert not [row for row in doctor.look_at_packages() if "not compared" in row.found]
+
+
 def test_torch_that_cannot_be_imported_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     (only,) = doctor.look_at_torch()
@@ -420,7 +425,7 @@ def test_evaluate(run: Path, tiny, shared_cache: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def pictures(tiny, tmp_path: Path) -> Path:
-    """The first five query pictures as files, one of them in a folder of its own, with a broken one and something else."""
+    """The first five query pictures as files, one in a folder of its own, with a broken one and something else."""
     from PIL import Image
 
     folder = tmp_path / "pictures"

@@ -14,6 +14,7 @@ from cmhkit.data import PairedData, Vocabulary, cache, drawings, load, scenes
 from cmhkit.data.field import load_wikipedia
 from cmhkit.data.field.tables import WIKIPEDIA_TOPICS
 from cmhkit.support.checks import InputError
+from cmhkit.support.files import sha256
 
 WIKIPEDIA = Path(__file__).parents[2].parent / "shared" / "data" / "wikiData.mat"
 PARTS = {"query": [0], "retrieval": [1, 2, 3], "train": [1, 2]}
@@ -371,9 +372,7 @@ def test_another_seed_gives_other_bytes(tiny, shared_cache: Path) -> None:
     other = load("scenes", size="tiny", seed=1, show_progress=False)
     assert other.texts != tiny.texts and not np.array_equal(other.images, tiny.images)
     assert not np.array_equal(other.parts["query"], tiny.parts["query"])
-    digests = [
-        {p.name: cache.sha256(p) for p in (shared_cache / data.details["cache"]).iterdir()} for data in (tiny, other)
-    ]
+    digests = [{p.name: sha256(p) for p in (shared_cache / data.details["cache"]).iterdir()} for data in (tiny, other)]
     assert digests[0].keys() == digests[1].keys() and not set(digests[0].values()) & set(digests[1].values())
 
 

@@ -201,7 +201,8 @@ def test_the_source_can_be_named(root) -> None:
     assert read(root, texts="sidecar").texts[3] == "dog number3"
     with pytest.raises(
         InputError,
-        match=r"texts: expected 'auto', 'sidecar', 'folders' or a table in .*, got 'c\.csv'; tables there: a\.csv, b\.tsv",
+        match=r"texts: expected 'auto', 'sidecar', 'folders' or a table in .*, got 'c\.csv'; "
+        r"tables there: a\.csv, b\.tsv",
     ):
         read(root, texts="c.csv")
 
@@ -550,7 +551,8 @@ def test_a_missing_extra_is_said_before_anything_is_read(root, monkeypatch) -> N
     monkeypatch.setattr(module, "_scan", lambda *_: pytest.fail("too late"))
     with pytest.raises(
         InputError,
-        match=r"features: EfficientNet-Lite0: expected the package no-such-package.*; or pass features='scenenet' or None",
+        match=r"features: EfficientNet-Lite0: expected the package no-such-package.*; "
+        r"or pass features='scenenet' or None",
     ):
         load_folder(root)
 
@@ -595,7 +597,8 @@ def test_a_report_prints(root) -> None:
         (["file,text", '0.png,"a" dog'], r"which goes wrong at line 2 \("),
         (
             ["file,text"],
-            r"path: expected at least 2 pictures with texts in .*, got 0\n  not in the table \(3\): 0\.png, 1\.png, 2\.png",
+            r"path: expected at least 2 pictures with texts in .*, got 0\n"
+            r"  not in the table \(3\): 0\.png, 1\.png, 2\.png",
         ),
         (
             ["file,text", "0.png,a"],

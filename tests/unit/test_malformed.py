@@ -239,7 +239,8 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "features of Wikipedia without labels": (
         lambda f: v5(f, **{k: a for k, a in own_split(KEPT, ("te", "tr")).items() if k[0] != "L"}),
-        r"L_te, L_tr missing; the makers' raw_features.mat has its labels in two .list files: load\('wikipedia:FOLDER'\)",
+        r"L_te, L_tr missing; the makers' raw_features.mat has its labels in two .list files: "
+        r"load\('wikipedia:FOLDER'\)",
     ),
     "parts of another width": (
         lambda f: v5(f, **own_split(KEPT, ("te", "tr")) | {"I_te": np.ones((2, 3))}),
@@ -257,7 +258,8 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: v5(
             f, **own_split(KEPT, ("te", "tr")) | {f"{x}_te": own_split(KEPT, ("tr",))[f"{x}_tr"][:2] for x in "ITL"}
         ),
-        r"path: 2 of 2 queries of .* are in its retrieval or training set too, with the same content; pass repeated='drop'",
+        r"path: 2 of 2 queries of .* are in its retrieval or training set too, with the same content; "
+        r"pass repeated='drop'",
     ),
     "IAPR without its database": (
         lambda f: v5(f, VTest=KEPT["features"], YTest=KEPT["texts"], testL=KEPT["labels"]),
@@ -672,7 +674,8 @@ def test_a_malformed_folder_gets_one_clear_error(tmp_path: Path, kind: str) -> N
         (
             "flickr:x",
             {},
-            r"name: expected one of scenes, drawings, got 'flickr:x'; or a reader and a path such as 'mirflickr:PATH', one of mirflickr,",
+            r"name: expected one of scenes, drawings, got 'flickr:x'; "
+            r"or a reader and a path such as 'mirflickr:PATH', one of mirflickr,",
         ),
         ("mat:FILE", {"siez": 3}, r"siez: not an option of 'mat'; expected one of query, train, seed"),
         ("mat:FILE", {"path": "x"}, r"path: not an option of 'mat'"),

@@ -130,7 +130,8 @@ def test_a_square_matrix_follows_its_container(tmp_path: Path) -> None:
     )
     with pytest.raises(
         InputError,
-        match=r"path: expected arrays with one reading, got an ambiguous one: texts can be read in 2 ways. Found: images:",
+        match=r"path: expected arrays with one reading, got an ambiguous one: "
+        r"texts can be read in 2 ways. Found: images:",
     ):
         recognise(v73(tmp_path / "c.mat", XAll=kept["features"], YAll=square, LAll=kept["labels"]))
 
@@ -285,7 +286,8 @@ def test_pictures_elsewhere_are_found_by_the_end_of_their_path(tmp_path: Path) -
     (tmp_path / "mirflickr").rename(tmp_path / "elsewhere")
     with pytest.raises(
         InputError,
-        match=r"pictures_in: expected the 12 pictures .*, 12 are missing, the first './dataset/flickr25k/mirflickr/im0.png'",
+        match=r"pictures_in: expected the 12 pictures .*, 12 are missing, "
+        r"the first './dataset/flickr25k/mirflickr/im0.png'",
     ):
         load_mat(tmp_path, resolution=16, **SPLIT)
     data = load_mat(tmp_path, resolution=16, pictures_in=tmp_path / "elsewhere", **SPLIT)

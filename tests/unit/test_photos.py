@@ -272,7 +272,8 @@ def test_a_split_and_a_set_without_labels_carry_the_backbone(shallow) -> None:
 def test_a_set_without_a_backbone(shallow, capsys) -> None:
     with pytest.raises(
         InputError,
-        match="images: expected pictures with a backbone, since CCA reads features here, got a data set with backbone None",
+        match="images: expected pictures with a backbone, since CCA reads features here, "
+        "got a data set with backbone None",
     ):
         ck.CCA(bits=8).fit(photographs(None))
     assert shallow.seen == 0 and capsys.readouterr().out == ""

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cmhkit as ck
-from cmhkit.app import pages, runs
-from cmhkit.data import PairedData
+from cmhkit.app import measures, pages, runs
+from cmhkit.data import PairedData, load
 from cmhkit.support.checks import InputError
 
 
@@ -41,7 +41,7 @@ def load_small(monkeypatch: pytest.MonkeyPatch):
     """`small` in place of what the name "scenes" loads. Returns a function that puts another set there."""
 
     def put(data: PairedData) -> None:
-        monkeypatch.setattr(runs, "load_data", lambda name, **options: data)
+        monkeypatch.setattr(ck.data, "load", lambda name, **options: data)
 
     put(small())
     return put
@@ -215,7 +215,7 @@ def test_fresh_removes_a_run_and_nothing_else(tmp_path: Path, load_small) -> Non
     folder = runs.train("cca", tmp_path / "run", bits=16, fresh=True, say=lambda line: None)
     assert folder.codes("query_images").shape == (8, 2) and (tmp_path / "run" / "notes.txt").read_text() == "mine"
     with pytest.raises(InputError, match="sizes: not an option of 'scenes'"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "load_data", ck.data.load)
+        patch.setattr(ck.data, "load", load)
         runs.train("cca", tmp_path / "run", data_options=["sizes=tiny"], fresh=True, say=lambda line: None)
     assert folder.codes("query_images").shape == (8, 2)  # a run is removed only once there is something to train on
     folder.clear()
@@ -293,7 +293,7 @@ def test_numbers_that_json_has_not_become_null(tmp_path: Path) -> None:
 @given(st.integers(1, 3000), st.integers(0, 2**32 - 1))
 def test_places_of_a_curve(m: int, seed: int) -> None:
     recall = np.sort(np.random.default_rng(seed).random(m))
-    places = runs._curve_places(recall)
+    places = measures._curve_places(recall)
     assert places[0] == 0 and places[-1] == m - 1 and len(places) <= 212 and (np.diff(places) > 0).all()
     # No gap of recall wider than a step, unless the curve itself jumps.
     gaps, jumps = np.diff(recall[places]), np.diff(recall, prepend=0).max()

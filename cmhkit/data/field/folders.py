@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import expect, regular
 from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
-from cmhkit.data.field.reader import Content, check_features, load_file, log, paired, read_text
+from cmhkit.data.field.reader import Content, load_file, log, paired, read_text
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.text import Vocabulary
 from cmhkit.support.checks import InputError, check
@@ -114,15 +115,15 @@ def _mirflickr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol
     bag, vocabulary = _bag_of_tags(texts, options.least)
     labels = _mirflickr_labels(places["labels"].parent, numbers)
     every = np.full(len(numbers), options.subset == "all")
-    kept = np.flatnonzero(every | (bag.any(axis=1) & labels.any(axis=1)))
-    expect(len(kept), f"pictures with a label and a tag in {places['root']}", f"none of {len(numbers):,}")
+    used = np.flatnonzero(every | (bag.any(axis=1) & labels.any(axis=1)))
+    expect(len(used), f"pictures with a label and a tag in {places['root']}", f"none of {len(numbers):,}")
     return Content(
-        images=[pictures / f"im{numbers[i]}.jpg" for i in kept],
-        texts=[" ".join(texts[i]) for i in kept],
-        labels=labels[kept],
+        images=[pictures / f"im{numbers[i]}.jpg" for i in used],
+        texts=[" ".join(texts[i]) for i in used],
+        labels=labels[used],
         label_names=MIRFLICKR_LABELS,
-        ids=np.array(numbers, dtype=np.int64)[kept],
-        vectors=bag[kept],
+        ids=np.array(numbers, dtype=np.int64)[used],
+        vectors=bag[used],
         vocabulary=vocabulary,
         published=len(numbers) == MIRFLICKR_ALL.pairs,
     )
@@ -194,15 +195,15 @@ def _nuswide(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) 
         f"{len(words)}, {different} of them different",
     )
     bag = _nuswide_tags(places, len(listed), words, options.show_progress)
-    kept = np.flatnonzero(labels.any(axis=1) & bag.any(axis=1))
-    expect(len(kept), f"pairs with a label and a tag in {places['root']}", f"none of {len(listed):,}")
+    used = np.flatnonzero(labels.any(axis=1) & bag.any(axis=1))
+    expect(len(used), f"pairs with a label and a tag in {places['root']}", f"none of {len(listed):,}")
     return Content(
-        images=[_nuswide_picture(places["pictures"], listed[i]) for i in kept],
-        texts=[" ".join(words[j] for j in np.flatnonzero(bag[i])) for i in kept],
-        labels=labels[kept],
+        images=[_nuswide_picture(places["pictures"], listed[i]) for i in used],
+        texts=[" ".join(words[j] for j in np.flatnonzero(bag[i])) for i in used],
+        labels=labels[used],
         label_names=label_names,
-        ids=kept.astype(np.int64),
-        vectors=bag[kept].astype(np.float32),
+        ids=used.astype(np.int64),
+        vectors=bag[used].astype(np.float32),
         vocabulary=Vocabulary(words),
         published=len(listed) == _NUSWIDE_PICTURES,
     )

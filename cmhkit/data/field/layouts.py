@@ -36,8 +36,8 @@ class Needed:
         if self.files is None:
             return ""
         pattern, published = self.files
-        found = sum(1 for _ in (place if place.is_dir() else place.parent).glob(pattern))
-        return f", {found:,} of {published:,} files"
+        count = sum(1 for _ in (place if place.is_dir() else place.parent).glob(pattern))
+        return f", {count:,} of {published:,} files"
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,20 @@ class Layout:
     readers: tuple[str, ...]
     parts: dict[str, Needed]
 
-    def found(self, root: Path) -> dict[str, Path | None]:
+    def places(self, root: Path) -> dict[str, Path | None]:
         """Every part with its place in a folder, or None."""
         return {name: part.find(root) for name, part in self.parts.items()}
 
     def required(self, root: Path) -> dict[str, Path]:
         """Every part that is there. Errors: `InputError` that names what is missing and where its makers publish it."""
-        found = self.found(root)
+        places = self.places(root)
         missing = [
-            f"{self.parts[name].places[0]} ({self.parts[name].page})"
-            for name, place in found.items()
-            if place is None and not self.parts[name].optional
+            self.parts[name] for name, place in places.items() if place is None and not self.parts[name].optional
         ]
-        check(
-            not missing,
-            f"path: expected the folder of {self.title}, got {root}, where {'; '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-        )
-        return {name: place for name, place in found.items() if place is not None}
+        listed = "; ".join(f"{part.places[0]} ({part.page})" for part in missing)
+        verb = "is" if len(missing) == 1 else "are"
+        check(not missing, f"path: expected the folder of {self.title}, got {root}, where {listed} {verb} missing")
+        return {name: place for name, place in places.items() if place is not None}
 
 
 def _below(*folders: str, name: str) -> tuple[str, ...]:
@@ -216,12 +213,12 @@ def check_path(path: str | Path, name: str | None = None) -> PathReport:
         if layout is not None and (name is None or not _has_files(path) or _score(layout, path)):
             return _report(layout, path)
     if path.is_file() or _has_files(path):
-        found = recognise(path)
-        labels = None if isinstance(found, TextLists) else next(iter(found.parts.values()))["labels"].shape[1:]
+        variant = recognise(path)
+        labels = None if isinstance(variant, TextLists) else next(iter(variant.parts.values()))["labels"].shape[1:]
         if name and labels not in (None, (1,), (PROTOCOLS[name].labels,)):
-            return PathReport((str(found), f"  but {name} has {PROTOCOLS[name].labels} labels"), False, (name,))
+            return PathReport((str(variant), f"  but {name} has {PROTOCOLS[name].labels} labels"), False, (name,))
         reader = f"{name or 'mat'}:{path}"
-        return PathReport((str(found), f"  read it with load({reader!r})"), True)
+        return PathReport((str(variant), f"  read it with load({reader!r})"), True)
     lines = [
         f"{path}: nothing of a benchmark was found. A folder of",
         *(f"  {layout.title}: {_short(layout)}" for layout in LAYOUTS.values()),
@@ -230,7 +227,7 @@ def check_path(path: str | Path, name: str | None = None) -> PathReport:
 
 
 def _score(layout: Layout, path: Path) -> int:
-    return sum(place is not None for place in layout.found(path).values())
+    return sum(place is not None for place in layout.places(path).values())
 
 
 def _likeliest(path: Path) -> Layout | None:
@@ -248,7 +245,7 @@ def _short(layout: Layout) -> str:
 
 def _report(layout: Layout, path: Path) -> PathReport:
     lines, missing = [f"{path}: {layout.title}"], []
-    for part, place in zip(layout.parts.values(), layout.found(path).values(), strict=True):
+    for part, place in zip(layout.parts.values(), layout.places(path).values(), strict=True):
         if place is not None:
             lines.append(f"  there     {part.what}: {place}{part.counted(place)}")
         elif part.optional:
@@ -265,7 +262,7 @@ def _report(layout: Layout, path: Path) -> PathReport:
 
 
 def is_raw(layout: Layout, path: Path) -> bool:
-    """Whether to read a path as the makers' folder: it is one in part, or it is a folder without a file in circulation."""
+    """Whether to read a path as the makers' folder: it is one in part, or it has no file in circulation."""
     check(
         path.exists(),
         f"path: expected the folder of {layout.title} or a file in circulation, got {path}, which is not there",

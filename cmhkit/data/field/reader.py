@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import (
@@ -26,7 +27,7 @@ from cmhkit.data.field.protocols import (
 )
 from cmhkit.data.field.recognise import Recognised, TextLists, recognise
 from cmhkit.data.field.tables import PARTS, WIKIPEDIA_TOPICS
-from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures
+from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, rows_of
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.text import Vocabulary
 from cmhkit.support.checks import InputError, check
@@ -165,23 +166,6 @@ def _content(recognised: Recognised | TextLists, options: ReadOptions) -> tuple[
     if shown:
         check_features(options.features)
     return _of_whole(recognised, options) if "all" in recognised.parts else _of_parts(recognised, options), shown
-
-
-def check_features(features: str | None) -> None:
-    """Errors: `InputError` for a backbone that is unknown or whose weights are not installed. None is fine."""
-    if features is None:
-        return
-    from cmhkit.data.features import BACKBONES
-
-    known = isinstance(features, str) and features in BACKBONES
-    check(known, f"features: expected one of {', '.join(map(repr, BACKBONES))}, or None, got {features!r}")
-    if features == "efficientnet-lite0":
-        from cmhkit.data.photos import weights_file
-
-        try:
-            weights_file()
-        except InputError as error:
-            raise InputError(f"features: {error}; or pass features='scenenet' or None") from error
 
 
 def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -353,7 +337,7 @@ def _joined(
     test = np.flatnonzero(~leaked) if options.repeated == "drop" else np.arange(sizes["te"])
 
     def joined(by_part: dict[str, Any]) -> Any:
-        pieces = [by_part[base], *([_rows(by_part["tr"], extra)] if len(extra) else []), _rows(by_part["te"], test)]
+        pieces = [by_part[base], *([rows_of(by_part["tr"], extra)] if len(extra) else []), rows_of(by_part["te"], test)]
         large = [isinstance(piece, LargePictures) for piece in pieces]
         check(len(set(large)) == 1, f"path: expected all pictures of {path} in one kind of file")
         return LargePictures(JoinedPictures(pieces)) if all(large) else np.concatenate(pieces)
@@ -362,10 +346,6 @@ def _joined(
     parts = {"query": np.arange(n, n + len(test)), "retrieval": np.arange(n), "train": np.sort(rows)}
     whole = "tr" not in images
     return Content(joined(images), joined(labels), joined(vectors), parts=parts, whole_training=whole, notes=notes)
-
-
-def _rows(values: Any, rows: np.ndarray) -> Any:
-    return values.part(rows) if isinstance(values, LargePictures) else values[rows]
 
 
 def _marks(images: Any, vectors: np.ndarray, labels: np.ndarray, step: Any) -> list[bytes]:
