@@ -24,7 +24,7 @@ from cmhkit.support.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-PACKAGED = ROOT / "cmhkit" / "lessons" / "sweeps"
+PACKAGED = ROOT / "cmhkit" / "course" / "lessons" / "sweeps"
 SEEDS = range(5)
 PLAIN = ("RandomHash", "CCA", "ITQ", "UGACH")  # in quality-scenes.json under their own names
 ATTENTION = {

@@ -175,5 +175,7 @@ def test_the_course_keeps_to_the_guards(source: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["lessons", "widgets"])
 def test_no_forbidden_name_in_the_library(folder: str) -> None:
-    for path in (ROOT / "cmhkit" / folder).rglob("*.py"):
+    paths = list((ROOT / "cmhkit" / "course" / folder).rglob("*.py"))
+    assert paths
+    for path in paths:
         assert not guards.names_in(ast.parse(path.read_text(encoding="utf-8"))) & guards.FORBIDDEN_NAMES, path
