@@ -232,9 +232,10 @@ def report(results: Sequence[Result], peak: float, place: str, told_peak: str) -
         [
             "## Full models on a GPU",
             f"`python -m bench.gpu` · {place}; {machine()}",
-            "Training pairs a second through all steps of an epoch: ADAH takes a step of E and D and one of G on every batch, SSAH one of each of "
-            f"its five networks. {results[0].pairs:,} pairs an epoch, the median of the epochs after the first; weights untrained. {told_peak}: "
-            f"{peak / 1e12:.1f} trillion operations a second.",
+            "Training pairs a second through all steps of an epoch: ADAH takes a step of E and D and one of G on "
+            f"every batch, SSAH one of each of its five networks. {results[0].pairs:,} pairs an epoch, the median of "
+            f"the epochs after the first; weights untrained. {told_peak}: {peak / 1e12:.1f} trillion operations a "
+            "second.",
             table(HEAD, rows(results, peak)),
         ]
     )

@@ -155,8 +155,9 @@ def studies(full: bool) -> list[Study]:
                 "scikit-learn, the same bag of words": graph[:5],
             },
             lambda line: 1,
-            "Time grows with n², as every exact search does. Memory grows with n: the chunk of rows bounds the rest; scikit-learn's grows with n². "
-            "On small sparse sets scikit-learn is faster, for ours measures near ties again, item by item, so that equal distances stand by index.",
+            "Time grows with n², as every exact search does. Memory grows with n: the chunk of rows bounds the rest; "
+            "scikit-learn's grows with n². On small sparse sets scikit-learn is faster, for ours measures near ties "
+            "again, item by item, so that equal distances stand by index.",
         ),
     ]
 

@@ -78,7 +78,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the design page. measured: a ratio, or CPU seconds, or megabytes. why: what to say where it is missed."""
+    """A bar of the design page. measured: a ratio, CPU seconds or megabytes. why: what to say where it is missed."""
 
     words: str
     measured: float
@@ -250,7 +250,8 @@ def job_map(items: int, sizes: Sizes) -> Outcome:
         )
     low, middle, high = (np.nanmean(bound) for bound in bounds)
     done.notes.append(
-        f"MAP of {few} queries by tie order: worst {low:.4f}, expected {middle:.4f}, best {high:.4f}; the loop gives {np.nanmean(results[LOOP]):.4f}."
+        f"MAP of {few} queries by tie order: worst {low:.4f}, expected {middle:.4f}, best {high:.4f}; the loop gives "
+        f"{np.nanmean(results[LOOP]):.4f}."
     )
     return done
 
@@ -273,7 +274,8 @@ def job_all_queries(items: int, sizes: Sizes) -> Outcome:
         done.peaks[OURS] = peak
         done.bars.append(Bar("memory under 1 GB, inputs and interpreter included (MB)", peak.total, most=1000))
     done.notes.append(
-        f"Relevance comes from the label matrices in tiles: a bool matrix of all pairs alone would be {queries * items / 1e6:,.0f} MB."
+        "Relevance comes from the label matrices in tiles: a bool matrix of all pairs alone would be "
+        f"{queries * items / 1e6:,.0f} MB."
     )
     return done
 
@@ -428,7 +430,10 @@ def job_knn_dense(items: int, sizes: Sizes) -> Outcome:
             [len(set(a) & set(b)) / k for a, b in zip(ours.neighbours.tolist(), places.tolist(), strict=True)]
         )
         done.agreements.append(Agreement(f"share of neighbours that differ: {name}", float(1 - same), 1e-3))
-    why = "near distances are measured again in float64, a fixed price an item, which counts for less at the bar's 20,000 items"
+    why = (
+        "near distances are measured again in float64, a fixed price an item, which counts for less at the bar's "
+        "20,000 items"
+    )
     done.bars = [
         Bar("the same as products and topk in chunks: in times of it", 1 / done.ratio(product), most=1.1, why=why)
     ]
@@ -612,7 +617,8 @@ def job_sampling(pool: int, sizes: Sizes) -> Outcome:
         )
     ]
     done.notes.append(
-        "`cmhkit` embeds this one pool and draws; in a round the whole set is embedded once, and each further step only draws (the second line)."
+        "`cmhkit` embeds this one pool and draws; in a round the whole set is embedded once, and each further step "
+        "only draws (the second line)."
     )
     return done
 

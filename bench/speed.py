@@ -47,12 +47,16 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
         [
             "## Speed and memory",
             f"`{command}` · {machine('faiss-cpu', 'torchmetrics', 'pytorch-metric-learning', 'numba')}",
-            "CPU time, one thread, all ways of a job in one process, interleaved; the median, and in brackets the lowest and the highest round. "
-            "The machine was busy with other work, so read the ratios (the last column: in times of the job's first line), not the times.",
+            "CPU time, one thread, all ways of a job in one process, interleaved; the median, and in brackets the "
+            "lowest and the highest round. The machine was busy with other work, so read the ratios (the last column: "
+            "in times of the job's first line), not the times.",
             table(["job", "way", "time", "×"], rows),
             f"The bars of the design page (shared/design/PERFORMANCE.md): {reached} of {len(bars)} reached.",
             table(["job", "bar", "measured", ""], bars),
-            "Peak memory in a fresh process, in MB: over what was held before the work (inputs, imports), and in total.",
+            (
+                "Peak memory in a fresh process, in MB: over what was held before the work (inputs, imports), and in "
+                "total."
+            ),
             table(["job", "way", "over the input", "in total"], peaks),
             "The results agree. Ties are broken by place where a peer cannot take them as they are.",
             table(["job", "what is compared with cmhkit", "largest difference", "allowed"], agreements),

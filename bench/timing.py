@@ -43,7 +43,10 @@ class Times:
 
     def told(self, scale: float = 1e3) -> str:
         """The median and in brackets the lowest and the highest, times `scale`."""
-        return f"{digits(self.median * scale)} ({digits(min(self.seconds) * scale)} to {digits(max(self.seconds) * scale)})"
+        return (
+            f"{digits(self.median * scale)} ({digits(min(self.seconds) * scale)} to "
+            f"{digits(max(self.seconds) * scale)})"
+        )
 
 
 def digits(value: float) -> str:
@@ -79,7 +82,7 @@ def cpu_of_process(command: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class Peak:
-    """Megabytes. over: peak of the work over what was held before it (inputs and imports). total: peak of the process."""
+    """Megabytes. over: peak of the work over what was held before it (inputs, imports). total: peak of the process."""
 
     over: float
     total: float

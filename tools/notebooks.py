@@ -48,7 +48,7 @@ class NotebookError(RuntimeError):
 
 
 def sources(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
-    """The sources `src/NN_name.py`, in order; only those whose file name starts with one of `names`, if any are given."""
+    """The sources `src/NN_name.py`, in order; if `names` are given, those whose file name starts with one of them."""
     found = sorted((folder / "src").glob("[0-9][0-9]_*.py"))
     for name in names:
         if not any(path.name.startswith(name) for path in found):
@@ -79,7 +79,7 @@ def read_source(source: Path) -> NotebookNode:
 
 
 # ── Running one
-# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _run(before: str, after: str, values: str) -> None:
 
 
 # ── build
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def clean(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
@@ -286,7 +286,7 @@ def guard(source: Path) -> list[guards.Problem]:
 
 
 # ── measure
-# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(costs: Mapping[Path, Cost]) -> str:
@@ -331,7 +331,7 @@ def put_table(text: str, new: str, keep: bool = False) -> str:
 
 
 # ── Command line
-# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -147,7 +147,7 @@ def _hidden(path: Path) -> bool:
 
 
 # ── One submission
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_submission(path: Path, limits: Limits, size: str = "") -> Run:
@@ -355,7 +355,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def read_outcomes(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The record of a run: for each question its best outcome, and complaints about lines that `check` did not write."""
+    """The record of a run: for each question its best outcome, and complaints about lines not written by `check`."""
     found: dict[str, dict[str, Any]] = {}
     strange = 0
     try:
@@ -456,7 +456,7 @@ def _checks(source: str, question: str) -> bool:
 
 
 def look_behind(notebook: Any) -> Iterator[str]:
-    """What in a submission's source an exercise never needs, one remark a cell. A reason to read that cell; no proof."""
+    """What in a submission's source an exercise never needs, a remark a cell. A reason to read that cell; no proof."""
     for number, source in enumerate(_code(notebook), 1):
         found = set()
         checks = ".check(" in source  # the course's own cells may use a lesson's functions, an answer may not
@@ -485,7 +485,7 @@ def look_behind(notebook: Any) -> Iterator[str]:
 
 
 # ── The table
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rows_of(submission: str, run: Run) -> Iterator[dict[str, Any]]:

@@ -34,28 +34,34 @@ BLUE, VERMILION, ORANGE, GREEN = (
 SPLITS = ("query", "retrieval", "train")
 
 STYLE = f"""<style>
-.cmh {{ color: var(--jp-content-font-color1, #1a1a1a); font-family: var(--jp-content-font-family, sans-serif); font-size: 13px; line-height: 1.4;
+.cmh {{ color: var(--jp-content-font-color1, #1a1a1a); font-family: var(--jp-content-font-family, sans-serif); \
+font-size: 13px; line-height: 1.4;
   max-width: 100%; overflow-wrap: anywhere; }}
 .cmh p {{ margin: 4px 0; }}
 .cmh h4 {{ margin: 10px 0 4px; font-size: 13px; font-weight: 600; }}
 .cmh-status {{ border-left: 4px solid {BLUE}; padding: 2px 8px; min-height: 1.4em; }}
-.cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0 !important; margin: 0 !important; list-style: none !important; }}
+.cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0 !important; margin: 0 !important; \
+list-style: none !important; }}
 .cmh-cards > li {{ list-style: none !important; }}
 .cmh-card {{ box-sizing: border-box; width: 128px; padding: 7px; margin: 0; border-radius: 4px;
   border: 1px solid var(--jp-border-color1, #bdbdbd); background: var(--jp-layout-color1, #fff); font-size: 12px; }}
 .cmh-yes {{ border: 3px solid {BLUE}; padding: 5px; }}
 .cmh-no {{ border: 3px dashed {VERMILION}; padding: 5px; }}
 .cmh-card img {{ display: block; width: 100%; margin: 0 auto 3px; background: #fff; }}
-.cmh-card .cmh-head {{ display: flex; flex-wrap: wrap; justify-content: space-between; column-gap: 6px; font-weight: 600; }}
-.cmh-none {{ display: block; padding: 14px 4px; margin-bottom: 3px; text-align: center; border: 1px dotted currentColor; }}
+.cmh-card .cmh-head {{ display: flex; flex-wrap: wrap; justify-content: space-between; column-gap: 6px; \
+font-weight: 600; }}
+.cmh-none {{ display: block; padding: 14px 4px; margin-bottom: 3px; text-align: center; \
+border: 1px dotted currentColor; }}
 .cmh-dim {{ color: var(--jp-content-font-color2, #555); }}
 .cmh-bar {{ height: 9px; margin: 2px 0; border: 1px solid currentColor; background: transparent; }}
 .cmh-bar > span {{ display: block; height: 100%; background: {BLUE}; }}
 .cmh-scroll {{ max-width: 100%; overflow-x: auto; }}
 .cmh table {{ border-collapse: collapse; margin: 4px 0 !important; font-size: 13px; table-layout: auto; }}
 .cmh caption {{ text-align: left; caption-side: top; padding: 2px 0; }}
-.cmh th, .cmh td {{ border: 1px solid var(--jp-border-color1, #bdbdbd); padding: 2px 8px; text-align: left !important; }}
-.cmh code {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px; background: transparent !important; color: inherit;
+.cmh th, .cmh td {{ border: 1px solid var(--jp-border-color1, #bdbdbd); padding: 2px 8px; \
+text-align: left !important; }}
+.cmh code {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px; \
+background: transparent !important; color: inherit;
   padding: 0 !important; }}
 .cmh-note {{ font-size: 12px; font-style: italic; color: var(--jp-content-font-color2, #555); }}
 .cmh-controls button:focus-visible, .cmh-controls input:focus-visible, .cmh-controls select:focus-visible,
@@ -216,7 +222,7 @@ class Widget:
             self._syncing = False
 
     def _from_control(self, **inputs: Any) -> None:
-        """What a control calls. A bad value is said in the status line, and the controls go back to the present state."""
+        """What a control calls. The status line names a bad value, and the controls return to the present state."""
         if self._syncing:
             return
         try:
@@ -307,8 +313,10 @@ class Widget:
         """The static twin of the present state: the same text and picture without controls."""
         result = self._state.result
         html = (
-            f'{STYLE}<div class="cmh" role="group" aria-label="{escape(self.title)}"><p><b>{escape(self.title)}.</b> {escape(result.summary)}</p>'
-            f'{result.html}<p class="cmh-note">A still picture of a widget: run this cell to use its controls.</p></div>'
+            f'{STYLE}<div class="cmh" role="group" aria-label="{escape(self.title)}"><p><b>{escape(self.title)}.</b> '
+            f"{escape(result.summary)}</p>"
+            f'{result.html}<p class="cmh-note">A still picture of a widget: run this cell to use its controls.</p>'
+            "</div>"
         )
         return Static(f"{self.title}. {result.summary}", html)
 
@@ -396,7 +404,8 @@ def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = Fals
         bar = f"width:72%;height:{40 * float(np.clip(height, 0, 1)):.1f}px;background:{fill};"
         bar += "border:1px solid currentColor;box-sizing:border-box;margin:0 auto"
         columns.append(
-            f'<span title="{escape(words)}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end"><span style="{bar}"></span></span>'
+            f'<span title="{escape(words)}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end">'
+            f'<span style="{bar}"></span></span>'
         )
     line = (
         '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>'
@@ -405,7 +414,8 @@ def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = Fals
     )
     return (
         f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(said))}" '
-        f'style="position:relative;display:flex;height:40px;border-bottom:1px solid currentColor">{line}{"".join(columns)}</div>'
+        'style="position:relative;display:flex;height:40px;border-bottom:1px solid '
+        f'currentColor">{line}{"".join(columns)}</div>'
     )
 
 

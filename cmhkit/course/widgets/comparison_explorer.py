@@ -127,9 +127,9 @@ class ComparisonState(State):
             else f" By chance about {self.k * relevant.mean():.1f} of {self.k} would be relevant."
         )
         key = (
-            f"Solid border and ✓: relevant; dashed and ✗: not. Against {self.against}: “=” the same place, “↑2” two places higher, “↓2” two lower, "
-            f"“new (57)” not among its first {self.k}, in its ranking at place 57. "
-            f"In its own column: how many others have the item too.{chance}"
+            f"Solid border and ✓: relevant; dashed and ✗: not. Against {self.against}: “=” the same place, “↑2” two "
+            f"places higher, “↓2” two lower, “new (57)” not among its first {self.k}, in its ranking at place 57. In "
+            f"its own column: how many others have the item too.{chance}"
         )
         heads = "".join(
             f"<th scope='col' style='vertical-align:top'>{self._head(name, column)}</th>"
@@ -188,7 +188,10 @@ def _checked(data: Any, codes: Any) -> dict[str, dict[str, dict[str, np.ndarray]
     fits = isinstance(codes, Mapping) and len(codes) > 0
     check(
         fits,
-        f"codes: expected a dictionary of methods with at least one, got {type(codes).__name__ if not isinstance(codes, Mapping) else codes}",
+        (
+            "codes: expected a dictionary of methods with at least one, got "
+            f"{type(codes).__name__ if not isinstance(codes, Mapping) else codes}"
+        ),
     )
     found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for name, own in codes.items():

@@ -194,10 +194,9 @@ class DistributionState(State):
         )
         summary = f"Epoch {self.number(e)}: {told}{judged}."
         places = {kind: f.places[kind][e] for kind in KINDS}
-        html = (
-            f"{self._key()}{img(self._drawing(), self._alt(places, summary), f'width:100%;max-width:{_WIDTH}px;background:#fff')}"
-            f"{self._of_item(apart)}{self._curves()}"
-        )
+        look = f"width:100%;max-width:{_WIDTH}px;background:#fff"
+        picture = img(self._drawing(), self._alt(places, summary), look)
+        html = f"{self._key()}{picture}{self._of_item(apart)}{self._curves()}"
         return DistributionResult(summary, html, places, energy, right, apart)
 
     # words
@@ -223,8 +222,8 @@ class DistributionState(State):
         )
         return (
             f"<p>{' &nbsp; '.join(parts)} &nbsp; large outline with a plus: their mean, and its way so far</p>"
-            f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds {share:.0f} % of the variance.{rim} "
-            "The figures below use all dimensions.</p>"
+            f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds "
+            f"{share:.0f} % of the variance.{rim} The figures below use all dimensions.</p>"
         )
 
     def _alt(self, places: Mapping[str, np.ndarray], summary: str) -> str:
@@ -259,10 +258,14 @@ class DistributionState(State):
             said = [f"epoch {self.number(i)}: {value:.2f}" for i, value in enumerate(values)]
             # Pictures and words stand beside each other: one measure a row.
             found.append(
-                f'<div style="flex:1 1 260px;min-width:0">{bars(f"{title}, {values[self.epoch]:.2f}", values, said, now=self.epoch)}</div>'
+                '<div style="flex:1 1 '
+                f'260px;min-width:0">{bars(f"{title}, {values[self.epoch]:.2f}", values, said, now=self.epoch)}</div>'
             )
         told = "By epoch, from 0 to full height 1; the present epoch is filled."
-        return f'<p class="cmh-dim">{told}</p><div style="display:flex;flex-wrap:wrap;gap:2px 24px;max-width:{_WIDTH}px">{"".join(found)}</div>'
+        return (
+            f'<p class="cmh-dim">{told}</p><div style="display:flex;flex-wrap:wrap;gap:2px '
+            f'24px;max-width:{_WIDTH}px">{"".join(found)}</div>'
+        )
 
     # the picture
 

@@ -172,7 +172,10 @@ class GraphState(State):
         space = {"image": "picture space", "text": "text space", "both": "picture or text space"}[self.modality]
         summary = f"Item {self.item}, {len(rows)} neighbours in {space} ({self.metric}, k = {self.k})"
         if agree is not None:
-            summary += f": {int(agree.sum())} share a label. Over all items {overall:.3f} of the neighbours do; of random pairs {chance:.3f}."
+            summary += (
+                f": {int(agree.sum())} share a label. Over all items {overall:.3f} of the neighbours do; of random "
+                f"pairs {chance:.3f}."
+            )
         else:
             summary += f", {int(mutual.sum())} of them with edges both ways."
         drawn = img(
@@ -180,7 +183,10 @@ class GraphState(State):
             f"Drawn graph. {summary}",
             "max-width:100%",
         )
-        note = "Solid blue: a common label; dashed orange: none. Two arrowheads: an edge both ways. Thin grey: edges among the neighbours."
+        note = (
+            "Solid blue: a common label; dashed orange: none. Two arrowheads: an edge both ways. Thin grey: edges "
+            "among the neighbours."
+        )
         note += f" The first {_DRAWN} are drawn." if len(rows) > _DRAWN else ""
         html = (
             f'<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">'

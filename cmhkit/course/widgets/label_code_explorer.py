@@ -148,8 +148,8 @@ class LabelCodeState(State):
         exactly = f"{items} training {'item has' if items == 1 else 'items have'} exactly this set"
         low, high = int(distance[near].min()), int(distance[near].max())
         told = (
-            f"{source.named(row).capitalize()}: {exactly}. "
-            f"Of the {len(near)} nearest label sets, at distance {low} to {high} of {len(code)} bits, {int(similar[near].sum())} share a label."
+            f"{source.named(row).capitalize()}: {exactly}. Of the {len(near)} nearest label sets, at distance {low} "
+            f"to {high} of {len(code)} bits, {int(similar[near].sum())} share a label."
         )
         html = (
             self._code(code, values)
@@ -177,12 +177,17 @@ class LabelCodeState(State):
             cells = []
             for bit in range(start, min(start + 8, len(code))):
                 look = f"background:{BLUE};color:#fff" if code[bit] else "background:transparent"
-                style = f"display:inline-block;width:20px;margin-right:2px;text-align:center;border:1px solid currentColor;{look}"
+                style = (
+                    "display:inline-block;width:20px;margin-right:2px;text-align:center;border:1px solid "
+                    f"currentColor;{look}"
+                )
                 cells.append(
-                    f'<span title="bit {bit}: H = {np.tanh(values[bit]):+.2f}" style="{style}">{"01"[int(code[bit])]}</span>'
+                    f'<span title="bit {bit}: H = {np.tanh(values[bit]):+.2f}" '
+                    f'style="{style}">{"01"[int(code[bit])]}</span>'
                 )
             groups.append(
-                f'<span style="white-space:nowrap;margin-right:10px;display:inline-block;margin-bottom:3px">{"".join(cells)}</span>'
+                "<span "
+                f'style="white-space:nowrap;margin-right:10px;display:inline-block;margin-bottom:3px">{"".join(cells)}</span>'
             )
         sure = float(np.abs(np.tanh(values)).mean())
         said = f"code {''.join('01'[int(b)] for b in code)}"
@@ -211,14 +216,21 @@ class LabelCodeState(State):
             )
             told = escape(source.named(source.sets[i]))
             rows.append(
-                f"<tr><th scope='row' style='white-space:normal'>{told}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}"
-                f"<td><code style='font-size:11px'>{bits}</code></td></tr>"
+                f"<tr><th scope='row' style='white-space:normal'>{told}</th>"
+                f"{''.join(f'<td>{cell}</td>' for cell in cells)}<td><code style='font-size:11px'>{bits}</code></td>"
+                "</tr>"
             )
         heads = ("label set", "items", "S", "d", "⟨b, b′⟩", "p(S = 1)", "code")
         head = "".join(f"<th scope='col'>{word}</th>" for word in heads)
-        box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="nearest label sets"'
+        box = (
+            'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="nearest label '
+            'sets"'
+        )
         table = f'<table style="white-space:nowrap"><tr>{head}</tr>{"".join(rows)}</table>'
-        title = "The nearest label sets of the training set (S: ✓ 1 shares a label, ✗ 0 shares none; bits that differ are underlined)"
+        title = (
+            "The nearest label sets of the training set (S: ✓ 1 shares a label, ✗ 0 shares none; bits that differ are "
+            "underlined)"
+        )
         return f"<h4>{title}</h4><div {box}>{table}</div>"
 
     def _histogram(self, distance: np.ndarray, similar: np.ndarray, bits: int) -> str:
@@ -238,12 +250,16 @@ class LabelCodeState(State):
             word = f"<b>✓ {escape(name)}</b>" if on else escape(name)
             bar = f'<div class="cmh-bar"><span style="width:{100 * score:.0f}%"></span></div>'
             cells.append(
-                f'<div><div style="display:flex;justify-content:space-between"><span>{word}</span><span>{score:.2f}</span></div>{bar}</div>'
+                f'<div><div style="display:flex;justify-content:space-between"><span>{word}</span>'
+                f"<span>{score:.2f}</span></div>{bar}</div>"
             )
         wrong = int(((scores > 0.5) != (self.row > 0)).sum())
         told = "as given" if not wrong else f"{wrong} of {len(scores)} otherwise than given"
         grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:2px 16px"
-        return f'<h4>The label head reads from the same features (✓ is on; at one half: {told})</h4><div style="{grid}">{"".join(cells)}</div>'
+        return (
+            f"<h4>The label head reads from the same features (✓ is on; at one half: {told})</h4>"
+            f'<div style="{grid}">{"".join(cells)}</div>'
+        )
 
 
 def _share(p: float) -> str:
@@ -252,8 +268,8 @@ def _share(p: float) -> str:
 
 
 def _ruler(bits: int) -> str:
-    words = ("0", f"distance {bits // 2}", f"{bits}")
-    return f'<div class="cmh-dim" style="display:flex;justify-content:space-between;font-size:12px">{"".join(f"<span>{w}</span>" for w in words)}</div>'
+    words = "".join(f"<span>{word}</span>" for word in ("0", f"distance {bits // 2}", f"{bits}"))
+    return f'<div class="cmh-dim" style="display:flex;justify-content:space-between;font-size:12px">{words}</div>'
 
 
 class LabelCodeExplorer(Widget):

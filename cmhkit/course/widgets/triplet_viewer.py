@@ -102,8 +102,8 @@ class TripletState(State):
         share, mean = (active / total, float(hinge.mean())) if total else (math.nan, 0.0)
         if total:
             summary = (
-                f"Anchor {self.anchor}, margin {self.margin:g}: {len(near)} similar times {len(far)} dissimilar items make {total} triplets, "
-                f"{active} of them active ({100 * share:.1f} %), mean hinge {mean:.3f}."
+                f"Anchor {self.anchor}, margin {self.margin:g}: {len(near)} similar times {len(far)} dissimilar items "
+                f"make {total} triplets, {active} of them active ({100 * share:.1f} %), mean hinge {mean:.3f}."
             )
         else:
             summary = f"Anchor {self.anchor}: {len(near)} similar and {len(far)} dissimilar items make no triplet."
@@ -150,12 +150,14 @@ class TripletState(State):
             words(at(tick), ground + 13, f"{tick:g}", anchor="mm")
         words(zoom * (width - right + 12), ground + 13, "distance")
         alt = (
-            f"Items on a line of distances from anchor {self.anchor}. Similar items are filled circles with a plus, one row each, with a bar as long "
-            f"as the margin; dissimilar items are hollow squares with a minus, in the lowest row. {summary}"
+            f"Items on a line of distances from anchor {self.anchor}. Similar items are filled circles with a plus, "
+            "one row each, with a bar as long as the margin; dissimilar items are hollow squares with a minus, in "
+            f"the lowest row. {summary}"
         )
         key = (
-            "<p><b>⊕</b> similar (filled circle, one row each), its bar reaches from d<sub>ij</sub> to d<sub>ij</sub> + margin. "
-            "<b>⊟</b> dissimilar (hollow square). A square left of a bar's end makes an active triplet with it.</p>"
+            "<p><b>⊕</b> similar (filled circle, one row each), its bar reaches from d<sub>ij</sub> to d<sub>ij</sub> "
+            "+ margin. <b>⊟</b> dissimilar (hollow square). A square left of a bar's end makes an active triplet with "
+            "it.</p>"
         )
         farthest = f"<p class='cmh-dim'>The {_ROWS} farthest similar items.</p>" if self._many(len(near)) else ""
         return img(np.asarray(canvas), alt, f"width:100%;max-width:{width}px;background:#fff") + key + farthest
