@@ -35,8 +35,8 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
         ours = next(iter(done.times.values())).median
         for number, (name, times) in enumerate(done.times.items()):
             share = "1" if number == 0 else digits(times.median / ours)
-            rows.append([done.title if number == 0 else "", name, f"{times.told(done.scale)} {done.unit}", share])
-        bars += [[done.title, bar.words, digits(bar.measured), bar.told()] for bar in done.bars]
+            rows.append([done.title if number == 0 else "", name, f"{times.in_words(done.scale)} {done.unit}", share])
+        bars += [[done.title, bar.words, digits(bar.measured), bar.in_words()] for bar in done.bars]
         agreements += [
             [done.title, one.what, f"{one.difference:.1e}" if one.difference else "0", f"{one.tolerance:g}"]
             for one in done.agreements
@@ -105,11 +105,13 @@ def main() -> int:
             step(1, done.title)
             print(
                 done.title,
-                *(f"  {name}: {times.told(done.scale)} {done.unit}" for name, times in done.times.items()),
+                *(f"  {name}: {times.in_words(done.scale)} {done.unit}" for name, times in done.times.items()),
                 sep="\n",
                 flush=True,
             )
-            print(*(f"  {bar.words}: {digits(bar.measured)}, {bar.told()}" for bar in done.bars), sep="\n", flush=True)
+            print(
+                *(f"  {bar.words}: {digits(bar.measured)}, {bar.in_words()}" for bar in done.bars), sep="\n", flush=True
+            )
     write_section("speed", report(outcomes, command))
     wrong = [(done.title, one) for done in outcomes for one in done.agreements if not one.holds]
     for title, one in wrong:

@@ -41,7 +41,7 @@ class Times:
     def median(self) -> float:
         return float(np.median(self.seconds))
 
-    def told(self, scale: float = 1e3) -> str:
+    def in_words(self, scale: float = 1e3) -> str:
         """The median and in brackets the lowest and the highest, times `scale`."""
         return (
             f"{digits(self.median * scale)} ({digits(min(self.seconds) * scale)} to "
@@ -116,6 +116,6 @@ def _peak_here(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, 
 
 
 def _resident(field: str) -> float:
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
-    assert found, f"/proc/self/status has no {field}"
-    return int(found[1]) / 1024
+    field_line = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    assert field_line, f"/proc/self/status has no {field}"
+    return int(field_line[1]) / 1024

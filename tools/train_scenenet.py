@@ -130,8 +130,8 @@ def linear_probes(net: SceneNet) -> dict[str, float]:
         probe = OneVsRestClassifier(LogisticRegression(C=1.0 if x.max() <= 1 else 0.01, max_iter=300)).fit(
             x[train], data.labels[train]
         )
-        found = probe.decision_function(x[query])
-        probes[name] = round(float(average_precision_score(data.labels[query], found, average="macro")), 3)
+        decisions = probe.decision_function(x[query])
+        probes[name] = round(float(average_precision_score(data.labels[query], decisions, average="macro")), 3)
     return probes
 
 

@@ -383,8 +383,8 @@ def _array_difference(got: Any, expected: Any, tol: float) -> str | None:
         return f"numbers are asked for; this is {short(got)}."
     if have.shape != want.shape:
         turned = have.ndim == 2 and have.T.shape == want.shape and _agree(have.T, want, tol).all()
-        told = " Its transpose is right." if turned else ""
-        return f"the shape should be {want.shape}, and is {have.shape}.{told}"
+        remark = " Its transpose is right." if turned else ""
+        return f"the shape should be {want.shape}, and is {have.shape}.{remark}"
     agree = _agree(have, want, tol)
     if agree.all():
         return None

@@ -29,8 +29,8 @@ def _all_labels(labels, i):
 
 
 def _without_own(labels, i):
-    found = triplets(labels, i)
-    return found[found[:, 0] != i]
+    rows = triplets(labels, i)
+    return rows[rows[:, 0] != i]
 
 
 q1 = Question(

@@ -87,19 +87,19 @@ def changed(step, adversarial):
 
 
 def _check_changed(answer):
-    for told, (step, adversarial) in STEPS.items():
+    for case, (step, adversarial) in STEPS.items():
         expected = changed(step, adversarial)
         got = answer(step, adversarial)
         if not isinstance(got, set | frozenset | list | tuple):
-            return f"{told}: expected a set of names, got {got!r}."
+            return f"{case}: expected a set of names, got {got!r}."
         if set(got) != expected:
-            return f"{told}: expected {sorted(expected) or 'nothing'}, got {sorted(map(str, got)) or 'nothing'}."
+            return f"{case}: expected {sorted(expected) or 'nothing'}, got {sorted(map(str, got)) or 'nothing'}."
     return None
 
 
 def _whatever_the_gradient_reaches(step, adversarial):
-    found = changed(step, adversarial)
-    return found | {JUDGE[step]} if adversarial == "flows" and step in JUDGE else found
+    parts = changed(step, adversarial)
+    return parts | {JUDGE[step]} if adversarial == "flows" and step in JUDGE else parts
 
 
 q3 = Question(

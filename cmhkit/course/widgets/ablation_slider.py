@@ -127,12 +127,11 @@ class AblationState(State):
         top = max(float(sweep.mean.max()), 1e-9)
         parts = []
         for way, values in zip(DIRECTIONS, sweep.mean.T, strict=True):
-            said = [f"{sweep.option} {value}: {score:.3f}" for value, score in zip(sweep.values, values, strict=True)]
-            title = f"MAP, {way}"
-            parts.append(
-                '<div style="flex:1 1 '
-                f'200px;max-width:340px">{bars(title, values / top, said, now=self.position)}</div>'
-            )
+            captions = [
+                f"{sweep.option} {value}: {score:.3f}" for value, score in zip(sweep.values, values, strict=True)
+            ]
+            chart = bars(f"MAP, {way}", values / top, captions, now=self.position)
+            parts.append(f'<div style="flex:1 1 200px;max-width:340px">{chart}</div>')
         rows = ""
         for i, value in enumerate(sweep.values):
             here, gain = i == self.position, sweep.mean[i] - sweep.mean[sweep.usual]
@@ -180,7 +179,7 @@ class AblationSlider(Widget):
         self, sweeps: Sequence[Mapping[str, Any]], *, sweep: str | None = None, position: int | None = None
     ) -> None:
         check(len(sweeps) > 0, "sweeps: expected at least one, got none")
-        found: dict[str, Sweep] = {}
+        checked: dict[str, Sweep] = {}
         for i, entry in enumerate(sweeps):
             missing = [key for key in ("method", "option", "values", "default", "map") if key not in entry]
             check(
@@ -200,7 +199,7 @@ class AblationSlider(Widget):
             ]
             note = "; ".join(part for part in about if part)
             name = f"{entry['method']}, {entry['option']}"
-            found[name] = Sweep(
+            checked[name] = Sweep(
                 entry["method"],
                 entry["option"],
                 tuple(entry["values"]),
@@ -208,7 +207,7 @@ class AblationSlider(Widget):
                 entry["map"],
                 note and note[0].upper() + note[1:] + ".",
             )
-        super().__init__(AblationState(found, sweep, position))
+        super().__init__(AblationState(checked, sweep, position))
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
         return [{"sweep": name, "position": sweep.usual} for name, sweep in self._state.sweeps.items()]

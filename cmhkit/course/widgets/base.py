@@ -294,7 +294,7 @@ class Widget:
         play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip=tooltip)
         self.bind(play, name, read=lambda v: min(int(v), last))
         back, on = (
-            ipw.Button(description=said, layout=ipw.Layout(width="auto")) for said in ("◀ step back", "step on ▶")
+            ipw.Button(description=caption, layout=ipw.Layout(width="auto")) for caption in ("◀ step back", "step on ▶")
         )
         back.on_click(lambda _: step(-1))
         on.on_click(lambda _: step(1))
@@ -391,15 +391,14 @@ def mark(relevant: bool | None) -> str:
     return "" if relevant is None else "✓ relevant" if relevant else "✗ not relevant"
 
 
-def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:
+def bars(title: str, heights: np.ndarray, captions: Sequence[str], half: bool = False, now: int | None = None) -> str:
     """Small upright bars, as HTML.
 
-    heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too. half: draw a line at
-    one half.
-    now: fill this bar only.
+    heights: 0 to 1. captions: the value of each, its tooltip; the list is the text alternative too. half: a line at
+    one half. now: fill this bar only.
     """
     columns = []
-    for i, (height, words) in enumerate(zip(heights, said, strict=True)):
+    for i, (height, words) in enumerate(zip(heights, captions, strict=True)):
         fill = "#0072B2" if now is None or i == now else "transparent"
         bar = f"width:72%;height:{40 * float(np.clip(height, 0, 1)):.1f}px;background:{fill};"
         bar += "border:1px solid currentColor;box-sizing:border-box;margin:0 auto"
@@ -413,7 +412,7 @@ def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = Fals
         else ""
     )
     return (
-        f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(said))}" '
+        f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(captions))}" '
         'style="position:relative;display:flex;height:40px;border-bottom:1px solid '
         f'currentColor">{line}{"".join(columns)}</div>'
     )
@@ -448,8 +447,10 @@ def picture_of(items: Any, position: int, names: Sequence[str] | None = None, st
 
     items: a Split or PairedData. position: its row in them.
     """
-    said = drawing_list(getattr(items, "truth", None), position) or label_list(items.labels, names, position)
-    alt = f"Scene {int(items.ids[position])}: {', '.join(said)}" if said else f"Picture {int(items.ids[position])}"
+    content = drawing_list(getattr(items, "truth", None), position) or label_list(items.labels, names, position)
+    alt = (
+        f"Scene {int(items.ids[position])}: {', '.join(content)}" if content else f"Picture {int(items.ids[position])}"
+    )
     if is_picture(items.images):
         return img(items.images[position], alt, style)
     return f'<span class="cmh-none" role="img" aria-label="{escape(alt)}">no picture</span>'

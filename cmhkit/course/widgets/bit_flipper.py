@@ -154,9 +154,9 @@ class BitFlipper(Widget):
             button.tooltip = f"code {code}, bit {bit}: {'+1' if on else '-1'}"
         differ = state.a != state.b
         for start, line in self._xor.items():
-            said = ["<b>1 ≠</b>" if d else "0" for d in differ[start : start + 8]]
+            words = ["<b>1 ≠</b>" if d else "0" for d in differ[start : start + 8]]
             cells = "".join(
-                f'<span style="display:inline-block;width:30px;text-align:center">{word}</span>' for word in said
+                f'<span style="display:inline-block;width:30px;text-align:center">{word}</span>' for word in words
             )
             first = '<span style="display:inline-block;width:18px">⊕</span>'
             line.value = (

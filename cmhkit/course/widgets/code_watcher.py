@@ -121,9 +121,12 @@ class WatchState(State):
             return ""
         scores = np.asarray(self.map_by_epoch, float)
         top = max(float(np.nanmax(scores)), 1e-9)
-        said = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
+        captions = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
         return bars(
-            f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch
+            (f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)"),
+            scores / top,
+            captions,
+            now=self.epoch,
         )
 
 

@@ -150,17 +150,17 @@ class GraphState(State):
         made = []
         for place, row in enumerate(rows):
             hit = None if agree is None else bool(agree[place])
-            said = "" if hit is None else "✓ shares a label" if hit else "✗ no common label"
+            relation = "" if hit is None else "✓ shares a label" if hit else "✗ no common label"
             edge = "edge both ways" if mutual[place] else "one-way edge"
             where = f"near in {' and '.join(from_space[row])}" if self.modality == "both" else ""
-            found = ", ".join(label_list(items.labels, source.label_names, row))
+            own_labels = ", ".join(label_list(items.labels, source.label_names, row))
             lines = [
-                said,
+                relation,
                 f"distance {' and '.join(distances[row])}",
                 where,
                 edge,
                 f"Tags: {tags_of(items, row)}",
-                f"({found})" if found else "",
+                f"({own_labels})" if own_labels else "",
             ]
             made.append(card([f"{place + 1}.", f"item {row}"], picture_of(items, row, source.label_names), lines, hit))
         own = ", ".join(label_list(items.labels, source.label_names, self.item))

@@ -177,14 +177,14 @@ class TripletState(State):
         for j, line in zip(rows, values, strict=True):
             cells = "".join(f"<td><b>● {v:.2f}</b></td>" if v > 0 else "<td class='cmh-dim'>○ 0</td>" for v in line)
             body += f"<tr><th scope='row'>+ {self._name(j)}, d = {d[j]:.2f}</th>{cells}</tr>"
-        told = "hinge of each triplet: ● active, ○ not"
+        caption = "hinge of each triplet: ● active, ○ not"
         if hinge.size > values.size:
-            told += f"; the hardest {values.size} of {hinge.size}, farthest similar and nearest dissimilar items"
+            caption += f"; the hardest {values.size} of {hinge.size}, farthest similar and nearest dissimilar items"
         corner = "<td></td>"
         table = f'<table style="white-space:nowrap"><tr>{corner}{heads}</tr>{body}</table>'
         # A width of 0 that fills its place: the table scrolls and does not widen the page.
         box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="hinges"'
-        return f'<p class="cmh-dim">{told}</p><div {box}>{table}</div>'
+        return f'<p class="cmh-dim">{caption}</p><div {box}>{table}</div>'
 
     def _name(self, item: int) -> str:
         return f"item {item}" + (f": {escape(str(self.names[item]))}" if self.names is not None else "")
