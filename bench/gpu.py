@@ -43,12 +43,12 @@ WAYS = ("cmhkit", "plain float32 loop")
 
 @dataclass(frozen=True)
 class Study:
-    """One model. kind: its class. told: its name in the table. options: besides the preset `paper`. batches: how many
+    """One model. kind: its class. title: its name in the table. options: besides the preset `paper`. batches: how many
     an epoch has.
     """
 
     kind: type[ck.CrossModalHasher]
-    told: str
+    title: str
     options: dict[str, Any]
     batches: int
     epochs: int = 4
@@ -81,7 +81,7 @@ class Result:
     work: operations of an epoch.
     """
 
-    told: str
+    title: str
     way: str
     pairs: int
     seconds: float
@@ -155,10 +155,10 @@ def work(study: Study, data: Split, device: torch.device) -> int:
 
     They are counted in the second epoch, so that what comes before training is left out.
     """
-    found: list[int] = []
+    totals: list[int] = []
     with FlopCounterMode(display=False) as counter:
-        trained(study, data, device, lambda: found.append(counter.get_total_flops()), epochs=2)
-    return found[1] - found[0]
+        trained(study, data, device, lambda: totals.append(counter.get_total_flops()), epochs=2)
+    return totals[1] - totals[0]
 
 
 def measured(study: Study, way: str, data: Split, device: torch.device, operations: int) -> Result:
@@ -171,7 +171,7 @@ def measured(study: Study, way: str, data: Split, device: torch.device, operatio
     with plain_loop() if way == WAYS[1] else contextlib.nullcontext():
         trained(study, data, device, lambda: times.append(time.perf_counter()), epochs=study.epochs)
     memory = torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None
-    return Result(study.told, way, len(data), float(np.median(np.diff(times))), memory, operations)
+    return Result(study.title, way, len(data), float(np.median(np.diff(times))), memory, operations)
 
 
 def matrix_peak(device: torch.device, side: int, dtype: torch.dtype, rounds: int = 10) -> float:
@@ -196,14 +196,14 @@ def part(data: PairedData, pairs: int) -> Split:
 
 def rows(results: Sequence[Result], peak: float) -> list[list[str]]:
     """The table's rows; the plain loop of a study follows its cmhkit."""
-    found = []
-    plain = {one.told: one.rate for one in results if one.way == WAYS[1]}
+    rows = []
+    plain = {one.title: one.rate for one in results if one.way == WAYS[1]}
     for one in results:
         memory = "–" if one.gigabytes is None else digits(one.gigabytes)
-        ratio = digits(one.rate / plain[one.told])
-        found.append(
+        ratio = digits(one.rate / plain[one.title])
+        rows.append(
             [
-                one.told,
+                one.title,
                 one.way,
                 digits(one.rate),
                 ratio,
@@ -212,7 +212,7 @@ def rows(results: Sequence[Result], peak: float) -> list[list[str]]:
                 f"{one.share(peak):.1%}",
             ]
         )
-    return found
+    return rows
 
 
 HEAD = [
@@ -226,15 +226,16 @@ HEAD = [
 ]
 
 
-def report(results: Sequence[Result], peak: float, place: str, told_peak: str) -> str:
-    """The section of RESULTS.md. place: the device, in words. told_peak: how the peak was taken."""
+def report(results: Sequence[Result], peak: float, place: str, peak_source: str) -> str:
+    """The section of RESULTS.md. place: the device, in words. peak_source: how the peak was taken."""
     return "\n\n".join(
         [
             "## Full models on a GPU",
             f"`python -m bench.gpu` · {place}; {machine()}",
-            "Training pairs a second through all steps of an epoch: ADAH takes a step of E and D and one of G on every batch, SSAH one of each of "
-            f"its five networks. {results[0].pairs:,} pairs an epoch, the median of the epochs after the first; weights untrained. {told_peak}: "
-            f"{peak / 1e12:.1f} trillion operations a second.",
+            "Training pairs a second through all steps of an epoch: ADAH takes a step of E and D and one of G on "
+            f"every batch, SSAH one of each of its five networks. {results[0].pairs:,} pairs an epoch, the median of "
+            f"the epochs after the first; weights untrained. {peak_source}: {peak / 1e12:.1f} trillion operations a "
+            "second.",
             table(HEAD, rows(results, peak)),
         ]
     )

@@ -59,7 +59,7 @@ class Study:
 
     def measure(self, rounds: int, step: Callable[..., None]) -> list[Point]:
         """All lines at a size are run side by side."""
-        found = []
+        points = []
         for size in sorted({size for sizes in self.ways.values() for size in sizes}):
             lines = [line for line, sizes in self.ways.items() if size in sizes]
             times, _ = race([Contestant(line, self.prepare(line, size), self.units(line)) for line in lines], rounds)
@@ -67,9 +67,9 @@ class Study:
                 peak = peak_memory(
                     warmed, self.prepare, line, size, min(min(sizes) for sizes in self.ways.values()) // 4
                 )
-                found.append(Point(line, size, times[line].median, peak.over if peak else None))
+                points.append(Point(line, size, times[line].median, peak.over if peak else None))
                 step(1, f"{self.name}, {line}, {size:,}")
-        return found
+        return points
 
 
 def warmed(prepare: Callable[[str, int], Callable[[], Any]], line: str, size: int, small: int) -> Callable[[], Any]:
@@ -155,8 +155,9 @@ def studies(full: bool) -> list[Study]:
                 "scikit-learn, the same bag of words": graph[:5],
             },
             lambda line: 1,
-            "Time grows with n², as every exact search does. Memory grows with n: the chunk of rows bounds the rest; scikit-learn's grows with n². "
-            "On small sparse sets scikit-learn is faster, for ours measures near ties again, item by item, so that equal distances stand by index.",
+            "Time grows with n², as every exact search does. Memory grows with n: the chunk of rows bounds the rest; "
+            "scikit-learn's grows with n². On small sparse sets scikit-learn is faster, for ours measures near ties "
+            "again, item by item, so that equal distances stand by index.",
         ),
     ]
 
@@ -228,16 +229,16 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
-    found, chosen = {}, studies(given.full)
+    measured, chosen = {}, studies(given.full)
     with progress(sum(len(sizes) for study in chosen for sizes in study.ways.values()), "growth") as step:
         for study in chosen:
-            found[study.name] = study.measure(3, step)
-            plot(study, found[study.name], FOLDER / f"growth_{study.name}.png")
-            print(section(study, found[study.name]), flush=True)
-    kept = json.dumps({name: [asdict(point) for point in points] for name, points in found.items()}, indent=1)
+            measured[study.name] = study.measure(3, step)
+            plot(study, measured[study.name], FOLDER / f"growth_{study.name}.png")
+            print(section(study, measured[study.name]), flush=True)
+    kept = json.dumps({name: [asdict(point) for point in points] for name, points in measured.items()}, indent=1)
     write_atomically(KEPT, lambda path: path.write_text(kept, encoding="utf-8"))
     head = ["## Growth", f"`{'make bench-full' if given.full else 'make bench'}` · {machine()}"]
-    write_section("growth", "\n\n".join(head + [section(study, found[study.name]) for study in chosen]))
+    write_section("growth", "\n\n".join(head + [section(study, measured[study.name]) for study in chosen]))
 
 
 if __name__ == "__main__":

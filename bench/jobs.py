@@ -78,7 +78,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the design page. measured: a ratio, or CPU seconds, or megabytes. why: what to say where it is missed."""
+    """A bar of the design page. measured: a ratio, CPU seconds or megabytes. why: what to say where it is missed."""
 
     words: str
     measured: float
@@ -90,7 +90,7 @@ class Bar:
     def reached(self) -> bool:
         return (self.least is None or self.measured >= self.least) and (self.most is None or self.measured <= self.most)
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         return "reached" if self.reached else f"missed{': ' + self.why if self.why else ''}"
 
 
@@ -121,10 +121,10 @@ class Outcome:
 
     def has(self, package: str) -> bool:
         """Whether a peer is installed; where it is not, that is said."""
-        found = find_spec(package) is not None
-        if not found:
+        installed = find_spec(package) is not None
+        if not installed:
             self.notes.append(f"without {package}, which is not installed here.")
-        return found
+        return installed
 
     @property
     def scale(self) -> float:
@@ -178,14 +178,14 @@ def ranked(items: int, queries: int, bits: int = 64, labels: int = 24) -> Ranked
     random = np.random.default_rng(0)
     centres, centre_labels = random.random((500, bits)) < 0.5, random.random((500, labels)) < 0.12
     centre_labels[np.arange(500), random.integers(0, labels, 500)] = True
-    found: list[NDArray] = []
+    ranked: list[NDArray] = []
     for size in (queries, items):
         of = random.integers(0, 500, size)
-        found += [
+        ranked += [
             np.packbits(centres[of] ^ (random.random((size, bits), dtype=np.float32) < 0.2), axis=1),
             centre_labels[of].astype(np.uint8),
         ]
-    return Ranked(found[0], found[2], found[1], found[3])
+    return Ranked(ranked[0], ranked[2], ranked[1], ranked[3])
 
 
 def job_map(items: int, sizes: Sizes) -> Outcome:
@@ -250,7 +250,8 @@ def job_map(items: int, sizes: Sizes) -> Outcome:
         )
     low, middle, high = (np.nanmean(bound) for bound in bounds)
     done.notes.append(
-        f"MAP of {few} queries by tie order: worst {low:.4f}, expected {middle:.4f}, best {high:.4f}; the loop gives {np.nanmean(results[LOOP]):.4f}."
+        f"MAP of {few} queries by tie order: worst {low:.4f}, expected {middle:.4f}, best {high:.4f}; the loop gives "
+        f"{np.nanmean(results[LOOP]):.4f}."
     )
     return done
 
@@ -273,7 +274,8 @@ def job_all_queries(items: int, sizes: Sizes) -> Outcome:
         done.peaks[OURS] = peak
         done.bars.append(Bar("memory under 1 GB, inputs and interpreter included (MB)", peak.total, most=1000))
     done.notes.append(
-        f"Relevance comes from the label matrices in tiles: a bool matrix of all pairs alone would be {queries * items / 1e6:,.0f} MB."
+        "Relevance comes from the label matrices in tiles: a bool matrix of all pairs alone would be "
+        f"{queries * items / 1e6:,.0f} MB."
     )
     return done
 
@@ -428,7 +430,10 @@ def job_knn_dense(items: int, sizes: Sizes) -> Outcome:
             [len(set(a) & set(b)) / k for a, b in zip(ours.neighbours.tolist(), places.tolist(), strict=True)]
         )
         done.agreements.append(Agreement(f"share of neighbours that differ: {name}", float(1 - same), 1e-3))
-    why = "near distances are measured again in float64, a fixed price an item, which counts for less at the bar's 20,000 items"
+    why = (
+        "near distances are measured again in float64, a fixed price an item, which counts for less at the bar's "
+        "20,000 items"
+    )
     done.bars = [
         Bar("the same as products and topk in chunks: in times of it", 1 / done.ratio(product), most=1.1, why=why)
     ]
@@ -612,7 +617,8 @@ def job_sampling(pool: int, sizes: Sizes) -> Outcome:
         )
     ]
     done.notes.append(
-        "`cmhkit` embeds this one pool and draws; in a round the whole set is embedded once, and each further step only draws (the second line)."
+        "`cmhkit` embeds this one pool and draws; in a round the whole set is embedded once, and each further step "
+        "only draws (the second line)."
     )
     return done
 
@@ -627,13 +633,13 @@ def job_start_up(sizes: Sizes) -> Outcome:
         "Python alone": [*python, "pass"],
     }
     done = Outcome("start-up, a fresh process", "CPU s")
-    found: dict[str, list[float]] = {name: [] for name in commands}
+    seconds_of: dict[str, list[float]] = {name: [] for name in commands}
     for command in commands.values():
         cpu_of_process(command)
     for _ in range(sizes.rounds):
         for name, command in commands.items():
-            found[name].append(cpu_of_process(command))
-    done.times = {name: Times(tuple(seconds)) for name, seconds in found.items()}
+            seconds_of[name].append(cpu_of_process(command))
+    done.times = {name: Times(tuple(seconds)) for name, seconds in seconds_of.items()}
     done.bars = [
         Bar("`import cmhkit` under 0.5 CPU s", done.times["import cmhkit"].median, most=0.5),
         Bar("`cmhkit --help` under 0.7 CPU s", done.times["cmhkit --help"].median, most=0.7),

@@ -27,12 +27,12 @@ def map_loop(
     """Average precision of each query, by sorting, one query at a time, ties as they fall. kind: "stable" keeps ties by
     place.
     """
-    found = []
+    precisions = []
     for code, label in zip(query, query_labels, strict=True):
         distance, relevant = distances_and_hits(code, database, label, database_labels)
         places = np.flatnonzero(relevant[np.argsort(distance, kind=kind)]) + 1
-        found.append(np.mean(np.arange(1, len(places) + 1) / places) if len(places) else np.nan)
-    return np.array(found)
+        precisions.append(np.mean(np.arange(1, len(places) + 1) / places) if len(places) else np.nan)
+    return np.array(precisions)
 
 
 def map_sklearn(
@@ -43,12 +43,12 @@ def map_sklearn(
     """
     from sklearn.metrics import average_precision_score
 
-    found = []
+    precisions = []
     for code, label in zip(query, query_labels, strict=True):
         distance, relevant = distances_and_hits(code, database, label, database_labels)
         score = -(distance.astype(np.float64) * len(database) + np.arange(len(database))) if by_place else -distance
-        found.append(average_precision_score(relevant, score) if relevant.any() else np.nan)
-    return np.array(found)
+        precisions.append(average_precision_score(relevant, score) if relevant.any() else np.nan)
+    return np.array(precisions)
 
 
 def map_torchmetrics(

@@ -19,13 +19,13 @@ def machine(*others: str) -> str:
     """The machine and the versions that figures come from. others: packages to name too, where they are installed."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
-    if info.exists() and (found := re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))):
-        model = found[1].strip()
-    found = {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "torch")}
+    if info.exists() and (cpu := re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))):
+        model = cpu[1].strip()
+    versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "torch")}
     for name in others:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    packages = ", ".join(f"{name} {number}" for name, number in found.items())
+            versions[name] = version(name)
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
     return f"{model}, {os.cpu_count()} cores, one thread; Python {platform.python_version()}, {packages}"
 
 

@@ -35,8 +35,8 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
         ours = next(iter(done.times.values())).median
         for number, (name, times) in enumerate(done.times.items()):
             share = "1" if number == 0 else digits(times.median / ours)
-            rows.append([done.title if number == 0 else "", name, f"{times.told(done.scale)} {done.unit}", share])
-        bars += [[done.title, bar.words, digits(bar.measured), bar.told()] for bar in done.bars]
+            rows.append([done.title if number == 0 else "", name, f"{times.in_words(done.scale)} {done.unit}", share])
+        bars += [[done.title, bar.words, digits(bar.measured), bar.in_words()] for bar in done.bars]
         agreements += [
             [done.title, one.what, f"{one.difference:.1e}" if one.difference else "0", f"{one.tolerance:g}"]
             for one in done.agreements
@@ -47,12 +47,16 @@ def report(outcomes: Sequence[Outcome], command: str) -> str:
         [
             "## Speed and memory",
             f"`{command}` · {machine('faiss-cpu', 'torchmetrics', 'pytorch-metric-learning', 'numba')}",
-            "CPU time, one thread, all ways of a job in one process, interleaved; the median, and in brackets the lowest and the highest round. "
-            "The machine was busy with other work, so read the ratios (the last column: in times of the job's first line), not the times.",
+            "CPU time, one thread, all ways of a job in one process, interleaved; the median, and in brackets the "
+            "lowest and the highest round. The machine was busy with other work, so read the ratios (the last column: "
+            "in times of the job's first line), not the times.",
             table(["job", "way", "time", "×"], rows),
             f"The bars of the design page (shared/design/PERFORMANCE.md): {reached} of {len(bars)} reached.",
             table(["job", "bar", "measured", ""], bars),
-            "Peak memory in a fresh process, in MB: over what was held before the work (inputs, imports), and in total.",
+            (
+                "Peak memory in a fresh process, in MB: over what was held before the work (inputs, imports), and in "
+                "total."
+            ),
             table(["job", "way", "over the input", "in total"], peaks),
             "The results agree. Ties are broken by place where a peer cannot take them as they are.",
             table(["job", "what is compared with cmhkit", "largest difference", "allowed"], agreements),
@@ -101,11 +105,13 @@ def main() -> int:
             step(1, done.title)
             print(
                 done.title,
-                *(f"  {name}: {times.told(done.scale)} {done.unit}" for name, times in done.times.items()),
+                *(f"  {name}: {times.in_words(done.scale)} {done.unit}" for name, times in done.times.items()),
                 sep="\n",
                 flush=True,
             )
-            print(*(f"  {bar.words}: {digits(bar.measured)}, {bar.told()}" for bar in done.bars), sep="\n", flush=True)
+            print(
+                *(f"  {bar.words}: {digits(bar.measured)}, {bar.in_words()}" for bar in done.bars), sep="\n", flush=True
+            )
     write_section("speed", report(outcomes, command))
     wrong = [(done.title, one) for done in outcomes for one in done.agreements if not one.holds]
     for title, one in wrong:

@@ -24,7 +24,7 @@ from cmhkit.support.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-PACKAGED = ROOT / "cmhkit" / "lessons" / "sweeps"
+PACKAGED = ROOT / "cmhkit" / "course" / "lessons" / "sweeps"
 SEEDS = range(5)
 PLAIN = ("RandomHash", "CCA", "ITQ", "UGACH")  # in quality-scenes.json under their own names
 ATTENTION = {
@@ -111,7 +111,7 @@ def rounded(runs: list[list[float]]) -> list[list[float]]:
 
 def ablations(folder: Path = RESULTS / "sweeps") -> list[dict[str, Any]]:
     """The sweeps whose runs are all there, with what they hold fixed. map: (values, seeds, 2)."""
-    found = []
+    packaged = []
     for sweep in SWEEPS:
         runs = _read(folder / f"{sweep.name}.json")
         keys = [[f"{value}, seed {seed}" for seed in sweep.seeds] for value in sweep.values]
@@ -129,8 +129,8 @@ def ablations(folder: Path = RESULTS / "sweeps") -> list[dict[str, Any]]:
                 "seeds": list(sweep.seeds),
             }
             about |= {"values": list(sweep.values), "map": [rounded([runs[key] for key in row]) for row in keys]}
-            found.append(about | {"source": f"bench/results/sweeps/{sweep.name}.json"})
-    return found
+            packaged.append(about | {"source": f"bench/results/sweeps/{sweep.name}.json"})
+    return packaged
 
 
 def scores(folder: Path = RESULTS) -> list[dict[str, Any]]:

@@ -41,9 +41,12 @@ class Times:
     def median(self) -> float:
         return float(np.median(self.seconds))
 
-    def told(self, scale: float = 1e3) -> str:
+    def in_words(self, scale: float = 1e3) -> str:
         """The median and in brackets the lowest and the highest, times `scale`."""
-        return f"{digits(self.median * scale)} ({digits(min(self.seconds) * scale)} to {digits(max(self.seconds) * scale)})"
+        return (
+            f"{digits(self.median * scale)} ({digits(min(self.seconds) * scale)} to "
+            f"{digits(max(self.seconds) * scale)})"
+        )
 
 
 def digits(value: float) -> str:
@@ -79,7 +82,7 @@ def cpu_of_process(command: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class Peak:
-    """Megabytes. over: peak of the work over what was held before it (inputs and imports). total: peak of the process."""
+    """Megabytes. over: peak of the work over what was held before it (inputs, imports). total: peak of the process."""
 
     over: float
     total: float
@@ -113,6 +116,6 @@ def _peak_here(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, 
 
 
 def _resident(field: str) -> float:
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
-    assert found, f"/proc/self/status has no {field}"
-    return int(found[1]) / 1024
+    field_line = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    assert field_line, f"/proc/self/status has no {field}"
+    return int(field_line[1]) / 1024

@@ -72,12 +72,12 @@ def main() -> None:
     torch.set_num_threads(1)
     data = ck.data.load("scenes") if given.data == "scenes" else load_wikipedia(given.wikipedia)
     for options in given.options:
-        found = []
+        scores = []
         for seed in (0, 1):
             fold = held_out(data, 400, seed)
             report = ck.UGACH(bits=given.bits, seed=seed, **options).fit(fold, show_progress=False).evaluate(fold)
-            found.append([report.map_i2t, report.map_t2i])
-        print(" / ".join(f"{x:.3f}" for x in np.mean(found, axis=0)), options, flush=True)
+            scores.append([report.map_i2t, report.map_t2i])
+        print(" / ".join(f"{x:.3f}" for x in np.mean(scores, axis=0)), options, flush=True)
 
 
 if __name__ == "__main__":

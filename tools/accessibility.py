@@ -135,7 +135,7 @@ def folds(page: BeautifulSoup) -> Iterator[str]:
 
 
 # ── Contrast
-# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def contrasts(page: BeautifulSoup) -> Iterator[str]:
@@ -163,8 +163,8 @@ def _ground(tag: Tag) -> str:
     for one in [tag, *tag.parents]:
         style = style_of(one) if isinstance(one, Tag) and one.get("style") else {}
         for name in ("background", "background-color"):
-            if (found := colour(style.get(name, "").split(" ")[0])) is not None:
-                return found
+            if (rgb := colour(style.get(name, "").split(" ")[0])) is not None:
+                return rgb
     return "#ffffff"
 
 
@@ -173,8 +173,8 @@ def colour(text: str) -> str | None:
     text = NAMED.get(text.strip().lower(), text.strip().lower())
     if re.fullmatch(r"#[0-9a-f]{3}", text):
         text = "#" + "".join(2 * digit for digit in text[1:])
-    if found := re.fullmatch(r"rgb\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)\s*\)", text):
-        text = "#" + "".join(f"{min(255, int(part)):02x}" for part in found.groups())
+    if digits := re.fullmatch(r"rgb\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)\s*\)", text):
+        text = "#" + "".join(f"{min(255, int(part)):02x}" for part in digits.groups())
     return text if re.fullmatch(r"#[0-9a-f]{6}", text) else None
 
 
@@ -194,11 +194,11 @@ def themes(css: str) -> dict[str, dict[str, str]]:
     """The colours of report.css: {"light": {"ink": "#…"}, "dark": {…}}, dark on top of light."""
     light, _, rest = css.partition("@media (prefers-color-scheme: dark)")
     dark = rest.split("\n}\n", 1)[0]
-    found = {
+    schemes = {
         name: dict(re.findall(r"--([a-z]+):\s*(#[0-9a-f]{6})", part))
         for name, part in (("light", light), ("dark", dark))
     }
-    return {"light": found["light"], "dark": {**found["light"], **found["dark"]}}
+    return {"light": schemes["light"], "dark": {**schemes["light"], **schemes["dark"]}}
 
 
 def theme_problems(theme: Mapping[str, str]) -> list[str]:

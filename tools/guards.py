@@ -42,15 +42,15 @@ class Problem:
         return f"{'warning' if self.warning else 'error'} [{self.guard}]{where} {self.message}"
 
 
-Found = Iterator[tuple[int | None, str]]
+Remarks = Iterator[tuple[int | None, str]]
 
 
 def problems(notebook: NotebookNode, source: NotebookNode) -> list[Problem]:
     """All that is wrong with an executed notebook, given what its source reads as. Empty: it may be committed."""
-    found = [
+    broken = [
         Problem(name, cell, message) for name, guard in GUARDS.items() for cell, message in guard(notebook, source)
     ]
-    return found + [
+    return broken + [
         Problem("cell length", cell, message, warning=True)
         for cell, message in long_cells(notebook, LINES_TO_AIM_AT, LINES_AT_MOST)
     ]
@@ -82,7 +82,7 @@ def tree_of(cell: NotebookNode) -> ast.Module:
 # ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def parity(notebook: NotebookNode, source: NotebookNode) -> Found:
+def parity(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """The notebook's cells are those of its source."""
     if len(notebook.cells) != len(source.cells):
         yield (
@@ -98,7 +98,7 @@ def parity(notebook: NotebookNode, source: NotebookNode) -> Found:
         yield None, "the header (cmhkit: …) differs from the source: run make notebooks"
 
 
-def header(notebook: NotebookNode, source: NotebookNode) -> Found:
+def header(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """The header says what the course table needs."""
     about = notebook.metadata.get("cmhkit", {})
     for name in ("walks_through", "widget", "minutes"):
@@ -108,19 +108,19 @@ def header(notebook: NotebookNode, source: NotebookNode) -> Found:
         yield None, f"minutes in the header is to be a whole number, and is {about['minutes']!r}"
 
 
-def cell_length(notebook: NotebookNode, source: NotebookNode) -> Found:
+def cell_length(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """No code cell has more than 25 lines."""
     yield from long_cells(notebook, LINES_AT_MOST)
 
 
-def long_cells(notebook: NotebookNode, more_than: int, up_to: float = float("inf")) -> Found:
+def long_cells(notebook: NotebookNode, more_than: int, up_to: float = float("inf")) -> Remarks:
     for i, cell in code_cells(notebook):
         lines = sum(bool(line.strip()) for line in cell.source.splitlines())
         if more_than < lines <= up_to:
             yield i, f"{lines} lines of code; aim at {LINES_TO_AIM_AT}, at most {LINES_AT_MOST}"
 
 
-def parses(notebook: NotebookNode, source: NotebookNode) -> Found:
+def parses(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """Every code cell is plain Python, and not empty: no magics, no shell."""
     for i, cell in code_cells(notebook):
         try:
@@ -131,7 +131,7 @@ def parses(notebook: NotebookNode, source: NotebookNode) -> Found:
             yield i, f"not plain Python (line {error.lineno}): {error.msg}"
 
 
-def forbidden_names(notebook: NotebookNode, source: NotebookNode) -> Found:
+def forbidden_names(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """No `Output`, `interact` and kin: they hang headless runs and break the comparison of outputs."""
     for i, cell in code_cells(notebook):
         for name in sorted(names_in(tree_of(cell)) & FORBIDDEN_NAMES):
@@ -140,18 +140,18 @@ def forbidden_names(notebook: NotebookNode, source: NotebookNode) -> Found:
 
 def names_in(tree: ast.AST) -> set[str]:
     """Every name that a piece of code uses or imports, as itself or as an attribute."""
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
-            found.add(node.id)
+            names.add(node.id)
         elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
+            names.add(node.attr)
         elif isinstance(node, ast.alias):
-            found.update(node.name.split("."))
-    return found
+            names.update(node.name.split("."))
+    return names
 
 
-def parameters(notebook: NotebookNode, source: NotebookNode) -> Found:
+def parameters(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """One cell of parameters, with names that all notebooks share; papermill only warns about an unknown name."""
     tagged = [i for i, cell in code_cells(notebook) if "parameters" in tags_of(cell)]
     if len(tagged) != 1:
@@ -178,7 +178,7 @@ def parameter_names(notebook: NotebookNode) -> set[str]:
         return set(papermill.inspect_notebook(str(path)))
 
 
-def ignore_budget(notebook: NotebookNode, source: NotebookNode) -> Found:
+def ignore_budget(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """At most a quarter of the cells go uncompared, and none goes unrun or may fail."""
     cells = code_cells(notebook)
     ignored = [i for i, cell in cells if tags_of(cell) & IGNORING]
@@ -189,7 +189,7 @@ def ignore_budget(notebook: NotebookNode, source: NotebookNode) -> Found:
             yield i, f"the tag {tag} is forbidden"
 
 
-def headings(notebook: NotebookNode, source: NotebookNode) -> Found:
+def headings(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """One title at the top, and no level skipped below it."""
     level = 0
     for i, cell in enumerate(notebook.cells):
@@ -209,7 +209,7 @@ def headings(notebook: NotebookNode, source: NotebookNode) -> Found:
         yield None, "the notebook has no title (# …)"
 
 
-def folded_answers(notebook: NotebookNode, source: NotebookNode) -> Found:
+def folded_answers(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """Every `<details>` is closed, has a summary, and an empty line before its text, or Markdown inside is not read."""
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type != "markdown":
@@ -224,7 +224,7 @@ def folded_answers(notebook: NotebookNode, source: NotebookNode) -> Found:
 # ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def execution_counts(notebook: NotebookNode, source: NotebookNode) -> Found:
+def execution_counts(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """Counts are 1..n: the notebook was run once, from top to bottom. nbval finds nothing to compare in one that was
     not.
     """
@@ -237,7 +237,7 @@ def execution_counts(notebook: NotebookNode, source: NotebookNode) -> Found:
             return
 
 
-def kept_outputs(notebook: NotebookNode, source: NotebookNode) -> Found:
+def kept_outputs(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """A cell that plainly shows something has its output in the file."""
     for i, cell in code_cells(notebook):
         if shows_something(cell) and not cell.outputs:
@@ -265,7 +265,7 @@ def shows_something(cell: NotebookNode) -> bool:
     return False
 
 
-def clean_outputs(notebook: NotebookNode, source: NotebookNode) -> Found:
+def clean_outputs(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """No error, nothing on stderr."""
     for i, cell in code_cells(notebook):
         for output in cell.outputs:
@@ -275,7 +275,7 @@ def clean_outputs(notebook: NotebookNode, source: NotebookNode) -> Found:
                 yield i, f"wrote to stderr: {output.text.strip()[:80]}"
 
 
-def alt_texts(notebook: NotebookNode, source: NotebookNode) -> Found:
+def alt_texts(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """Every picture has a text: in outputs, in markdown, in HTML."""
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
@@ -296,7 +296,7 @@ def without_alt(text: str) -> bool:
     )
 
 
-def prose_numbers(notebook: NotebookNode, source: NotebookNode) -> Found:
+def prose_numbers(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """A decimal in prose is a rounded number of some output of the notebook, or stands in its code: a figure that a new
     run contradicts is found.
 
@@ -342,7 +342,7 @@ def shown_text(notebook: NotebookNode) -> str:
     return "\n".join(parts)
 
 
-def static_twins(notebook: NotebookNode, source: NotebookNode) -> Found:
+def static_twins(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """A kept output of a widget is its static twin, not a view whose model is gone or the text `VBox(…)`."""
     for i, cell in code_cells(notebook):
         for output in cell.outputs:
@@ -355,7 +355,7 @@ def static_twins(notebook: NotebookNode, source: NotebookNode) -> Found:
                 yield i, f"a widget without a static twin: {data['text/plain'][:40]}…"
 
 
-def clean_metadata(notebook: NotebookNode, source: NotebookNode) -> Found:
+def clean_metadata(notebook: NotebookNode, source: NotebookNode) -> Remarks:
     """Nothing in the metadata that changes from run to run. GitHub refuses a notebook whose metadata.widgets lacks its
     state.
     """
@@ -366,7 +366,7 @@ def clean_metadata(notebook: NotebookNode, source: NotebookNode) -> Found:
             yield i, f"metadata.{name} is to be dropped: run make notebooks"
 
 
-GUARDS: dict[str, Callable[[NotebookNode, NotebookNode], Found]] = {
+GUARDS: dict[str, Callable[[NotebookNode, NotebookNode], Remarks]] = {
     "parity": parity,
     "header": header,
     "cell length": cell_length,

@@ -48,12 +48,12 @@ class NotebookError(RuntimeError):
 
 
 def sources(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
-    """The sources `src/NN_name.py`, in order; only those whose file name starts with one of `names`, if any are given."""
-    found = sorted((folder / "src").glob("[0-9][0-9]_*.py"))
+    """The sources `src/NN_name.py`, in order; if `names` are given, those whose file name starts with one of them."""
+    paths = sorted((folder / "src").glob("[0-9][0-9]_*.py"))
     for name in names:
-        if not any(path.name.startswith(name) for path in found):
+        if not any(path.name.startswith(name) for path in paths):
             raise NotebookError(f"no source in {folder / 'src'} starts with {name!r}")
-    return [path for path in found if not names or path.name.startswith(tuple(names))]
+    return [path for path in paths if not names or path.name.startswith(tuple(names))]
 
 
 def built_path(source: Path) -> Path:
@@ -79,7 +79,7 @@ def read_source(source: Path) -> NotebookNode:
 
 
 # ── Running one
-# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _run(before: str, after: str, values: str) -> None:
 
 
 # ── build
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def clean(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
@@ -286,7 +286,7 @@ def guard(source: Path) -> list[guards.Problem]:
 
 
 # ── measure
-# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(costs: Mapping[Path, Cost]) -> str:
@@ -331,7 +331,7 @@ def put_table(text: str, new: str, keep: bool = False) -> str:
 
 
 # ── Command line
-# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -363,18 +363,18 @@ def _build_or_guard(chosen: Sequence[Path], building: bool) -> int:
     for source in chosen:
         try:
             started = time.perf_counter()
-            found = build(source)[1] if building else guard(source)
+            problems = build(source)[1] if building else guard(source)
             print(
                 f"{source.stem}: {f'built in {time.perf_counter() - started:.0f} s' if building else 'read'}",
                 flush=True,
             )
         except NotebookError as error:
-            found = []
+            problems = []
             failed += 1
             print(f"{source.stem}: {error}", file=sys.stderr, flush=True)
-        for problem in found:
+        for problem in problems:
             print(f"  {problem}", flush=True)
-        failed += any(not problem.warning for problem in found)
+        failed += any(not problem.warning for problem in problems)
     if not chosen:
         print("no sources in notebooks/src", file=sys.stderr)
     return 1 if failed or not chosen else 0

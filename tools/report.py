@@ -157,7 +157,7 @@ def _settle_headings(page: BeautifulSoup) -> None:
 
 
 # ── The bundle
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_pages(folder: Path = notebooks.NOTEBOOKS) -> tuple[list[Page], list[str]]:
@@ -248,27 +248,27 @@ def problems(files: dict[str, str]) -> list[str]:
     """What is wrong with a bundle: `accessibility.problems`, links that lead nowhere, what a page would fetch, TeX that
     is left, size.
     """
-    found = []
+    faults = []
     parsed = {name: accessibility.parse(text) for name, text in files.items()}
     targets = {name: {str(tag["id"]) for tag in page.find_all(id=True)} for name, page in parsed.items()}
     for name, page in parsed.items():
-        found += [f"{name}: {problem}" for problem in accessibility.problems(files[name])]
-        found += [f"{name}: {problem}" for problem in _links(name, page, targets)]
-        found += [
+        faults += [f"{name}: {problem}" for problem in accessibility.problems(files[name])]
+        faults += [f"{name}: {problem}" for problem in _links(name, page, targets)]
+        faults += [
             f"{name}: a script or a frame" for _ in page.find_all(["script", "iframe", "object", "embed", "link"])
         ]
         outside = [tag for tag in page.find_all(src=True) if not str(tag["src"]).startswith("data:")]
-        found += [f"{name}: {tag.name} fetches {str(tag['src'])[:60]}" for tag in outside]
-        found += [
+        faults += [f"{name}: {tag.name} fetches {str(tag['src'])[:60]}" for tag in outside]
+        faults += [
             f"{name}: a style fetches something"
             for style in page.find_all("style")
             if re.search(r"@import|url\((?!['\"]?data:)", style.get_text())
         ]
         text = " ".join(str(piece) for piece in page.find_all(string=True) if not _verbatim(piece.parent))
-        found += [f"{name}: TeX is left: {tex}" for tex in re.findall(r"\$[^$\n]{0,40}\\[A-Za-z]+", text)]
+        faults += [f"{name}: TeX is left: {tex}" for tex in re.findall(r"\$[^$\n]{0,40}\\[A-Za-z]+", text)]
     if (size := sum(len(text.encode()) for text in files.values())) > LARGEST:
-        found.append(f"the bundle has {size / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f} are allowed")
-    return found
+        faults.append(f"the bundle has {size / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f} are allowed")
+    return faults
 
 
 def _verbatim(tag: Tag | None) -> bool:
@@ -276,15 +276,15 @@ def _verbatim(tag: Tag | None) -> bool:
 
 
 def _links(name: str, page: BeautifulSoup, targets: dict[str, set[str]]) -> list[str]:
-    found = []
+    faults = []
     for link in page.find_all("a", href=True):
         parts = urlsplit(str(link["href"]))
         if parts.scheme in {"http", "https", "mailto"}:
             continue
         file = unquote(parts.path) or name
         if file not in targets or (parts.fragment and unquote(parts.fragment) not in targets[file]):
-            found.append(f"the link {link['href']!r} leads nowhere in the bundle")
-    return found
+            faults.append(f"the link {link['href']!r} leads nowhere in the bundle")
+    return faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -304,12 +304,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    found = problems(files)
-    for line in [*(f"warning: {warning}" for warning in warnings), *found]:
+    faults = problems(files)
+    for line in [*(f"warning: {warning}" for warning in warnings), *faults]:
         print(line, file=sys.stderr)
     size = sum(len(text.encode()) for text in files.values())
-    print(f"{len(pages)} notebooks, {size / 1e6:.1f} MB, {len(found)} problems: {options.folder / 'index.html'}")
-    return 1 if found else 0
+    print(f"{len(pages)} notebooks, {size / 1e6:.1f} MB, {len(faults)} problems: {options.folder / 'index.html'}")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class SetupError(Exception):
 
 
 def fingerprint(root: Path) -> str:
-    """Everything that an environment depends on, as one hash: the two lists, this file, the interpreter and the folder."""
+    """All that an environment depends on, as one hash: the two lists, this file, the interpreter and the folder."""
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
         digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
@@ -84,12 +84,14 @@ def check_machine(root: Path) -> None:
         import venv  # noqa: F401
     except ImportError:
         raise SetupError(
-            f"{PYTHON} has no venv module. On Debian and Ubuntu: sudo apt-get install python3-venv. Then run make again."
+            f"{PYTHON} has no venv module. On Debian and Ubuntu: sudo apt-get install python3-venv. Then run make "
+            "again."
         ) from None
     free = shutil.disk_usage(root).free / 1e9
     if free < NEEDED_GB:
         raise SetupError(
-            f"{root} has {free:.1f} GB free, but the environment needs {NEEDED_GB:.0f} GB. Free some space and run make again."
+            f"{root} has {free:.1f} GB free, but the environment needs {NEEDED_GB:.0f} GB. Free some space and run "
+            "make again."
         )
 
 
@@ -117,7 +119,10 @@ def torch_arguments(pip: list[str], requirement: str) -> list[str]:
             return ["--extra-index-url", TORCH_INDEX]
     except OSError:
         print(
-            f"set-up: {TORCH_INDEX} does not answer, so pip takes PyTorch from its own sources (PyPI's build for Linux is several GB).",
+            (
+                f"set-up: {TORCH_INDEX} does not answer, so pip takes PyTorch from its own sources (PyPI's build for "
+                "Linux is several GB)."
+            ),
             flush=True,
         )
         return []
@@ -150,7 +155,7 @@ def only_one(root: Path) -> Iterator[None]:
 
 
 def install(root: Path, venv: Path, extras: list[str]) -> None:
-    """Bring `venv` to the state of constraints.txt with the kit (editable) and its extras; the stamp is written last."""
+    """Bring `venv` to the state of constraints.txt with the kit (editable) and its extras; the stamp comes last."""
     stamp = read_stamp(venv)
     if venv.exists() and (venv / ".installing").exists():
         print(f"set-up: an earlier install into {venv.name} did not finish; starting again.", flush=True)
@@ -193,7 +198,10 @@ def install(root: Path, venv: Path, extras: list[str]) -> None:
             "-e",
             target,
         ],
-        "pip could not install the kit; its own message stands above. Check the network and run make again: what was fetched is kept.",
+        (
+            "pip could not install the kit; its own message stands above. Check the network and run make again: what "
+            "was fetched is kept."
+        ),
     )
     run([*pip, "check"], "the installed packages do not fit together; pip's message stands above", quiet=True)
     done = {"fingerprint": fingerprint(root), "extras": wanted, "home": home(root)}

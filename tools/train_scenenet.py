@@ -29,7 +29,7 @@ TRAINING_SEED, CHECK_SEED = 7_001, 7_002
 
 
 class Pictures(torch.utils.data.IterableDataset):
-    """An endless stream of batches of new pictures: uint8 (b, 64, 64, 3), and the drawings in them, bool (b, drawings)."""
+    """Batches of new pictures without end: uint8 (b, 64, 64, 3), and the drawings in them, bool (b, drawings)."""
 
     def __init__(self, seed: int, batch: int, most: int, batches: int) -> None:
         self.seed, self.batch, self.most, self.batches = seed, batch, most, batches
@@ -48,7 +48,7 @@ class Pictures(torch.utils.data.IterableDataset):
 
 
 def naming_loss(scores: Tensor, present: Tensor) -> Tensor:
-    """Cross-entropy of naming each drawing present, averaged over the drawings. scores: (b, d). present: bool (b, d)."""
+    """Cross-entropy of naming each drawing present, the mean over drawings. scores: (b, d). present: bool (b, d)."""
     return -F.log_softmax(scores, dim=1)[present].mean()
 
 
@@ -104,7 +104,7 @@ def naming_accuracy(net: SceneNet, most: int, pictures: int = 2000) -> float:
 
 @torch.no_grad()
 def linear_probes(net: SceneNet) -> dict[str, float]:
-    """Mean average precision of the labels from each kind of feature, logistic regression, on scenes with all drawings."""
+    """MAP of the labels from each kind of feature, by logistic regression, on scenes with all drawings."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import average_precision_score
     from sklearn.multiclass import OneVsRestClassifier
@@ -130,8 +130,8 @@ def linear_probes(net: SceneNet) -> dict[str, float]:
         probe = OneVsRestClassifier(LogisticRegression(C=1.0 if x.max() <= 1 else 0.01, max_iter=300)).fit(
             x[train], data.labels[train]
         )
-        found = probe.decision_function(x[query])
-        probes[name] = round(float(average_precision_score(data.labels[query], found, average="macro")), 3)
+        decisions = probe.decision_function(x[query])
+        probes[name] = round(float(average_precision_score(data.labels[query], decisions, average="macro")), 3)
     return probes
 
 
@@ -176,7 +176,9 @@ def write(net: SceneNet, count: int, seconds: int, options: argparse.Namespace) 
         "threads": torch.get_num_threads(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "torch": torch.__version__,
-        "command": f"python -m tools.train_scenenet --single-steps {options.single_steps} --scene-steps {options.scene_steps}",
+        "command": (
+            f"python -m tools.train_scenenet --single-steps {options.single_steps} --scene-steps {options.scene_steps}"
+        ),
         "sha256": sha256(options.out),
     }
     write_atomically(

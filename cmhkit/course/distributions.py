@@ -54,8 +54,8 @@ def two_sample(a: np.ndarray, b: np.ndarray, *, permutations: int = 500, seed: i
     whole("permutations", permutations, 1)
     whole("seed", seed, 0)
     random = np.random.default_rng(seed)
-    found = _division(len(a), len(b))
-    divisions = np.concatenate([found] + [random.permutation(found) for _ in range(permutations)], axis=1)
+    division = _division(len(a), len(b))
+    divisions = np.concatenate([division] + [random.permutation(division) for _ in range(permutations)], axis=1)
     energy, share = _energies(_distances(a, b), divisions)
     # Equal divisions must not differ by rounding.
     reached = int((energy[1:] >= energy[0] * (1 - 1e-9)).sum())
@@ -116,12 +116,12 @@ def matches(
     order = np.random.default_rng(seed).permutation(len(split))[:items]
     drawn = split.whole.take(split.index[order])
     label = hasher.features(labels=drawn)
-    found = {}
+    matches = {}
     for name, features in (("image", hasher.features(images=drawn)), ("text", hasher.features(texts=drawn))):
         half = len(order) // 2
         test = two_sample(label[:half], features[half:], permutations=permutations, seed=seed)
-        found[name] = Match(test, classifier_accuracy(label, features, kind=kind, seed=seed))
-    return found
+        matches[name] = Match(test, classifier_accuracy(label, features, kind=kind, seed=seed))
+    return matches
 
 
 def _samples(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -147,7 +147,7 @@ def _hidden(path: Path) -> bool:
 
 
 # ── One submission
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_submission(path: Path, limits: Limits, size: str = "") -> Run:
@@ -215,8 +215,8 @@ def _run_in(scratch: Path, notebook: Any, limits: Limits, size: str) -> Run:
 
     place = scratch / "work"
     place.mkdir()
-    before, outcomes, told, parameters = (
-        scratch / name for name in ("before.ipynb", "outcomes.jsonl", "told.json", "parameters.json")
+    before, outcomes, report_file, parameters = (
+        scratch / name for name in ("before.ipynb", "outcomes.jsonl", "report.json", "parameters.json")
     )
     nbformat.write(notebook, before)
     parameters.write_text(json.dumps({"size": size} if size and "size" in _parameters(notebook) else {}))
@@ -236,7 +236,7 @@ def _run_in(scratch: Path, notebook: Any, limits: Limits, size: str) -> Run:
         str(before),
         str(scratch / "after.ipynb"),
         str(parameters),
-        str(told),
+        str(report_file),
     ]
     process = subprocess.Popen(
         command,
@@ -251,12 +251,12 @@ def _run_in(scratch: Path, notebook: Any, limits: Limits, size: str) -> Run:
         ended, peak = _watch(process, limits)
     finally:
         _end(process, str(outcomes))
-    report = _read_json(told)
+    report = _read_json(report_file)
     if ended is None:
         ended = report.get("ended", "crashed")
     remarks = [str(report["remark"])[:500]] if report.get("remark") else []
-    found, complaint = read_outcomes(outcomes)
-    return Run(ended, megabytes=peak / 1e6, outcomes=found, remarks=remarks + complaint)
+    results, complaint = read_outcomes(outcomes)
+    return Run(ended, megabytes=peak / 1e6, outcomes=results, remarks=remarks + complaint)
 
 
 def _watch(process: subprocess.Popen, limits: Limits) -> tuple[str | None, int]:
@@ -321,7 +321,7 @@ def _carries(process: Any, mark: str) -> bool:
         return False
 
 
-def _worker(before: str, after: str, parameters: str, told: str) -> None:
+def _worker(before: str, after: str, parameters: str, report_file: str) -> None:
     """What the worker process does: papermill, past cells that fail, in the current folder."""
     import papermill
 
@@ -343,7 +343,7 @@ def _worker(before: str, after: str, parameters: str, told: str) -> None:
         }
     except Exception as error:  # a kernel that died, among others
         report = {"ended": "crashed", "remark": f"{type(error).__name__}: {error}"}
-    Path(told).write_text(json.dumps(report))
+    Path(report_file).write_text(json.dumps(report))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -355,8 +355,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def read_outcomes(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The record of a run: for each question its best outcome, and complaints about lines that `check` did not write."""
-    found: dict[str, dict[str, Any]] = {}
+    """The record of a run: for each question its best outcome, and complaints about lines not written by `check`."""
+    outcomes: dict[str, dict[str, Any]] = {}
     strange = 0
     try:
         with open(path, "rb") as file:
@@ -377,12 +377,12 @@ def read_outcomes(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
         if not good:
             strange += 1
             continue
-        before = found.get(name)
+        before = outcomes.get(name)
         if before is not None and BEST_FIRST.index(before["status"]) < BEST_FIRST.index(status):
             status = before["status"]
-        found[name] = {**record, "status": status}
+        outcomes[name] = {**record, "status": status}
     complaints = [f"{strange} lines of the record were not written by check()"] if strange else []
-    return found, complaints + (
+    return outcomes, complaints + (
         ["the record is too long; its end was not read"] if len(content) > LARGEST_RECORD else []
     )
 
@@ -456,36 +456,36 @@ def _checks(source: str, question: str) -> bool:
 
 
 def look_behind(notebook: Any) -> Iterator[str]:
-    """What in a submission's source an exercise never needs, one remark a cell. A reason to read that cell; no proof."""
+    """What in a submission's source an exercise never needs, a remark a cell. A reason to read that cell; no proof."""
     for number, source in enumerate(_code(notebook), 1):
-        found = set()
+        names = set()
         checks = ".check(" in source  # the course's own cells may use a lesson's functions, an answer may not
         for node in ast.walk(_tree(source)):
             if isinstance(node, ast.Attribute):
-                found |= {node.attr} & BEHIND
+                names |= {node.attr} & BEHIND
                 if (
                     checks
                     and isinstance(node.value, ast.Name)
                     and node.value.id == "q"
                     and not re.fullmatch(r"q\d+|quiz\d+|[A-Z_]+", node.attr)
                 ):
-                    found.add(f"q.{node.attr}")
+                    names.add(f"q.{node.attr}")
             elif isinstance(node, ast.Name):
-                found |= {node.id} & BEHIND
+                names |= {node.id} & BEHIND
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= {name for name in BEHIND if name == node.value}
+                names |= {name for name in BEHIND if name == node.value}
             elif isinstance(node, ast.ImportFrom) and re.search(
                 r"lessons\.(lesson_\d\d|framework)$", node.module or ""
             ):
-                found |= {alias.name for alias in node.names}
+                names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module == "cmhkit.course.lessons":
-                found |= {alias.name for alias in node.names} & BEHIND
-        if found:
-            yield f"code cell {number} uses {', '.join(sorted(found))}: read it"
+                names |= {alias.name for alias in node.names} & BEHIND
+        if names:
+            yield f"code cell {number} uses {', '.join(sorted(names))}: read it"
 
 
 # ── The table
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rows_of(submission: str, run: Run) -> Iterator[dict[str, Any]]:
@@ -502,14 +502,14 @@ def rows_of(submission: str, run: Run) -> Iterator[dict[str, Any]]:
     remarks = "; ".join(run.remarks)
     names: Sequence[str] = questions(run.lesson) or [""]
     for name in names:
-        found: Mapping[str, Any] = run.outcomes.get(name, {})
+        outcome: Mapping[str, Any] = run.outcomes.get(name, {})
         yield {
             **common,
             "question": name,
-            "status": found.get("status", NO_CHECK),
-            "attempts": found.get("attempts", 0),
-            "hints": found.get("hints", 0),
-            "solution_seen": "yes" if found.get("solution_seen") else "no",
+            "status": outcome.get("status", NO_CHECK),
+            "attempts": outcome.get("attempts", 0),
+            "hints": outcome.get("hints", 0),
+            "solution_seen": "yes" if outcome.get("solution_seen") else "no",
             "remarks": remarks,
         }
 

@@ -34,7 +34,7 @@ def truth_places(owner: np.ndarray, places: int = 8) -> np.ndarray:
 
 
 def mask_quality(masks: np.ndarray, truth: np.ndarray) -> MaskQuality:
-    """How well masks fit the truth. masks, truth: bool, shape (n, places, places). An empty mask or truth counts as 0."""
+    """How well masks fit the truth. masks, truth: bool, (n, places, places). An empty mask or truth counts as 0."""
     masks, truth = np.asarray(masks, dtype=bool), np.asarray(truth, dtype=bool)
     check(
         masks.shape == truth.shape and masks.ndim == 3,

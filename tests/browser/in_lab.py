@@ -18,7 +18,8 @@ STATE = """() => {
     return {
         status: panel.sessionContext.session?.kernel?.status,
         counts: cells.map(cell => cell.model.executionCount),
-        errors: outputs.filter(output => output.output_type === 'error').map(output => `${output.ename}: ${output.evalue}`),
+        errors: outputs.filter(output => output.output_type === 'error')
+            .map(output => `${output.ename}: ${output.evalue}`),
     };
 }"""
 # A cell that fails ends the run, and so does a kernel that dies: nobody waits for the cells behind it.

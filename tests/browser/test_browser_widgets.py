@@ -52,9 +52,9 @@ CELLS = {
     "DataBrowser": "widgets.DataBrowser(data)",
     "GraphExplorer": "widgets.GraphExplorer(data, seen, train.text_vectors, item=4, k=6)",
     "SamplingViewer": (
-        "h = 1 / (1 + np.exp(-seen[:60] @ rng.normal(size=(24, 16))))\n"
-        "widgets.SamplingViewer(h[:3], h, rng.normal(size=(3, 60)), pictures=train.images[:60], captions=train.texts[:60],\n"
-        "                       queries=train.texts[:3], relevant=ck.graphs.label_similarity(train.labels[:3], train.labels[:60]))"
+        "h = 1 / (1 + np.exp(-seen[:60] @ rng.normal(size=(24, 16))))\nwidgets.SamplingViewer(h[:3], h, "
+        "rng.normal(size=(3, 60)), pictures=train.images[:60], captions=train.texts[:60],\n                       "
+        "queries=train.texts[:3], relevant=ck.graphs.label_similarity(train.labels[:3], train.labels[:60]))"
     ),
     "CodeWatcher": (
         "walk = np.cumsum(rng.normal(size=(8, 40, 32)) * np.linspace(1, 0.1, 8)[:, None, None], axis=0)\n"
@@ -68,7 +68,8 @@ CELLS = {
         "widgets.MaskExplorer(p, pictures=train.images[:12], truth=places)"
     ),
     "TripletViewer": (
-        "distance = rng.random((12, 12)) * 4\nwidgets.TripletViewer(distance, ck.graphs.label_similarity(train.labels[:12], train.labels[:12]))"
+        "distance = rng.random((12, 12)) * 4\nwidgets.TripletViewer(distance, "
+        "ck.graphs.label_similarity(train.labels[:12], train.labels[:12]))"
     ),
     "MaskReplay": (
         "steps = np.stack([(places * t + rng.normal(size=places.shape)) > 0.8 for t in range(5)])\n"
@@ -79,15 +80,15 @@ CELLS = {
         "widgets.NetworkCodeWatcher(*np.tanh(common + rng.normal(size=(3, 5, 24, 32))), captions=train.texts[:24])"
     ),
     "LabelCodeExplorer": (
-        "plane = rng.normal(size=(train.labels.shape[1], 32))\n"
-        "read = lambda sets: 1 / (1 + np.exp(3 - 6 * sets))\n"
-        "widgets.LabelCodeExplorer(train.labels, lambda sets: sets @ plane - 0.3, read, names=data.label_names, chosen=('bird',))"
+        "plane = rng.normal(size=(train.labels.shape[1], 32))\nread = lambda sets: 1 / (1 + np.exp(3 - 6 * "
+        "sets))\nwidgets.LabelCodeExplorer(train.labels, lambda sets: sets @ plane - 0.3, read, "
+        "names=data.label_names, chosen=('bird',))"
     ),
     "DistributionReplay": (
-        "apart = np.linspace(3, 0, 6)[:, None, None]\n"
-        "label, image, text = (rng.random((6, 40, 16)) + apart * rng.random(16) for _ in range(3))\n"
-        "judged = [np.stack([np.full((6, 40), 0.9), rng.random((6, 40)) ** np.linspace(6, 1, 6)[:, None]]) for _ in range(2)]\n"
-        "widgets.DistributionReplay(label, image, text, image_scores=judged[0], text_scores=judged[1], captions=train.texts[:40])"
+        "apart = np.linspace(3, 0, 6)[:, None, None]\nlabel, image, text = (rng.random((6, 40, 16)) + apart * "
+        "rng.random(16) for _ in range(3))\njudged = [np.stack([np.full((6, 40), 0.9), rng.random((6, 40)) ** "
+        "np.linspace(6, 1, 6)[:, None]]) for _ in range(2)]\nwidgets.DistributionReplay(label, image, text, "
+        "image_scores=judged[0], text_scores=judged[1], captions=train.texts[:40])"
     ),
     "ComparisonExplorer": (
         "parts = {'query': data.query, 'retrieval': data.retrieval}\n"
@@ -95,10 +96,10 @@ CELLS = {
         "widgets.ComparisonExplorer(data, {f'noise {s}': coded(StandIn(32, s)) for s in (0.9, 0.6, 0.3, 0.1)}, query=3)"
     ),
     "AblationSlider": (
-        "maps = 0.3 + 0.1 * rng.random((5, 2, 2))\n"
-        "about = {'method': 'UGACH', 'bits': 32, 'size': 'lab', 'asked': '400 training pairs, held out', 'fixed': {'rounds': 0}}\n"
-        "k_text = {**about, 'option': 'k_text', 'values': [5, 15, 50, 150, 500], 'default': 50, 'map': maps}\n"
-        "widgets.AblationSlider([k_text, {'method': 'ADAH', 'option': 'margin', 'values': [8, 16, 32], 'default': 16, 'map': maps[:3]}])"
+        "maps = 0.3 + 0.1 * rng.random((5, 2, 2))\nabout = {'method': 'UGACH', 'bits': 32, 'size': 'lab', 'asked': "
+        "'400 training pairs, held out', 'fixed': {'rounds': 0}}\nk_text = {**about, 'option': 'k_text', 'values': "
+        "[5, 15, 50, 150, 500], 'default': 50, 'map': maps}\nwidgets.AblationSlider([k_text, {'method': 'ADAH', "
+        "'option': 'margin', 'values': [8, 16, 32], 'default': 16, 'map': maps[:3]}])"
     ),
 }
 MULTIPLES = "widgets.CodeWatcher(np.tanh(walk), np.linspace(0.16, 0.42, 8)).small_multiples()"
@@ -438,8 +439,10 @@ def test_nothing_is_cut(page, shots: Path, width: int, look: str) -> None:
         output.screenshot(path=str(shots / f"{name}-{width}-{look.lower()}.png"))
         wide = output.evaluate(
             """node => { const edge = node.getBoundingClientRect().right + 1;
-            return [...node.querySelectorAll('.widget-vbox *, .widget-hbox *')].filter(e => !e.closest('.cmh-scroll') && !e.closest('select')
-              && getComputedStyle(e).visibility !== 'hidden' && e.getBoundingClientRect().width > 1 && e.getBoundingClientRect().right > edge)
+            return [...node.querySelectorAll('.widget-vbox *, .widget-hbox *')]
+              .filter(e => !e.closest('.cmh-scroll') && !e.closest('select')
+                && getComputedStyle(e).visibility !== 'hidden'
+                && e.getBoundingClientRect().width > 1 && e.getBoundingClientRect().right > edge)
               .map(e => e.tagName + '.' + e.className).slice(0, 5) }"""
         )
         assert wide == [], (name, wide)
@@ -448,7 +451,8 @@ def test_nothing_is_cut(page, shots: Path, width: int, look: str) -> None:
 
 STOPS = """node => {
     const kinds = 'button, input, select, textarea, [tabindex="0"]';
-    const stops = [...node.querySelectorAll(kinds)].filter(e => e.offsetParent && !e.disabled && e.tabIndex >= 0 && !e.closest('.cmh-scroll'));
+    const stops = [...node.querySelectorAll(kinds)]
+        .filter(e => e.offsetParent && !e.disabled && e.tabIndex >= 0 && !e.closest('.cmh-scroll'));
     window.cmhStops = stops;
     return stops.map(e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.bottom]; });
 }"""
@@ -473,7 +477,8 @@ def test_labels_are_whole(page) -> None:
     """No label or option is shortened with an ellipsis."""
     cut = page.evaluate(
         """() => [...document.querySelectorAll('.widget-label, .widget-button, .jupyter-button')]
-          .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1 && e.textContent.trim()).map(e => e.textContent)"""
+          .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1 && e.textContent.trim())
+          .map(e => e.textContent)"""
     )
     assert cut == []
 

@@ -1,5 +1,4 @@
-"""What the tests here share: the course's sources, and the example of docs/WRITING_LESSONS.md as a course of its own.
-"""
+"""What the tests here share: the course's sources, and the example of docs/WRITING_LESSONS.md as a course."""
 
 from __future__ import annotations
 
@@ -39,9 +38,13 @@ def write_example(folder: Path) -> Path:
     page = (ROOT / "docs" / "WRITING_LESSONS.md").read_text(encoding="utf-8")
     source, module = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     (folder / "src").mkdir(parents=True)
-    (folder / "example_lesson.py").write_text(module, encoding="utf-8")  # the kernel's folder, so the notebook can import it
+    # in the kernel's folder, so that the notebook can import it
+    (folder / "example_lesson.py").write_text(module, encoding="utf-8")
     path = folder / "src" / "01_hamming_space.py"
-    path.write_text(source.replace("from cmhkit.course.lessons import lesson_01 as q", "import example_lesson as q"), encoding="utf-8")
+    path.write_text(
+        source.replace("from cmhkit.course.lessons import lesson_01 as q", "import example_lesson as q"),
+        encoding="utf-8",
+    )
     return path
 
 

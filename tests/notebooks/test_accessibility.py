@@ -33,7 +33,11 @@ def test_every_figure_has_a_sentence(source: Path) -> None:
     """A caption, or text in the cell that follows, beside the alt text."""
     notebook = built(source)
     for i, cell in guards.code_cells(notebook):
-        figures = [html for output in cell.outputs if "<figure" in (html := "".join(output.get("data", {}).get("text/html", "")))]
+        figures = [
+            html
+            for output in cell.outputs
+            if "<figure" in (html := "".join(output.get("data", {}).get("text/html", "")))
+        ]
         after = notebook.cells[i + 1] if i + 1 < len(notebook.cells) else None
         told = after is not None and after.cell_type == "markdown" and len(after.source.split()) > 5
         for html in figures:

@@ -16,7 +16,9 @@ def small(*cells: str) -> nbformat.NotebookNode:
     """A notebook of code cells; the first is its parameters."""
     made = [nbformat.v4.new_code_cell(source) for source in cells]
     made[0].metadata["tags"] = ["parameters"]
-    return nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    return nbformat.v4.new_notebook(
+        cells=made, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    )
 
 
 def test_the_page_s_example_builds_without_a_problem(example: Example) -> None:
@@ -45,15 +47,22 @@ def test_a_failing_cell_keeps_the_old_file(tmp_path) -> None:
 
 def test_a_notebook_that_hangs_is_ended(tmp_path) -> None:
     pid = tmp_path / "pid"
-    stuck = small("seed = 0", f"import os, pathlib, time\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(600)")
+    stuck = small(
+        "seed = 0",
+        f"import os, pathlib, time\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(600)",
+    )
     with pytest.raises(notebooks.NotebookError, match="ran past 8 seconds"):
         notebooks.execute(stuck, tmp_path, limit=8)
-    assert not psutil.pid_exists(number := int(pid.read_text())) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+    assert (
+        not psutil.pid_exists(number := int(pid.read_text())) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_cost_counts_the_kernel_s_memory(tmp_path) -> None:
     _, idle = notebooks.execute(small("seed = 0"), tmp_path)
-    _, full = notebooks.execute(small("seed = 0", "import time\nblock = bytearray(b'x') * 200_000_000\ntime.sleep(0.5)"), tmp_path)
+    _, full = notebooks.execute(
+        small("seed = 0", "import time\nblock = bytearray(b'x') * 200_000_000\ntime.sleep(0.5)"), tmp_path
+    )
     assert 190 < full.megabytes - idle.megabytes < 260
     assert full.seconds > 0.5
 
@@ -62,13 +71,18 @@ def test_notebooks_run_in_their_folder_as_a_newcomer_s_without_a_gpu(tmp_path, m
     for name in notebooks.NOT_PASSED_ON:
         monkeypatch.setenv(name, "1")
     names = (*notebooks.NOT_PASSED_ON, "CUDA_VISIBLE_DEVICES")
-    ran, _ = notebooks.execute(small("seed = 0", f"import os\nprint(os.getcwd(), [os.environ.get(name) for name in {names}])"), tmp_path)
+    ran, _ = notebooks.execute(
+        small("seed = 0", f"import os\nprint(os.getcwd(), [os.environ.get(name) for name in {names}])"), tmp_path
+    )
     assert ran.cells[1].outputs[0].text == f"{tmp_path} [None, None, None, None, '']\n"
 
 
 def test_course_table(example: Example) -> None:
     table = notebooks.table({example.source: notebooks.Cost(12.3, 210.4)})
-    row = "| [01_hamming_space](notebooks/01_hamming_space.ipynb) | codes, Hamming distance, MAP by hand | bit flipper | 25 | 12 | 210 |"
+    row = (
+        "| [01_hamming_space](notebooks/01_hamming_space.ipynb) | codes, Hamming distance, MAP by hand | bit flipper "
+        "| 25 | 12 | 210 |"
+    )
     assert row in table
     other = row.replace("01_", "00_")
     page = f"above\n{notebooks.START}\n{table.replace(row, other)}\n{notebooks.END}\nbelow"
@@ -82,7 +96,9 @@ def test_course_table(example: Example) -> None:
 
 def test_stream_pieces_are_joined() -> None:
     pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("a", "b")]
-    assert json.dumps(notebooks.joined(pieces)) == json.dumps([nbformat.v4.new_output("stream", name="stdout", text="ab")])
+    assert json.dumps(notebooks.joined(pieces)) == json.dumps(
+        [nbformat.v4.new_output("stream", name="stdout", text="ab")]
+    )
 
 
 def test_an_unknown_name_is_an_error() -> None:

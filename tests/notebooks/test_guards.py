@@ -93,7 +93,11 @@ BROKEN: list[tuple[str, str, Callable[[NotebookNode], None]]] = [
     ("parameters", "an unknown name", first_parameters("seed = 0\nepochs = 3\nresults_path = ''")),
     ("parameters", "no results_path", first_parameters("seed = 0")),
     ("ignore budget", "too many by tag", tag(*["nbval-ignore-output"] * 3)),
-    ("ignore budget", "too many by comment", lambda notebook: [edit(i, "# NBVAL_IGNORE_OUTPUT")(notebook) for i in (1, 2, 3)]),
+    (
+        "ignore budget",
+        "too many by comment",
+        lambda notebook: [edit(i, "# NBVAL_IGNORE_OUTPUT")(notebook) for i in (1, 2, 3)],
+    ),
     ("ignore budget", "a skip by tag", tag("nbval-skip")),
     ("ignore budget", "a skip by comment", edit(2, "# NBVAL_SKIP")),
     ("ignore budget", "may raise", tag("raises-exception")),
@@ -117,9 +121,17 @@ BROKEN: list[tuple[str, str, Callable[[NotebookNode], None]]] = [
     ("alt texts", "an img with an empty alt", put(1, data(text_html='<img alt="" src="data:,">'))),
     ("alt texts", "a picture in the text", text("![](x.png)")),
     ("alt texts", "an img in the text", text("<img src='x.png'>")),
-    ("prose numbers", "a figure that nothing prints", text("The MAP is 0.8317, and `0.8318` in code or $0.8319$ in a formula is another matter.")),
+    (
+        "prose numbers",
+        "a figure that nothing prints",
+        text("The MAP is 0.8317, and `0.8318` in code or $0.8319$ in a formula is another matter."),
+    ),
     ("prose numbers", "no digit before the point", text("It rose to .8317.")),
-    ("static twins", "a live view", put(1, new_output("display_data", {guards.LIVE_VIEW: {"model_id": "0"}, "text/html": "x"}))),
+    (
+        "static twins",
+        "a live view",
+        put(1, new_output("display_data", {guards.LIVE_VIEW: {"model_id": "0"}, "text/html": "x"})),
+    ),
     ("static twins", "a bare widget", put(1, data(text_plain="VBox(children=())"))),
     ("clean metadata", "widget state", lambda notebook: notebook.metadata.update(widgets={})),
     ("clean metadata", "papermill's notes", lambda notebook: notebook.metadata.update(papermill={})),
@@ -128,7 +140,9 @@ BROKEN: list[tuple[str, str, Callable[[NotebookNode], None]]] = [
 
 
 @pytest.mark.parametrize(("guard", "what", "breaking"), BROKEN, ids=[f"{guard}: {what}" for guard, what, _ in BROKEN])
-def test_each_guard_finds_what_is_broken(example: Example, guard: str, what: str, breaking: Callable[[NotebookNode], None]) -> None:
+def test_each_guard_finds_what_is_broken(
+    example: Example, guard: str, what: str, breaking: Callable[[NotebookNode], None]
+) -> None:
     notebook, source = example.notebook(), example.written()
     assert list(guards.GUARDS[guard](notebook, source)) == []
     breaking(notebook)
@@ -155,7 +169,7 @@ def test_names_in_text_and_headings_in_code_are_not_mistaken(example: Example) -
 
 
 # ── The course
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_there_is_a_course() -> None:
@@ -175,5 +189,7 @@ def test_the_course_keeps_to_the_guards(source: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["lessons", "widgets"])
 def test_no_forbidden_name_in_the_library(folder: str) -> None:
-    for path in (ROOT / "cmhkit" / folder).rglob("*.py"):
+    paths = list((ROOT / "cmhkit" / "course" / folder).rglob("*.py"))
+    assert paths
+    for path in paths:
         assert not guards.names_in(ast.parse(path.read_text(encoding="utf-8"))) & guards.FORBIDDEN_NAMES, path

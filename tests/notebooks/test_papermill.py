@@ -123,7 +123,13 @@ def test_an_unknown_parameter_fails(example: Example) -> None:
         notebooks.execute(example.written(), example.built.parent, {"bit": 16})
 
 
-GOOD = {"codes": [[1, -1], [1, 1]], "map_i2t": 0.5, "baseline_i2t": 0.4, "losses": {"d": [1.0, 0.5]}, "equal_to_library": [[0, 1e-7]]}
+GOOD = {
+    "codes": [[1, -1], [1, 1]],
+    "map_i2t": 0.5,
+    "baseline_i2t": 0.4,
+    "losses": {"d": [1.0, 0.5]},
+    "equal_to_library": [[0, 1e-7]],
+}
 
 
 def test_good_results_pass() -> None:

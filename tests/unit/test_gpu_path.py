@@ -325,7 +325,7 @@ def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsy
     table = [
         [cell.strip() for cell in line.strip("| ").split("|")] for line in said.splitlines() if line.startswith("| ")
     ]
-    assert [row[:2] for row in table[2:]] == [[study.told, way] for study in gpu.REHEARSAL for way in gpu.WAYS]
+    assert [row[:2] for row in table[2:]] == [[study.title, way] for study in gpu.REHEARSAL for way in gpu.WAYS]
     assert all(
         float(row[2].replace(",", "")) > 0 and float(row[3]) > 0 and 0 < float(row[6].rstrip("%")) for row in table[2:]
     )

@@ -56,7 +56,10 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, li
         kernelspec={"name": "nowhere", "display_name": "x"},
     )
     pid = f"import os, pathlib\npathlib.Path({str(folder / 'pid')!r}).write_text(str(os.getpid()))"
-    run_away = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], start_new_session=True)"
+    run_away = (
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], "
+        "start_new_session=True)"
+    )
     submission(folder / "ben.ipynb", IMPORTS, RIGHT, pid, run_away, "import time\ntime.sleep(300)", WRONG)
     submission(folder / "cleo.ipynb", IMPORTS, WRONG, "import os\nos._exit(7)", RIGHT)
     (folder / "dan.ipynb").write_text("PK\x03\x04 this is a Word file")
@@ -140,7 +143,10 @@ def test_what_a_run_cannot_see_and_what_a_forger_leaves_behind(tmp_path: Path, m
     forged = "\n".join(json.dumps({"question": name, **outcome}) for name in ("01.q5", "99.q1"))
     path = submission(
         tmp_path / "x_01.ipynb",
-        "import os\nassert 'SECRET_TOKEN' not in os.environ, 'the grader leaks'\nassert os.listdir() == [], os.listdir()",
+        (
+            "import os\nassert 'SECRET_TOKEN' not in os.environ, 'the grader leaks'\nassert os.listdir() == [], "
+            "os.listdir()"
+        ),
         f"with open(os.environ['CMHKIT_OUTCOMES'], 'a') as f:\n    f.write({forged!r} + '\\n' + 'rubbish\\n')",
     )
     run = grading.run_submission(path, grading.Limits(seconds=60))
@@ -155,7 +161,7 @@ def test_what_a_run_cannot_see_and_what_a_forger_leaves_behind(tmp_path: Path, m
 
 
 # ── Without a kernel
-# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_nothing_that_a_file_says_of_itself_is_kept(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_words_of_the_summary() -> None:
     given = np.array([[1, 0], [0, 1], [0, 1]])
     shown = LabelCodeExplorer(given, lambda sets: np.repeat(sets - 0.5, 4, axis=1), names=("a", "b"))
     assert shown.result.summary.startswith(
-        "No label: 0 training items have exactly this set. Of the 2 nearest label sets, at distance 4 to 4 of 8 bits, 0 share a label."
+        "No label: 0 training items have exactly this set. Of the 2 nearest label sets, at distance 4 to 4 of 8 bits, "
+        "0 share a label."
     )
     assert "1 training item has exactly this set" in shown.set(labels=["a"]).summary
     assert "2 training items have exactly this set" in shown.set(labels=["b"]).summary

@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))
 from tools import accessibility, report  # noqa: E402
 
 GOOD = (
-    '<!DOCTYPE html><html lang="en"><head><title>t</title></head><body><a href="#m">skip</a><main id="m"><h1>One</h1><h2>Two</h2>'
+    '<!DOCTYPE html><html lang="en"><head><title>t</title></head><body><a href="#m">skip</a><main id="m"><h1>One</h1>'
+    "<h2>Two</h2>"
     '<img alt="A cat." src="data:,"><table><thead><tr><th>a</th></tr></thead><tr><td>1</td></tr></table>'
     '<details><summary>Answer</summary>16</details><p style="color:#5c0f0f;background:#fdeaea">wrong</p>'
     '<math alttext="x"><mi>x</mi></math></main></body></html>'
@@ -89,7 +90,7 @@ def test_both_themes_have_contrast() -> None:
 
 
 # ── The report
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def page(stem: str, *cells: NotebookNode) -> report.Page:

@@ -79,7 +79,7 @@ def _tell(record: Mapping[str, Any]) -> None:
 
 
 # ── What is shown
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Shown:
@@ -106,7 +106,10 @@ def box(look: str, title: str, body: str) -> str:
     style = (
         f"color:{ink};background:{paper};border-left:6px solid {ink};padding:8px 12px;margin:4px 0;white-space:pre-wrap"
     )
-    return f'<div role="status" style="{style}"><b><span aria-hidden="true">{sign}</span> {prose(title)}</b><br>{prose(body)}</div>'
+    return (
+        f'<div role="status" style="{style}"><b><span aria-hidden="true">{sign}</span> {prose(title)}</b>'
+        f"<br>{prose(body)}</div>"
+    )
 
 
 def prose(text: str) -> str:
@@ -167,11 +170,14 @@ class Solution(Shown):
         style = (
             f"color:{ink};background:{paper};border-left:6px solid {ink};padding:8px 12px;margin:4px 0;overflow-x:auto"
         )
-        return f'<div style="{style}"><b>{html.escape(self.question)}, solution</b><pre style="color:inherit">{html.escape(self.code)}</pre></div>'
+        return (
+            f'<div style="{style}"><b>{html.escape(self.question)}, solution</b>'
+            f'<pre style="color:inherit">{html.escape(self.code)}</pre></div>'
+        )
 
 
 # ── Questions
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Stub(Exception):
@@ -377,8 +383,8 @@ def _array_difference(got: Any, expected: Any, tol: float) -> str | None:
         return f"numbers are asked for; this is {short(got)}."
     if have.shape != want.shape:
         turned = have.ndim == 2 and have.T.shape == want.shape and _agree(have.T, want, tol).all()
-        told = " Its transpose is right." if turned else ""
-        return f"the shape should be {want.shape}, and is {have.shape}.{told}"
+        remark = " Its transpose is right." if turned else ""
+        return f"the shape should be {want.shape}, and is {have.shape}.{remark}"
     agree = _agree(have, want, tol)
     if agree.all():
         return None
@@ -434,7 +440,7 @@ def short(value: Any) -> str:
 
 
 # ── Quizzes
-# ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -490,7 +496,8 @@ class Quiz(Shown):
             for i, option in enumerate(choice.options, 1):
                 feedback = self.answer(number, i)
                 parts.append(
-                    f"<details><summary>{prose(option.text)}</summary>{box(feedback.status, feedback.status, feedback.reason)}</details>"
+                    f"<details><summary>{prose(option.text)}</summary>"
+                    f"{box(feedback.status, feedback.status, feedback.reason)}</details>"
                 )
         return "".join(parts) + "</div>"
 

@@ -67,7 +67,10 @@ q2 = Question(
         "signs as digits": lambda signs: int((signs * 2 ** np.arange(7, -1, -1)).sum()),
         "weights from 256": lambda signs: int(((signs > 0) * 2 ** np.arange(8, 0, -1)).sum()),
     },
-    remark="another order gives other bytes but the same distances, if every code uses it. Mixing two orders breaks a search silently.",
+    remark=(
+        "another order gives other bytes but the same distances, if every code uses it. Mixing two orders breaks a "
+        "search silently."
+    ),
 )
 
 BYTES = {
@@ -200,7 +203,10 @@ quiz1 = Quiz(
             ],
         ),
         Choice(
-            "Two papers report MAP@50. One divides by the hits among the first 50, one by min(50, relevant items). Compare them?",
+            (
+                "Two papers report MAP@50. One divides by the hits among the first 50, one by min(50, relevant "
+                "items). Compare them?"
+            ),
             [
                 Option(
                     "Yes, it is the same measure",

@@ -65,7 +65,10 @@ def _shares_half(labels_a, labels_b):
 
 q2 = Question(
     "02.q2",
-    "S[i, j] is 1 where scene i of the first matrix and scene j of the second have at least one label in common, else 0.",
+    (
+        "S[i, j] is 1 where scene i of the first matrix and scene j of the second have at least one label in common, "
+        "else 0."
+    ),
     check=function_equals(similar, LABEL_CASES),
     solution=similar,
     hints=[
@@ -102,12 +105,18 @@ def leaked(parts):
 
 q3 = Question(
     "02.q3",
-    "Find the leaks: the positions of all query pairs that are in the retrieval set or in the training set, in rising order.",
+    (
+        "Find the leaks: the positions of all query pairs that are in the retrieval set or in the training set, in "
+        "rising order."
+    ),
     check=function_equals(leaked, PARTS),
     solution=leaked,
     hints=[
         "A query must stand in neither of the other two parts. Look at both.",
-        "`np.concatenate` joins the two parts; `np.intersect1d` gives what two arrays have in common, sorted and each once.",
+        (
+            "`np.concatenate` joins the two parts; `np.intersect1d` gives what two arrays have in common, sorted and "
+            "each once."
+        ),
     ],
     wrong_answers={
         "the training set is not looked at": lambda parts: np.intersect1d(parts["query"], parts["retrieval"]),
@@ -136,7 +145,10 @@ def chance_level(query_labels, database_labels):
 
 q4 = Question(
     "02.q4",
-    "What precision does a ranking in random order have? Give the mean over queries of the share of the database that is relevant.",
+    (
+        "What precision does a ranking in random order have? Give the mean over queries of the share of the database "
+        "that is relevant."
+    ),
     check=function_equals(chance_level, CHANCE_CASES),
     solution=chance_level,
     hints=[
@@ -164,7 +176,10 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "Because the queries stand for texts that nobody has seen yet.",
-                    "Yes. A real query comes after training. Its new words have no column, and the score should show that.",
+                    (
+                        "Yes. A real query comes after training. Its new words have no column, and the score should "
+                        "show that."
+                    ),
                     right=True,
                 ),
                 Option(
@@ -194,7 +209,10 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "The queries took part in the choice.",
-                    "Yes. Settings are chosen on pairs set aside from the training set; the queries are asked once, at the end.",
+                    (
+                        "Yes. Settings are chosen on pairs set aside from the training set; the queries are asked "
+                        "once, at the end."
+                    ),
                     right=True,
                 ),
                 Option("Ten settings are too few.", "More settings make it worse: there is more luck to pick from."),

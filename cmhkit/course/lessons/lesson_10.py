@@ -21,7 +21,10 @@ def _unit_product(a, b):
 
 q1 = Question(
     "10.q1",
-    "The cosine distance of two bags of words: 1 minus their cosine. A text without a known word is at distance 1 from every other.",
+    (
+        "The cosine distance of two bags of words: 1 minus their cosine. A text without a known word is at distance 1 "
+        "from every other."
+    ),
     check=function_equals(
         cosine_distance,
         {
@@ -75,7 +78,10 @@ def _farthest(x, k):
 
 q2 = Question(
     "10.q2",
-    "The k nearest others of every row of x, nearest first, by Euclidean distance; of equal distances the lower index first. Shape (n, k).",
+    (
+        "The k nearest others of every row of x, nearest first, by Euclidean distance; of equal distances the lower "
+        "index first. Shape (n, k)."
+    ),
     check=function_equals(neighbours, POINT_CASES),
     solution=neighbours,
     hints=[
@@ -91,7 +97,10 @@ q2 = Question(
         "farthest first": _farthest,
         "down the columns": lambda x, k: neighbours(x, k).T,
     },
-    remark="dropping the first column is right only while no two items lie in the same place. The case of the three twins shows it.",
+    remark=(
+        "dropping the first column is right only while no two items lie in the same place. The case of the three "
+        "twins shows it."
+    ),
 )
 
 LISTS = np.array([[1, 2], [0, 2], [3, 1], [2, 0]])
@@ -111,12 +120,18 @@ def agreement(neighbours, labels):
 
 q3 = Question(
     "10.q3",
-    "The share of (item, neighbour) pairs that have at least one label in common. neighbours: (n, k) row numbers. labels: (n, c), 0 or 1.",
+    (
+        "The share of (item, neighbour) pairs that have at least one label in common. neighbours: (n, k) row numbers. "
+        "labels: (n, c), 0 or 1."
+    ),
     check=function_equals(agreement, AGREEMENT_CASES),
     solution=agreement,
     hints=[
         "`labels[neighbours]` has the shape (n, k, c): the labels of every neighbour.",
-        "Multiply by `labels[:, None]` and sum over the last axis: the labels in common. Compare with 0, then take the mean.",
+        (
+            "Multiply by `labels[:, None]` and sum over the last axis: the labels in common. Compare with 0, then "
+            "take the mean."
+        ),
     ],
     wrong_answers={
         "the mean number of labels in common": lambda near, labels: (labels[:, None] * labels[near]).sum(axis=2).mean(),
@@ -141,7 +156,10 @@ def symmetrise(edges, how):
 
 q4 = Question(
     "10.q4",
-    "Make a directed graph undirected. edges: bool (n, n). how: 'union' joins p and q where either lists the other, 'intersection' where both do.",
+    (
+        "Make a directed graph undirected. edges: bool (n, n). how: 'union' joins p and q where either lists the "
+        "other, 'intersection' where both do."
+    ),
     check=function_equals(symmetrise, EDGE_CASES),
     solution=symmetrise,
     hints=[
@@ -158,7 +176,9 @@ q4 = Question(
         ),
         "two steps along the graph": lambda edges, how: (edges.astype(int) @ edges.T.astype(int)) > 0,
     },
-    remark="after that nobody has exactly k neighbours any more: the union gives at least k, the intersection at most k.",
+    remark=(
+        "after that nobody has exactly k neighbours any more: the union gives at least k, the intersection at most k."
+    ),
 )
 
 quiz1 = Quiz(

@@ -51,7 +51,10 @@ q1 = Question(
             torch.sigmoid(x @ W_c.T + b_c) @ W_h.T + b_h
         ),
     },
-    remark="the generator and the discriminator are both this function, once for pictures and once for texts, with their own weights.",
+    remark=(
+        "the generator and the discriminator are both this function, once for pictures and once for texts, with their "
+        "own weights."
+    ),
 )
 
 
@@ -145,7 +148,10 @@ q4 = Question(
             d_true - d_generated - margin, min=0
         ),
     },
-    remark="f is 0 once the generated item is farther than the true one by m or more: then the discriminator has nothing left to learn from it.",
+    remark=(
+        "f is 0 once the generated item is farther than the true one by m or more: then the discriminator has nothing "
+        "left to learn from it."
+    ),
 )
 
 quiz1 = Quiz(
@@ -170,7 +176,10 @@ quiz1 = Quiz(
                 Option("0", "f is never below 0, because of the hinge, so its sigmoid does not get there."),
                 Option(
                     "0.5",
-                    "Yes: f = 0 gives 0.5. D is no probability that runs from 0 to 1, and a reward of D lies in a narrow band.",
+                    (
+                        "Yes: f = 0 gives 0.5. D is no probability that runs from 0 to 1, and a reward of D lies in a "
+                        "narrow band."
+                    ),
                     right=True,
                 ),
                 Option(

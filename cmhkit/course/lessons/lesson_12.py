@@ -88,7 +88,10 @@ def leave_one_out(reward):
 
 q3 = Question(
     "12.q3",
-    "Compute the baseline of each draw: the mean reward of the same query's other draws. reward has the shape (queries, draws).",
+    (
+        "Compute the baseline of each draw: the mean reward of the same query's other draws. reward has the shape "
+        "(queries, draws)."
+    ),
     check=function_equals(leave_one_out, REWARDS, tol=1e-5),
     solution=leave_one_out,
     hints=[
@@ -117,7 +120,10 @@ def log_p(distance):
 
 q4 = Question(
     "12.q4",
-    "Compute log p_theta from squared distances of shape (queries, pool), at temperature 1, so that it holds for large distances too.",
+    (
+        "Compute log p_theta from squared distances of shape (queries, pool), at temperature 1, so that it holds for "
+        "large distances too."
+    ),
     check=function_equals(log_p, FAR, tol=1e-5),
     solution=log_p,
     hints=[
@@ -154,7 +160,10 @@ quiz1 = Quiz(
             [
                 Option(
                     "Its mean.",
-                    "A baseline that does not depend on the draw itself has mean effect 0: the gradient of log p has mean 0.",
+                    (
+                        "A baseline that does not depend on the draw itself has mean effect 0: the gradient of log p "
+                        "has mean 0."
+                    ),
                 ),
                 Option(
                     "Its variance.",
@@ -163,7 +172,10 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "Nothing, since the mean is the same.",
-                    "Two estimates with the same mean can differ in how far they stray, and training takes one step after each.",
+                    (
+                        "Two estimates with the same mean can differ in how far they stray, and training takes one "
+                        "step after each."
+                    ),
                 ),
             ],
         ),
@@ -172,7 +184,10 @@ quiz1 = Quiz(
             [
                 Option(
                     "Nothing: MAP is what counts.",
-                    "The query labels took part in the choice, so the figure no longer tells how it goes on new queries.",
+                    (
+                        "The query labels took part in the choice, so the figure no longer tells how it goes on new "
+                        "queries."
+                    ),
                 ),
                 Option(
                     "Thirty rounds are too few.",

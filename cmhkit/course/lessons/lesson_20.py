@@ -61,7 +61,10 @@ def split(f, Z):
 
 q2 = Question(
     "20.q2",
-    "Split a feature map f of shape (n, C, H, W) by a mask Z of shape (n, H·W), places row by row: return attended and unattended features.",
+    (
+        "Split a feature map f of shape (n, C, H, W) by a mask Z of shape (n, H·W), places row by row: return "
+        "attended and unattended features."
+    ),
     check=function_equals(split, MAPS),
     solution=split,
     hints=[
@@ -76,7 +79,10 @@ q2 = Question(
         "mask taken off the features": lambda f, Z: (split(f, Z)[0], f - Z.reshape(len(f), 1, *f.shape[2:])),
         "both parts attended": lambda f, Z: (split(f, Z)[0], split(f, Z)[0]),
     },
-    remark="multiplied by 0 a place is still there, as a row of zeros. What the hashing module makes of zeros is its own matter.",
+    remark=(
+        "multiplied by 0 a place is still there, as a row of zeros. What the hashing module makes of zeros is its own "
+        "matter."
+    ),
 )
 
 SURROGATES = {
@@ -113,8 +119,9 @@ def _from_autograd(loss):
 
 q3 = Question(
     "20.q3",
-    "For one picture and L = sum((Z - target)²), compute the straight-through gradient of L with respect to the scores M by central differences "
-    "of the surrogate, in which Z is replaced by Z0 + P(M) - P0, with Z0 and P0 taken at the M that is given.",
+    "For one picture and L = sum((Z - target)²), compute the straight-through gradient of L with respect to the "
+    "scores M by central differences of the surrogate, in which Z is replaced by Z0 + P(M) - P0, with Z0 and P0 taken "
+    "at the M that is given.",
     check=function_equals(straight_through, SURROGATES, tol=1e-5),
     solution=straight_through,
     hints=[
@@ -158,7 +165,10 @@ q4 = Question(
         "share of places that agree": lambda mask, truth: (mask == truth).float().mean(),
         "over the sum of the areas": lambda mask, truth: (mask & truth).sum() / (mask.sum() + truth.sum()),
     },
-    remark="places that both leave off do not count: otherwise a picture that is mostly background would flatter every mask.",
+    remark=(
+        "places that both leave off do not count: otherwise a picture that is mostly background would flatter every "
+        "mask."
+    ),
 )
 
 quiz1 = Quiz(
@@ -173,7 +183,10 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "All, as long as rounding plays along.",
-                    "Yes: every P equals 1/(H·W). A hair of rounding below it turns a place off, so such a mask says nothing.",
+                    (
+                        "Yes: every P equals 1/(H·W). A hair of rounding below it turns a place off, so such a mask "
+                        "says nothing."
+                    ),
                     right=True,
                 ),
                 Option("About half.", "That would take scores that differ: equal ones are all treated alike."),

@@ -29,8 +29,8 @@ def _all_labels(labels, i):
 
 
 def _without_own(labels, i):
-    found = triplets(labels, i)
-    return found[found[:, 0] != i]
+    rows = triplets(labels, i)
+    return rows[rows[:, 0] != i]
 
 
 q1 = Question(
@@ -52,7 +52,10 @@ q1 = Question(
 
 q2 = Question(
     "21.q2",
-    "Similar items at distances 1 and 2.5, dissimilar ones at 2 and 3, margin 1: give the sum of the hinges and the number of active triplets.",
+    (
+        "Similar items at distances 1 and 2.5, dissimilar ones at 2 and 3, margin 1: give the sum of the hinges and "
+        "the number of active triplets."
+    ),
     check=close((2.0, 2)),
     solution=(2.0, 2),
     code="# 1 + 1 - 2 = 0,  1 + 1 - 3 < 0,  1 + 2.5 - 2 = 1.5,  1 + 2.5 - 3 = 0.5\n(2.0, 2)",
@@ -84,7 +87,10 @@ def count_active(near, sorted_far, margin):
 
 q3 = Question(
     "21.q3",
-    "Count the active triplets of one anchor from the distances of its similar items and the sorted distances of its dissimilar ones.",
+    (
+        "Count the active triplets of one anchor from the distances of its similar items and the sorted distances of "
+        "its dissimilar ones."
+    ),
     check=function_equals(count_active, ROWS),
     solution=count_active,
     hints=[
@@ -165,7 +171,10 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "only without ties.",
-                    "With ties too. A triplet on the threshold adds 0, and the side of the search says whether it counts.",
+                    (
+                        "With ties too. A triplet on the threshold adds 0, and the side of the search says whether it "
+                        "counts."
+                    ),
                 ),
             ],
         ),

@@ -23,7 +23,10 @@ def may_touch(name, step):
 
 q1 = Question(
     "22.q1",
-    'Say whether a step may change a parameter, given its name and the step: "d" for the step of E and D, "g" for the step of G.',
+    (
+        'Say whether a step may change a parameter, given its name and the step: "d" for the step of E and D, "g" for '
+        "the step of G."
+    ),
     check=function_equals(may_touch, TOUCHES),
     solution=may_touch,
     hints=[
@@ -50,7 +53,10 @@ def loss_of_g(retrieval, adversarial):
 
 q2 = Question(
     "22.q2",
-    "An optimiser descends. Write the loss that it descends in G's step, from two sums: of the four retrieval terms, of the two adversarial ones.",
+    (
+        "An optimiser descends. Write the loss that it descends in G's step, from two sums: of the four retrieval "
+        "terms, of the two adversarial ones."
+    ),
     check=function_equals(loss_of_g, LOSSES),
     solution=loss_of_g,
     hints=["Which terms does the note put under max over G?", "To descend on -x is to ascend on x."],
@@ -85,7 +91,10 @@ def iou(mask, truth):
 
 q3 = Question(
     "22.q3",
-    "Compute the IoU of each picture: places in both over places in either. mask, truth: bool, shape (n, 8, 8). Return shape (n,).",
+    (
+        "Compute the IoU of each picture: places in both over places in either. mask, truth: bool, shape (n, 8, 8). "
+        "Return shape (n,)."
+    ),
     check=function_equals(iou, OVERLAPS),
     solution=iou,
     hints=[
@@ -101,7 +110,10 @@ q3 = Question(
             (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))
         ),
     },
-    remark="it is 1 only where mask and truth are the same, so neither a mask of all places nor one of a single place can win by size.",
+    remark=(
+        "it is 1 only where mask and truth are the same, so neither a mask of all places nor one of a single place "
+        "can win by size."
+    ),
 )
 
 quiz1 = Quiz(
@@ -140,7 +152,10 @@ quiz1 = Quiz(
             ],
         ),
         Choice(
-            "Masks overlap the truth more after the game than before. May one conclude that retrieval is better than without attention?",
+            (
+                "Masks overlap the truth more after the game than before. May one conclude that retrieval is better "
+                "than without attention?"
+            ),
             [
                 Option(
                     "Yes: the codes then read the drawings only.",

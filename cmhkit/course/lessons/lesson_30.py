@@ -22,7 +22,10 @@ def similar(labels_a, labels_b):
 
 q1 = Question(
     "30.q1",
-    "Compute S from two label matrices, shapes (n, c) and (m, c): 1 where two items share at least one label, else 0. Return integers, shape (n, m).",
+    (
+        "Compute S from two label matrices, shapes (n, c) and (m, c): 1 where two items share at least one label, "
+        "else 0. Return integers, shape (n, m)."
+    ),
     check=function_equals(similar, LABELS),
     solution=similar,
     hints=[
@@ -70,7 +73,9 @@ q2 = Question(
         "share of equal bits": lambda d, k: 1 - d / k,
         "linear from 1 to 0": _linear,
     },
-    remark="it is one half where half of the bits differ, whatever their number is; more bits only make the step steeper.",
+    remark=(
+        "it is one half where half of the bits differ, whatever their number is; more bits only make the step steeper."
+    ),
 )
 
 THETAS = {
@@ -105,7 +110,10 @@ q3 = Question(
     check=function_equals(log_one_plus_exp, THETAS),
     solution=log_one_plus_exp,
     hints=[
-        "For theta above 0, take the large part out: log(1 + exp(theta)) = theta + log(1 + exp(-theta)). Now the exponential is small.",
+        (
+            "For theta above 0, take the large part out: log(1 + exp(theta)) = theta + log(1 + exp(-theta)). Now the "
+            "exponential is small."
+        ),
         "Below 0 the plain form is fine. One line for both: `max(theta, 0) + log1p(exp(-abs(theta)))`.",
     ],
     wrong_answers={
@@ -208,7 +216,10 @@ quiz1 = Quiz(
             [
                 Option(
                     "Pictures and texts are trained to reach LabNet's codes, and a query in earnest has no labels.",
-                    "Yes: it is what they would get if they learned their teacher's codes perfectly. It is no proof: nothing forbids to surpass it.",
+                    (
+                        "Yes: it is what they would get if they learned their teacher's codes perfectly. It is no "
+                        "proof: nothing forbids to surpass it."
+                    ),
                     right=True,
                 ),
                 Option(

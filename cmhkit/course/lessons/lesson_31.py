@@ -26,11 +26,17 @@ def _padded(x, p, w):
 
 q1 = Question(
     "31.q1",
-    "One channel of the fusion before the resize: average each window of p words, windows one after the other; times w; ReLU. x: shape (T,).",
+    (
+        "One channel of the fusion before the resize: average each window of p words, windows one after the other; "
+        "times w; ReLU. x: shape (T,)."
+    ),
     check=function_equals(pooled, TEXTS),
     solution=pooled,
     hints=[
-        "The windows start at 0, p, 2p, … and the last one may hold fewer than p words: `x[start : start + p]` stops at the end by itself.",
+        (
+            "The windows start at 0, p, 2p, … and the last one may hold fewer than p words: `x[start : start + p]` "
+            "stops at the end by itself."
+        ),
         "A mean divides by the words that the window has. Then `np.maximum(0, w * averages)`.",
     ],
     wrong_answers={
@@ -59,7 +65,10 @@ def dead(scalars):
 
 q2 = Question(
     "31.q2",
-    "Say of each scalar whether its pool is dead at the start: whether it gives only zeros and gets no gradient. Return booleans, shape (pools,).",
+    (
+        "Say of each scalar whether its pool is dead at the start: whether it gives only zeros and gets no gradient. "
+        "Return booleans, shape (pools,)."
+    ),
     check=function_equals(dead, SCALARS),
     solution=dead,
     hints=[
@@ -104,12 +113,18 @@ def batch_gradient(h, bank, similar):
 
 q3 = Question(
     "31.q3",
-    "Write the gradient of J2 with respect to a batch's codes h, shape (n, bits), against a bank, (m, bits), that stands still. similar: S, (n, m).",
+    (
+        "Write the gradient of J2 with respect to a batch's codes h, shape (n, bits), against a bank, (m, bits), that "
+        "stands still. similar: S, (n, m)."
+    ),
     check=function_equals(batch_gradient, _cross_cases()),
     solution=batch_gradient,
     hints=[
         "The slope of log(1 + e^x) - S x is sigmoid(x) - S. There is one such slope for every pair: shape (n, m).",
-        "Gamma is half of an inner product, so its derivative with respect to h_i is half of the bank's row j. Sum over j.",
+        (
+            "Gamma is half of an inner product, so its derivative with respect to h_i is half of the bank's row j. "
+            "Sum over j."
+        ),
     ],
     wrong_answers={
         "wrong sign": lambda h, bank, s: (s - _sigmoid(h @ bank.T / 2)) @ bank / 2,
@@ -118,7 +133,10 @@ q3 = Question(
         "the bank moves instead": lambda h, bank, s: (_sigmoid(h @ bank.T / 2) - s).T @ h / 2,
         "mean for sum": lambda h, bank, s: (_sigmoid(h @ bank.T / 2) - s) @ bank / 2 / len(bank),
     },
-    remark="similar items pull the code towards their own, dissimilar ones push it away, and each by what is still missing.",
+    remark=(
+        "similar items pull the code towards their own, dissimilar ones push it away, and each by what is still "
+        "missing."
+    ),
 )
 
 VOTES = {
@@ -135,7 +153,10 @@ def best_code(label, image, text):
 
 q4 = Question(
     "31.q4",
-    "From the three relaxed codes, each (n, bits), give the B in {-1, +1} that makes the sum of the three J3 smallest; +1 if both are equal.",
+    (
+        "From the three relaxed codes, each (n, bits), give the B in {-1, +1} that makes the sum of the three J3 "
+        "smallest; +1 if both are equal."
+    ),
     check=function_equals(best_code, VOTES),
     solution=best_code,
     hints=[

@@ -19,7 +19,10 @@ def discriminator_loss(d_label, d_image):
 
 q1 = Question(
     "32.q1",
-    "Write the squared error of a discriminator from its outputs D: for LabNet's features, whose target y is 1, and for the pictures', whose y is 0.",
+    (
+        "Write the squared error of a discriminator from its outputs D: for LabNet's features, whose target y is 1, "
+        "and for the pictures', whose y is 0."
+    ),
     check=function_equals(discriminator_loss, RATINGS),
     solution=discriminator_loss,
     hints=[
@@ -61,7 +64,9 @@ q2 = Question(
         "minus and flipped swapped": lambda d: (*slopes(d)[1::-1], *slopes(d)[:1:-1]),
         "the factor 2 is lost": lambda d: (-d * d * (1 - d), -(1 - d) * d * (1 - d), -d, -(1 - d)),
     },
-    remark="all four are below 0: each raises z, that is D. They differ in how hard they pull, and most where D is near 0.",
+    remark=(
+        "all four are below 0: each raises z, that is D. They differ in how hard they pull, and most where D is near 0."
+    ),
 )
 
 STEPS = {
@@ -82,25 +87,26 @@ def changed(step, adversarial):
 
 
 def _check_changed(answer):
-    for told, (step, adversarial) in STEPS.items():
+    for case, (step, adversarial) in STEPS.items():
         expected = changed(step, adversarial)
         got = answer(step, adversarial)
         if not isinstance(got, set | frozenset | list | tuple):
-            return f"{told}: expected a set of names, got {got!r}."
+            return f"{case}: expected a set of names, got {got!r}."
         if set(got) != expected:
-            return f"{told}: expected {sorted(expected) or 'nothing'}, got {sorted(map(str, got)) or 'nothing'}."
+            return f"{case}: expected {sorted(expected) or 'nothing'}, got {sorted(map(str, got)) or 'nothing'}."
     return None
 
 
 def _whatever_the_gradient_reaches(step, adversarial):
-    found = changed(step, adversarial)
-    return found | {JUDGE[step]} if adversarial == "flows" and step in JUDGE else found
+    parts = changed(step, adversarial)
+    return parts | {JUDGE[step]} if adversarial == "flows" and step in JUDGE else parts
 
 
 q3 = Question(
     "32.q3",
-    'Which parts does a step change? step: "LabNet", "discriminators", "ImgNet" or "TxtNet". adversarial: "flows", "detached" or "none". '
-    'Return a set of these names: "LabNet", "ImgNet", "TxtNet", "image discriminator", "text discriminator".',
+    'Which parts does a step change? step: "LabNet", "discriminators", "ImgNet" or "TxtNet". adversarial: "flows", '
+    '"detached" or "none". Return a set of these names: "LabNet", "ImgNet", "TxtNet", "image discriminator", "text '
+    'discriminator".',
     check=_check_changed,
     solution=changed,
     hints=[
@@ -121,7 +127,10 @@ q3 = Question(
             else changed(step, adversarial)
         ),
     },
-    remark="the gradient of the term also reaches the discriminator when it flows; the optimiser of that step does not hold its weights.",
+    remark=(
+        "the gradient of the term also reaches the discriminator when it flows; the optimiser of that step does not "
+        "hold its weights."
+    ),
 )
 
 CLOUDS = {
@@ -148,8 +157,14 @@ q4 = Question(
     check=function_equals(energy, CLOUDS),
     solution=energy,
     hints=[
-        "`np.linalg.norm(a[:, None] - b[None], axis=2)` holds all distances, shape (n, m); the formula wants their mean.",
-        "Twice the mean between the samples, minus the mean within a, minus the mean within b. Pairs of an item with itself count.",
+        (
+            "`np.linalg.norm(a[:, None] - b[None], axis=2)` holds all distances, shape (n, m); the formula wants "
+            "their mean."
+        ),
+        (
+            "Twice the mean between the samples, minus the mean within a, minus the mean within b. Pairs of an item "
+            "with itself count."
+        ),
     ],
     wrong_answers={
         "between, once": lambda a, b: _mean_distance(a, b) - _mean_distance(a, a) - _mean_distance(b, b),
@@ -177,7 +192,10 @@ quiz1 = Quiz(
             ],
         ),
         Choice(
-            "At the end the training's own discriminator rates half of the pictures wrong. Do pictures and labels now have the same features?",
+            (
+                "At the end the training's own discriminator rates half of the pictures wrong. Do pictures and labels "
+                "now have the same features?"
+            ),
             [
                 Option(
                     "Yes: nobody can tell them apart.",
@@ -185,13 +203,19 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "Not necessarily: ask one that starts afresh.",
-                    "Yes. A network may leave the region that its discriminator knows, and not come nearer to LabNet for that.",
+                    (
+                        "Yes. A network may leave the region that its discriminator knows, and not come nearer to "
+                        "LabNet for that."
+                    ),
                     right=True,
                 ),
             ],
         ),
         Choice(
-            "In the published code the features reach the discriminator through a placeholder. What does its adversarial term do for ImgNet?",
+            (
+                "In the published code the features reach the discriminator through a placeholder. What does its "
+                "adversarial term do for ImgNet?"
+            ),
             [
                 Option(
                     "It moves ImgNet's features towards LabNet's.", "For that a gradient would have to reach ImgNet."

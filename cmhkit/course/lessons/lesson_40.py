@@ -20,7 +20,10 @@ def mean_and_deviation(runs):
 
 q1 = Question(
     "40.q1",
-    "runs: the MAP of several seeds. Return the mean and the standard deviation, as an estimate from a sample (divide by n - 1).",
+    (
+        "runs: the MAP of several seeds. Return the mean and the standard deviation, as an estimate from a sample "
+        "(divide by n - 1)."
+    ),
     check=function_equals(mean_and_deviation, RUNS),
     solution=mean_and_deviation,
     hints=[
@@ -51,7 +54,10 @@ def paired_difference(a, b):
 
 q2 = Question(
     "40.q2",
-    "a, b: the MAP of two methods at the same seeds. Return the mean of the differences a - b, seed by seed, and its standard error.",
+    (
+        "a, b: the MAP of two methods at the same seeds. Return the mean of the differences a - b, seed by seed, and "
+        "its standard error."
+    ),
     check=function_equals(paired_difference, PAIRED),
     solution=paired_difference,
     hints=[
@@ -67,7 +73,10 @@ q2 = Question(
         "the deviation, not the error": lambda a, b: (np.mean(a) - np.mean(b), np.std(np.subtract(a, b), ddof=1)),
         "best against best": lambda a, b: (np.max(a) - np.max(b), np.std(np.subtract(a, b), ddof=1) / np.sqrt(len(a))),
     },
-    remark="a seed that is lucky for both cancels; so where the two share their start and their batches, equal seeds say more than different ones.",
+    remark=(
+        "a seed that is lucky for both cancels; so where the two share their start and their batches, equal seeds say "
+        "more than different ones."
+    ),
 )
 
 LISTS = {
@@ -84,7 +93,10 @@ def overlap(first, second, k):
 
 q3 = Question(
     "40.q3",
-    "first and second are two rankings, best first, as lists of rows. Which share of the first k of one is among the first k of the other?",
+    (
+        "first and second are two rankings, best first, as lists of rows. Which share of the first k of one is among "
+        "the first k of the other?"
+    ),
     check=function_equals(overlap, LISTS),
     solution=overlap,
     hints=["Cut both lists at k before you compare.", "Sets forget the order: `set(a) & set(b)`."],
@@ -98,7 +110,10 @@ q3 = Question(
         "one list not cut": lambda first, second, k: len(set(first[:k]) & set(second)) / k,
         "a count": lambda first, second, k: len(set(first[:k]) & set(second[:k])),
     },
-    remark="two methods of equal precision may well find different items; then each knows something that the other does not.",
+    remark=(
+        "two methods of equal precision may well find different items; then each knows something that the other does "
+        "not."
+    ),
 )
 
 PROTOCOLS = {
@@ -118,7 +133,10 @@ def differs(a, b):
 
 q4 = Question(
     "40.q4",
-    "a and b are protocols, dicts. Return the sorted names of the entries that may differ: unequal, or not said (missing or None) by either.",
+    (
+        "a and b are protocols, dicts. Return the sorted names of the entries that may differ: unequal, or not said "
+        "(missing or None) by either."
+    ),
     check=function_equals(differs, PROTOCOLS),
     solution=differs,
     hints=[
@@ -142,7 +160,10 @@ quiz1 = Quiz(
             [
                 Option(
                     "Yes: MAP decides.",
-                    "MAP compares what was run. UGACH was not told a single label; the two others were told all of them.",
+                    (
+                        "MAP compares what was run. UGACH was not told a single label; the two others were told all "
+                        "of them."
+                    ),
                 ),
                 Option(
                     "The figures do not say.",
@@ -170,7 +191,10 @@ quiz1 = Quiz(
             ],
         ),
         Choice(
-            "An option was swept over five values, and each was scored on the queries. The best value's MAP is then reported. What is wrong?",
+            (
+                "An option was swept over five values, and each was scored on the queries. The best value's MAP is "
+                "then reported. What is wrong?"
+            ),
             [
                 Option(
                     "Nothing, if all five are printed.",
@@ -178,7 +202,10 @@ quiz1 = Quiz(
                 ),
                 Option(
                     "The choice has seen the queries.",
-                    "Yes. Choose on pairs held out of the training set, then score once. The sweeps of this lesson ask held-out pairs.",
+                    (
+                        "Yes. Choose on pairs held out of the training set, then score once. The sweeps of this "
+                        "lesson ask held-out pairs."
+                    ),
                     right=True,
                 ),
                 Option(

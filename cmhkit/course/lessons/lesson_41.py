@@ -19,19 +19,28 @@ def worst_order(distance, relevant):
 
 q1 = Question(
     "41.q1",
-    "distance: numbers (m,); relevant: bool (m,). Return the flags of `relevant` by rising distance; where distances tie, relevant items come last.",
+    (
+        "distance: numbers (m,); relevant: bool (m,). Return the flags of `relevant` by rising distance; where "
+        "distances tie, relevant items come last."
+    ),
     check=function_equals(worst_order, DISTANCES),
     solution=worst_order,
     hints=[
         "Two keys decide: the distance first, and among equals the flag. False is smaller than True.",
-        "`np.lexsort((second_key, first_key))` sorts by its *last* key first. Use its result as an index into `relevant`.",
+        (
+            "`np.lexsort((second_key, first_key))` sorts by its *last* key first. Use its result as an index into "
+            "`relevant`."
+        ),
     ],
     wrong_answers={
         "relevant items first": lambda distance, relevant: relevant[np.lexsort((~relevant, distance))],
         "ties as they are stored": lambda distance, relevant: relevant[np.argsort(distance, kind="stable")],
         "the flag decides first": lambda distance, relevant: relevant[np.lexsort((distance, relevant))],
     },
-    remark="the AP of this order is the lower bound, `pessimistic`. With relevant items first it is the mistake of this section.",
+    remark=(
+        "the AP of this order is the lower bound, `pessimistic`. With relevant items first it is the mistake of this "
+        "section."
+    ),
 )
 
 HITS = {
@@ -64,13 +73,19 @@ def _capped(hit, R):
 
 q2 = Question(
     "41.q2",
-    "hit: bool (m,), a whole ranking. Return AP@R with the divisor `relevant`: the sum of the precisions at the hits of the first R places, "
-    "divided by min(R, relevant items).",
+    "hit: bool (m,), a whole ranking. Return AP@R with the divisor `relevant`: the sum of the precisions at the hits "
+    "of the first R places, divided by min(R, relevant items).",
     check=function_equals(ap_at_r, HITS),
     solution=ap_at_r,
     hints=[
-        "The precision at each place is the count of hits so far, divided by the place: `np.cumsum(hit) / np.arange(1, len(hit) + 1)`.",
-        "Keep it at hits only, cut after R places, sum. The relevant items are all hits of the whole ranking: `hit.sum()`.",
+        (
+            "The precision at each place is the count of hits so far, divided by the place: `np.cumsum(hit) / "
+            "np.arange(1, len(hit) + 1)`."
+        ),
+        (
+            "Keep it at hits only, cut after R places, sum. The relevant items are all hits of the whole ranking: "
+            "`hit.sum()`."
+        ),
     ],
     wrong_answers={
         "divided by the hits within R": _by_hits,
@@ -114,12 +129,18 @@ def _asks_both(parts, chosen):
 
 q3 = Question(
     "41.q3",
-    "Make the parts of a validation split: a dict with `query`, `retrieval` and `train`, positions in rising order. The chosen training pairs ask.",
+    (
+        "Make the parts of a validation split: a dict with `query`, `retrieval` and `train`, positions in rising "
+        "order. The chosen training pairs ask."
+    ),
     check=function_equals(hold_out, PARTS),
     solution=hold_out,
     hints=[
         "The real queries do not appear in any part: they are for the very end.",
-        "The chosen pairs leave both the training set and the retrieval set. `np.setdiff1d(a, b)` gives what is in a and not in b, sorted.",
+        (
+            "The chosen pairs leave both the training set and the retrieval set. `np.setdiff1d(a, b)` gives what is "
+            "in a and not in b, sorted."
+        ),
     ],
     wrong_answers={
         "the chosen can still be found": _still_found,
@@ -154,7 +175,10 @@ q4 = Question(
         "0 becomes -1": lambda x: np.where(x > 0, 1, -1).astype(np.int8),
         "0 and 1": lambda x: (x >= 0).astype(np.int8),
     },
-    remark="whether 0 becomes +1 or -1 matters little. That it is the same on both sides, and never a third value, matters.",
+    remark=(
+        "whether 0 becomes +1 or -1 matters little. That it is the same on both sides, and never a third value, "
+        "matters."
+    ),
 )
 
 
@@ -179,14 +203,20 @@ def _ranks_and_is_positive(answer):
             return f"a score for each pair is asked for, shape {(n, m)}; this has the shape {score.shape}."
         if not (score > 0).all():
             row, column = np.argwhere(~(score > 0))[0]
-            return f"the score of a[{row}] and b[{column}] is {score[row, column]}, not above 0; their inner product is {a[row] @ b[column]}."
+            return (
+                f"the score of a[{row}] and b[{column}] is {score[row, column]}, not above 0; their inner product is "
+                f"{a[row] @ b[column]}."
+            )
         inner = a @ b.T
         for row in range(n):
             reason = difference(
                 np.unique(score[row], return_inverse=True)[1], np.unique(inner[row], return_inverse=True)[1]
             )
             if reason is not None:
-                return f"the scores of a[{row}] do not rank b as its inner products do, which are {inner[row].tolist()}; places: {reason}"
+                return (
+                    f"the scores of a[{row}] do not rank b as its inner products do, which are {inner[row].tolist()}; "
+                    f"places: {reason}"
+                )
     return None
 
 
@@ -212,7 +242,10 @@ quiz1 = Quiz(
     "41.quiz1",
     [
         Choice(
-            "A paper's table has one method at MAP .61 and the next at .60. Nothing is said of ties; codes have 16 bits. What follows?",
+            (
+                "A paper's table has one method at MAP .61 and the next at .60. Nothing is said of ties; codes have "
+                "16 bits. What follows?"
+            ),
             [
                 Option(
                     "The first method is better.",
@@ -230,7 +263,10 @@ quiz1 = Quiz(
             ],
         ),
         Choice(
-            "A network's loss falls to nearly zero. MAP is alike in all four directions, and near chance. What do you look at first?",
+            (
+                "A network's loss falls to nearly zero. MAP is alike in all four directions, and near chance. What do "
+                "you look at first?"
+            ),
             [
                 Option(
                     "The number of different codes.",
@@ -245,7 +281,10 @@ quiz1 = Quiz(
             ],
         ),
         Choice(
-            "The query and the training set were drawn by two independent shuffles. A score rises by only .01. Is the split in order?",
+            (
+                "The query and the training set were drawn by two independent shuffles. A score rises by only .01. Is "
+                "the split in order?"
+            ),
             [
                 Option(
                     "Yes, since the effect is small.",

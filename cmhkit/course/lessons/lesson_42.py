@@ -76,8 +76,8 @@ def asks(mark, share):
 
 q2 = Question(
     "42.q2",
-    "`mark` is the checksum of a file, 16 bytes. Read its first 8 bytes as one whole number, the first byte the most significant, and divide "
-    "by 2**64. Return True if the result is below `share`.",
+    "`mark` is the checksum of a file, 16 bytes. Read its first 8 bytes as one whole number, the first byte the most "
+    "significant, and divide by 2**64. Return True if the result is below `share`.",
     check=function_equals(asks, CONTENTS),
     solution=asks,
     hints=['`int.from_bytes(some_bytes, "big")` makes a number of bytes.', "The first eight bytes are `mark[:8]`."],
@@ -87,7 +87,10 @@ q2 = Question(
         "the other part": lambda mark, share: not asks(mark, share),
         "the other half of the bytes": lambda mark, share: int.from_bytes(mark[8:], "big") / 2**64 < share,
     },
-    remark="no seed and no order of files: the same picture is drawn into the same part on every machine, and whatever is added later.",
+    remark=(
+        "no seed and no order of files: the same picture is drawn into the same part on every machine, and whatever "
+        "is added later."
+    ),
 )
 
 
@@ -138,12 +141,16 @@ def _all_of_them(query, retrieval, limit):
 
 q3 = Question(
     "42.q3",
-    "Find the queries that have a twin. query, retrieval: pictures, uint8, shapes (n, R, R, 3) and (m, R, R, 3). Return bool, shape (n,): True where "
-    "some retrieved picture differs by at most `limit`, on average over its pixels and colours.",
+    "Find the queries that have a twin. query, retrieval: pictures, uint8, shapes (n, R, R, 3) and (m, R, R, 3). "
+    "Return bool, shape (n,): True where some retrieved picture differs by at most `limit`, on average over its "
+    "pixels and colours.",
     check=function_equals(has_twin, TWINS),
     solution=has_twin,
     hints=[
-        "For one query: the absolute differences to all retrieved pictures, their mean over the last three axes, and the smallest of these.",
+        (
+            "For one query: the absolute differences to all retrieved pictures, their mean over the last three axes, "
+            "and the smallest of these."
+        ),
         "Of two uint8, 99 - 100 is 255. Make one of them `int` first.",
     ],
     wrong_answers={

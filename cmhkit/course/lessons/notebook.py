@@ -94,12 +94,11 @@ class Figure:
         for png, alt, caption in zip(self.pngs, self.alts, self.captions, strict=True):
             source = base64.b64encode(png).decode("ascii")
             image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{source}" style="max-width:100%">'
-            told = (
-                f'<figcaption style="width:0;min-width:100%">{html.escape(caption)}</figcaption>' if caption else ""
-            )  # no wider than the picture
-            cells.append(f'<figure style="margin:4px">{image}{told}</figure>')
-        told = f"<p>{html.escape(self.caption)}</p>" if self.caption else ""
-        return f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>{told}'
+            narrow = 'style="width:0;min-width:100%"'  # no wider than the picture
+            below = f"<figcaption {narrow}>{html.escape(caption)}</figcaption>" if caption else ""
+            cells.append(f'<figure style="margin:4px">{image}{below}</figure>')
+        below = f"<p>{html.escape(self.caption)}</p>" if self.caption else ""
+        return f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>{below}'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self.html()}

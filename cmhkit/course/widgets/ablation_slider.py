@@ -111,7 +111,10 @@ class AblationState(State):
         sweep, i = self.chosen, self.position
         mean, gain = sweep.mean[i], sweep.mean[i] - sweep.mean[sweep.usual]
         seeds = sweep.map.shape[1]
-        summary = f"{sweep.name}, {sweep.option} = {sweep.values[i]}: MAP {mean[0]:.3f} / {mean[1]:.3f}, {DIRECTIONS[0]} / {DIRECTIONS[1]}"
+        summary = (
+            f"{sweep.name}, {sweep.option} = {sweep.values[i]}: MAP {mean[0]:.3f} / {mean[1]:.3f}, {DIRECTIONS[0]} / "
+            f"{DIRECTIONS[1]}"
+        )
         summary += f", mean of {seeds} seeds" if seeds > 1 else ", one seed"
         summary += (
             ". The preset's value." if i == sweep.usual else f"; {_signed(gain)} against the preset's {sweep.default}."
@@ -124,11 +127,11 @@ class AblationState(State):
         top = max(float(sweep.mean.max()), 1e-9)
         parts = []
         for way, values in zip(DIRECTIONS, sweep.mean.T, strict=True):
-            said = [f"{sweep.option} {value}: {score:.3f}" for value, score in zip(sweep.values, values, strict=True)]
-            title = f"MAP, {way}"
-            parts.append(
-                f'<div style="flex:1 1 200px;max-width:340px">{bars(title, values / top, said, now=self.position)}</div>'
-            )
+            captions = [
+                f"{sweep.option} {value}: {score:.3f}" for value, score in zip(sweep.values, values, strict=True)
+            ]
+            chart = bars(f"MAP, {way}", values / top, captions, now=self.position)
+            parts.append(f'<div style="flex:1 1 200px;max-width:340px">{chart}</div>')
         rows = ""
         for i, value in enumerate(sweep.values):
             here, gain = i == self.position, sweep.mean[i] - sweep.mean[sweep.usual]
@@ -141,14 +144,20 @@ class AblationState(State):
             )
             head = f"{'▶ ' if here else ''}{value}"
             weight = 600 if here else 400
-            rows += f"<tr style='font-weight:{weight}'><th scope='row' style='white-space:nowrap'>{escape(head)}</th>{cells}</tr>"
+            rows += (
+                f"<tr style='font-weight:{weight}'><th scope='row' style='white-space:nowrap'>{escape(head)}</th>"
+                f"{cells}</tr>"
+            )
         titles = (sweep.option, *(f"{way}, a seed each" for way in DIRECTIONS), "mean against the preset")
         heads = "".join(f"<th scope='col' style='overflow-wrap:normal'>{escape(title)}</th>" for title in titles)
         key = f"From 0; full height is MAP {top:.3f}. The value that is chosen is filled, and has ▶ in the table."
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="all values"'
         table = f"<div {box}><table><tr>{heads}</tr>{rows}</table></div>"
         note = f"<p class='cmh-dim'>{escape(sweep.note)}</p>" if sweep.note else ""
-        return f"<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{''.join(parts)}</div><p class='cmh-dim'>{key}</p>{table}{note}"
+        return (
+            f"<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{''.join(parts)}</div><p class='cmh-dim'>{key}</p>"
+            f"{table}{note}"
+        )
 
 
 def _signed(gain: np.ndarray) -> str:
@@ -170,12 +179,15 @@ class AblationSlider(Widget):
         self, sweeps: Sequence[Mapping[str, Any]], *, sweep: str | None = None, position: int | None = None
     ) -> None:
         check(len(sweeps) > 0, "sweeps: expected at least one, got none")
-        found: dict[str, Sweep] = {}
+        checked: dict[str, Sweep] = {}
         for i, entry in enumerate(sweeps):
             missing = [key for key in ("method", "option", "values", "default", "map") if key not in entry]
             check(
                 not missing,
-                f"sweeps[{i}]: expected {', '.join(missing)}, and {'it is' if len(missing) == 1 else 'they are'} missing",
+                (
+                    f"sweeps[{i}]: expected {', '.join(missing)}, and {'it is' if len(missing) == 1 else 'they are'} "
+                    "missing"
+                ),
             )
             about = [
                 f"{entry['bits']} bits" if "bits" in entry else "",
@@ -187,7 +199,7 @@ class AblationSlider(Widget):
             ]
             note = "; ".join(part for part in about if part)
             name = f"{entry['method']}, {entry['option']}"
-            found[name] = Sweep(
+            checked[name] = Sweep(
                 entry["method"],
                 entry["option"],
                 tuple(entry["values"]),
@@ -195,7 +207,7 @@ class AblationSlider(Widget):
                 entry["map"],
                 note and note[0].upper() + note[1:] + ".",
             )
-        super().__init__(AblationState(found, sweep, position))
+        super().__init__(AblationState(checked, sweep, position))
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
         return [{"sweep": name, "position": sweep.usual} for name, sweep in self._state.sweeps.items()]

@@ -34,28 +34,34 @@ BLUE, VERMILION, ORANGE, GREEN = (
 SPLITS = ("query", "retrieval", "train")
 
 STYLE = f"""<style>
-.cmh {{ color: var(--jp-content-font-color1, #1a1a1a); font-family: var(--jp-content-font-family, sans-serif); font-size: 13px; line-height: 1.4;
+.cmh {{ color: var(--jp-content-font-color1, #1a1a1a); font-family: var(--jp-content-font-family, sans-serif); \
+font-size: 13px; line-height: 1.4;
   max-width: 100%; overflow-wrap: anywhere; }}
 .cmh p {{ margin: 4px 0; }}
 .cmh h4 {{ margin: 10px 0 4px; font-size: 13px; font-weight: 600; }}
 .cmh-status {{ border-left: 4px solid {BLUE}; padding: 2px 8px; min-height: 1.4em; }}
-.cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0 !important; margin: 0 !important; list-style: none !important; }}
+.cmh-cards {{ display: flex; flex-wrap: wrap; gap: 8px; padding: 4px 0 !important; margin: 0 !important; \
+list-style: none !important; }}
 .cmh-cards > li {{ list-style: none !important; }}
 .cmh-card {{ box-sizing: border-box; width: 128px; padding: 7px; margin: 0; border-radius: 4px;
   border: 1px solid var(--jp-border-color1, #bdbdbd); background: var(--jp-layout-color1, #fff); font-size: 12px; }}
 .cmh-yes {{ border: 3px solid {BLUE}; padding: 5px; }}
 .cmh-no {{ border: 3px dashed {VERMILION}; padding: 5px; }}
 .cmh-card img {{ display: block; width: 100%; margin: 0 auto 3px; background: #fff; }}
-.cmh-card .cmh-head {{ display: flex; flex-wrap: wrap; justify-content: space-between; column-gap: 6px; font-weight: 600; }}
-.cmh-none {{ display: block; padding: 14px 4px; margin-bottom: 3px; text-align: center; border: 1px dotted currentColor; }}
+.cmh-card .cmh-head {{ display: flex; flex-wrap: wrap; justify-content: space-between; column-gap: 6px; \
+font-weight: 600; }}
+.cmh-none {{ display: block; padding: 14px 4px; margin-bottom: 3px; text-align: center; \
+border: 1px dotted currentColor; }}
 .cmh-dim {{ color: var(--jp-content-font-color2, #555); }}
 .cmh-bar {{ height: 9px; margin: 2px 0; border: 1px solid currentColor; background: transparent; }}
 .cmh-bar > span {{ display: block; height: 100%; background: {BLUE}; }}
 .cmh-scroll {{ max-width: 100%; overflow-x: auto; }}
 .cmh table {{ border-collapse: collapse; margin: 4px 0 !important; font-size: 13px; table-layout: auto; }}
 .cmh caption {{ text-align: left; caption-side: top; padding: 2px 0; }}
-.cmh th, .cmh td {{ border: 1px solid var(--jp-border-color1, #bdbdbd); padding: 2px 8px; text-align: left !important; }}
-.cmh code {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px; background: transparent !important; color: inherit;
+.cmh th, .cmh td {{ border: 1px solid var(--jp-border-color1, #bdbdbd); padding: 2px 8px; \
+text-align: left !important; }}
+.cmh code {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px; \
+background: transparent !important; color: inherit;
   padding: 0 !important; }}
 .cmh-note {{ font-size: 12px; font-style: italic; color: var(--jp-content-font-color2, #555); }}
 .cmh-controls button:focus-visible, .cmh-controls input:focus-visible, .cmh-controls select:focus-visible,
@@ -216,7 +222,7 @@ class Widget:
             self._syncing = False
 
     def _from_control(self, **inputs: Any) -> None:
-        """What a control calls. A bad value is said in the status line, and the controls go back to the present state."""
+        """What a control calls. The status line names a bad value, and the controls return to the present state."""
         if self._syncing:
             return
         try:
@@ -288,7 +294,7 @@ class Widget:
         play = ipw.Play(min=0, max=max(1, last), interval=900, description="play", tooltip=tooltip)
         self.bind(play, name, read=lambda v: min(int(v), last))
         back, on = (
-            ipw.Button(description=said, layout=ipw.Layout(width="auto")) for said in ("◀ step back", "step on ▶")
+            ipw.Button(description=caption, layout=ipw.Layout(width="auto")) for caption in ("◀ step back", "step on ▶")
         )
         back.on_click(lambda _: step(-1))
         on.on_click(lambda _: step(1))
@@ -307,8 +313,10 @@ class Widget:
         """The static twin of the present state: the same text and picture without controls."""
         result = self._state.result
         html = (
-            f'{STYLE}<div class="cmh" role="group" aria-label="{escape(self.title)}"><p><b>{escape(self.title)}.</b> {escape(result.summary)}</p>'
-            f'{result.html}<p class="cmh-note">A still picture of a widget: run this cell to use its controls.</p></div>'
+            f'{STYLE}<div class="cmh" role="group" aria-label="{escape(self.title)}"><p><b>{escape(self.title)}.</b> '
+            f"{escape(result.summary)}</p>"
+            f'{result.html}<p class="cmh-note">A still picture of a widget: run this cell to use its controls.</p>'
+            "</div>"
         )
         return Static(f"{self.title}. {result.summary}", html)
 
@@ -383,20 +391,20 @@ def mark(relevant: bool | None) -> str:
     return "" if relevant is None else "✓ relevant" if relevant else "✗ not relevant"
 
 
-def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = False, now: int | None = None) -> str:
+def bars(title: str, heights: np.ndarray, captions: Sequence[str], half: bool = False, now: int | None = None) -> str:
     """Small upright bars, as HTML.
 
-    heights: 0 to 1. said: the value of each, its tooltip; the list is the text alternative too. half: draw a line at
-    one half.
-    now: fill this bar only.
+    heights: 0 to 1. captions: the value of each, its tooltip; the list is the text alternative too. half: a line at
+    one half. now: fill this bar only.
     """
     columns = []
-    for i, (height, words) in enumerate(zip(heights, said, strict=True)):
+    for i, (height, words) in enumerate(zip(heights, captions, strict=True)):
         fill = "#0072B2" if now is None or i == now else "transparent"
         bar = f"width:72%;height:{40 * float(np.clip(height, 0, 1)):.1f}px;background:{fill};"
         bar += "border:1px solid currentColor;box-sizing:border-box;margin:0 auto"
         columns.append(
-            f'<span title="{escape(words)}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end"><span style="{bar}"></span></span>'
+            f'<span title="{escape(words)}" style="flex:1 1 0;min-width:0;display:flex;align-items:flex-end">'
+            f'<span style="{bar}"></span></span>'
         )
     line = (
         '<span style="position:absolute;left:0;right:0;bottom:20px;border-top:1px dashed currentColor"></span>'
@@ -404,8 +412,9 @@ def bars(title: str, heights: np.ndarray, said: Sequence[str], half: bool = Fals
         else ""
     )
     return (
-        f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(said))}" '
-        f'style="position:relative;display:flex;height:40px;border-bottom:1px solid currentColor">{line}{"".join(columns)}</div>'
+        f'<h4>{escape(title)}</h4><div role="img" aria-label="{escape(title)}. {escape("; ".join(captions))}" '
+        'style="position:relative;display:flex;height:40px;border-bottom:1px solid '
+        f'currentColor">{line}{"".join(columns)}</div>'
     )
 
 
@@ -438,8 +447,10 @@ def picture_of(items: Any, position: int, names: Sequence[str] | None = None, st
 
     items: a Split or PairedData. position: its row in them.
     """
-    said = drawing_list(getattr(items, "truth", None), position) or label_list(items.labels, names, position)
-    alt = f"Scene {int(items.ids[position])}: {', '.join(said)}" if said else f"Picture {int(items.ids[position])}"
+    content = drawing_list(getattr(items, "truth", None), position) or label_list(items.labels, names, position)
+    alt = (
+        f"Scene {int(items.ids[position])}: {', '.join(content)}" if content else f"Picture {int(items.ids[position])}"
+    )
     if is_picture(items.images):
         return img(items.images[position], alt, style)
     return f'<span class="cmh-none" role="img" aria-label="{escape(alt)}">no picture</span>'

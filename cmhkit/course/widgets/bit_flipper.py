@@ -88,16 +88,18 @@ class BitState(State):
         ):
             text = " ".join("".join("01"[int(s)] for s in group) for group in signs.reshape(-1, 8))
             rows.append(
-                f"<tr><th scope='row'>{name}</th><td><code>{text}</code></td><td><code>{' '.join(f'{o:02X}' for o in octets)}</code></td></tr>"
+                f"<tr><th scope='row'>{name}</th><td><code>{text}</code></td><td>"
+                f"<code>{' '.join(f'{o:02X}' for o in octets)}</code></td></tr>"
             )
         counts = [int(o).bit_count() for o in packed[2]]
         total = " + ".join(map(str, counts)) + (f" = {distance}" if len(counts) > 1 else "")
         html = (
-            '<div class="cmh-scroll"><table><caption class="cmh-dim">Packed: bit 1 stands for +1, the first bit is the highest of its byte</caption>'
-            f"<tr><th scope='col'>code</th><th scope='col'>bits</th><th scope='col'>bytes, hexadecimal</th></tr>{''.join(rows)}</table></div>"
-            f"<p>Ones in a XOR b (popcount, byte by byte): {total}, the Hamming distance d.</p>"
-            f"<p>Inner product of the ±1 codes: {self.bits - distance} agree, {distance} differ, "
-            f"{self.bits - distance} - {distance} = {inner}; and K - 2d = {self.bits} - 2·{distance} = {self.bits - 2 * distance}.</p>"
+            '<div class="cmh-scroll"><table><caption class="cmh-dim">Packed: bit 1 stands for +1, the first bit is '
+            "the highest of its byte</caption><tr><th scope='col'>code</th><th scope='col'>bits</th>"
+            f"<th scope='col'>bytes, hexadecimal</th></tr>{''.join(rows)}</table></div><p>Ones in a XOR b (popcount, "
+            f"byte by byte): {total}, the Hamming distance d.</p><p>Inner product of the ±1 codes: "
+            f"{self.bits - distance} agree, {distance} differ, {self.bits - distance} - {distance} = {inner}; and K - "
+            f"2d = {self.bits} - 2·{distance} = {self.bits - 2 * distance}.</p>"
         )
         return BitResult(summary, html, distance, inner, *packed)
 
@@ -152,9 +154,9 @@ class BitFlipper(Widget):
             button.tooltip = f"code {code}, bit {bit}: {'+1' if on else '-1'}"
         differ = state.a != state.b
         for start, line in self._xor.items():
-            said = ["<b>1 ≠</b>" if d else "0" for d in differ[start : start + 8]]
+            words = ["<b>1 ≠</b>" if d else "0" for d in differ[start : start + 8]]
             cells = "".join(
-                f'<span style="display:inline-block;width:30px;text-align:center">{word}</span>' for word in said
+                f'<span style="display:inline-block;width:30px;text-align:center">{word}</span>' for word in words
             )
             first = '<span style="display:inline-block;width:18px">⊕</span>'
             line.value = (

@@ -84,15 +84,20 @@ class WatchState(State):
         summary = f"Epoch {self.number(self.epoch)}: {change}; {distinct} different codes among {n} items; {spread}"
         summary += "." if score is None else f"; MAP {score:.3f}."
         shown, most = min(n, self.max_items), max(1, int(flips.max()))
-        alt = f"Codes of {shown} items (rows) by {bits} bits (columns), dark for +1 and pale for -1; flipped bits have a dot. {summary}"
+        alt = (
+            f"Codes of {shown} items (rows) by {bits} bits (columns), dark for +1 and pale for -1; flipped bits have "
+            f"a dot. {summary}"
+        )
         rows = f"{shown} of {n} items" if shown < n else f"{n} items"
         picture = img(self._drawing(codes[:shown], before[:shown]), alt, "width:100%;display:block")
+        of_ones = [f"bit {i}: {b:.2f}" for i, b in enumerate(balance)]
+        of_flips = [f"bit {i}: {f}" for i, f in enumerate(flips)]
         html = (
-            f"<p class='cmh-dim'>Rows: {rows}. Columns: {bits} bits. Dark: +1; pale: -1; a dot: flipped since the step before. "
-            f"Mean size of the outputs: {firm:.2f}.</p>"
+            f"<p class='cmh-dim'>Rows: {rows}. Columns: {bits} bits. Dark: +1; pale: -1; a dot: flipped since the "
+            f"step before. Mean size of the outputs: {firm:.2f}.</p>"
             f'<div style="max-width:{_width(bits)}px">{picture}'
-            f"{bars('Share of +1 for each bit (the line: half)', balance, [f'bit {i}: {b:.2f}' for i, b in enumerate(balance)], half=True)}"
-            f"{bars(f'Flips for each bit (full height: {most})', flips / most, [f'bit {i}: {f}' for i, f in enumerate(flips)])}"
+            f"{bars('Share of +1 for each bit (the line: half)', balance, of_ones, half=True)}"
+            f"{bars(f'Flips for each bit (full height: {most})', flips / most, of_flips)}"
             f"{self._curve()}</div>"
         )
         return WatchResult(summary, html, codes, flips, balance, score)
@@ -116,9 +121,12 @@ class WatchState(State):
             return ""
         scores = np.asarray(self.map_by_epoch, float)
         top = max(float(np.nanmax(scores)), 1e-9)
-        said = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
+        captions = [f"epoch {self.number(i)}: {s:.3f}" for i, s in enumerate(scores)]
         return bars(
-            f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)", scores / top, said, now=self.epoch
+            (f"MAP by epoch (full height: {top:.3f}; the present epoch is filled)"),
+            scores / top,
+            captions,
+            now=self.epoch,
         )
 
 

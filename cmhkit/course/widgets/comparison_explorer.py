@@ -103,8 +103,8 @@ class ComparisonState(State):
         return ComparisonResult(self._summary(columns, common), self._page(columns, relevant), columns, common)
 
     def _relevant(self) -> np.ndarray | None:
-        asked, found = self.parts["query"].labels, self.parts["retrieval"].labels
-        return None if asked is None else ((np.asarray(found) > 0) & (np.asarray(asked)[self.query] > 0)).any(axis=1)
+        query, database = self.parts["query"].labels, self.parts["retrieval"].labels
+        return None if query is None else ((np.asarray(database) > 0) & (np.asarray(query)[self.query] > 0)).any(axis=1)
 
     def _summary(self, columns: Mapping[str, Column], common: Mapping[str, int]) -> str:
         what = f"Query {self.query}, {WAYS[self.way]}, the first {self.k}"
@@ -127,9 +127,9 @@ class ComparisonState(State):
             else f" By chance about {self.k * relevant.mean():.1f} of {self.k} would be relevant."
         )
         key = (
-            f"Solid border and ✓: relevant; dashed and ✗: not. Against {self.against}: “=” the same place, “↑2” two places higher, “↓2” two lower, "
-            f"“new (57)” not among its first {self.k}, in its ranking at place 57. "
-            f"In its own column: how many others have the item too.{chance}"
+            f"Solid border and ✓: relevant; dashed and ✗: not. Against {self.against}: “=” the same place, “↑2” two "
+            f"places higher, “↓2” two lower, “new (57)” not among its first {self.k}, in its ranking at place 57. In "
+            f"its own column: how many others have the item too.{chance}"
         )
         heads = "".join(
             f"<th scope='col' style='vertical-align:top'>{self._head(name, column)}</th>"
@@ -146,12 +146,12 @@ class ComparisonState(State):
 
     def _head(self, name: str, column: Column) -> str:
         score = "" if column.average_precision is None else f"<div>AP {column.average_precision:.3f}</div>"
-        told = f"{column.inside} of the {column.tied} at distance {column.distances[-1]}"  # the list ends inside a tie
-        cut = f"<div class='cmh-note'>{told}</div>" if column.inside < column.tied else ""
+        tie = f"{column.inside} of the {column.tied} at distance {column.distances[-1]}"  # the list ends inside a tie
+        cut = f"<div class='cmh-note'>{tie}</div>" if column.inside < column.tied else ""
         return f"<div>{escape(name)}</div>{score}{cut}"
 
     def _cell(self, name: str, columns: Mapping[str, Column], i: int) -> str:
-        column, found = columns[name], self.parts["retrieval"]
+        column, database = columns[name], self.parts["retrieval"]
         row = int(column.rows[i])
         hit = None if column.relevant is None else bool(column.relevant[i])
         kind = "" if hit is None else " cmh-yes" if hit else " cmh-no"
@@ -161,14 +161,14 @@ class ComparisonState(State):
         else:
             difference = moved(i + 1, int(column.places[i]), self.k)
         head = f"<div class='cmh-head'><span>{difference}</span><span>d {column.distances[i]}</span></div>"
-        picture = picture_of(found, row, self.parts.names, "width:56px") if self.way == "texts" else ""
-        text = tags_of(found, row)
+        picture = picture_of(database, row, self.parts.names, "width:56px") if self.way == "texts" else ""
+        text = tags_of(database, row)
         text = text if len(text) <= _LONGEST else text[:_LONGEST].rsplit(" ", 1)[0] + " …"
-        labels = ", ".join(label_list(found.labels, self.parts.names, row))
-        said = [mark(hit), labels and f"({labels})", text if self.way == "images" else ""]
+        labels = ", ".join(label_list(database.labels, self.parts.names, row))
+        rows = [mark(hit), labels and f"({labels})", text if self.way == "images" else ""]
         lines = "".join(
             f"<div{dim}>{escape(line)}</div>"
-            for line, dim in zip(said, ("", "", " class='cmh-dim'"), strict=True)
+            for line, dim in zip(rows, ("", "", " class='cmh-dim'"), strict=True)
             if line
         )
         return f"<div class='cmh-card{kind}' style='width:auto'>{head}{picture}{lines}</div>"
@@ -188,9 +188,12 @@ def _checked(data: Any, codes: Any) -> dict[str, dict[str, dict[str, np.ndarray]
     fits = isinstance(codes, Mapping) and len(codes) > 0
     check(
         fits,
-        f"codes: expected a dictionary of methods with at least one, got {type(codes).__name__ if not isinstance(codes, Mapping) else codes}",
+        (
+            "codes: expected a dictionary of methods with at least one, got "
+            f"{type(codes).__name__ if not isinstance(codes, Mapping) else codes}"
+        ),
     )
-    found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    checked: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for name, own in codes.items():
         for part in ("query", "retrieval"):
             for kind in WAYS:
@@ -202,13 +205,13 @@ def _checked(data: Any, codes: Any) -> dict[str, dict[str, dict[str, np.ndarray]
                     len(packed) == len(data.parts[part]),
                     f"{where}: expected {len(data.parts[part])} codes, got {len(packed)}",
                 )
-                found.setdefault(str(name), {}).setdefault(part, {})[kind] = packed
-        widths = {packed.shape[1] for part in found[str(name)].values() for packed in part.values()}
+                checked.setdefault(str(name), {}).setdefault(part, {})[kind] = packed
+        widths = {packed.shape[1] for part in checked[str(name)].values() for packed in part.values()}
         check(
             len(widths) == 1,
             f"codes[{name!r}]: expected codes of one length, got {', '.join(f'{8 * w} bits' for w in sorted(widths))}",
         )
-    return found
+    return checked
 
 
 class ComparisonExplorer(Widget):

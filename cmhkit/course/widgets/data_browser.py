@@ -101,10 +101,10 @@ class BrowserState(State):
             labels = label_list(items.labels, names, row)
             if self.masks:
                 drawn = drawing_list(items.truth, row)
-                said = f"Scene {int(items.ids[row])} with masks: " + ", ".join(
+                alt = f"Scene {int(items.ids[row])} with masks: " + ", ".join(
                     f"{j} {name}" for j, name in enumerate(drawn, 1)
                 )
-                picture = img(overlay(items.images[row], items.truth.owner[row]), said)
+                picture = img(overlay(items.images[row], items.truth.owner[row]), alt)
                 where = " · ".join(f"{j} {name}" for j, name in enumerate(drawn, 1))
             else:
                 picture, where = picture_of(items, row, names), ""

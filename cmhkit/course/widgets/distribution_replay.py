@@ -35,8 +35,8 @@ def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     centre = points.mean(axis=0)
     values, vectors = np.linalg.eigh((points - centre).T @ (points - centre))
     directions = np.zeros((2, points.shape[1]))
-    found = vectors.T[::-1][:2]
-    directions[: len(found)] = found
+    leading = vectors.T[::-1][:2]
+    directions[: len(leading)] = leading
     for row in directions:
         row *= -1 if row[np.abs(row).argmax()] < 0 else 1
     total = float(values.clip(0).sum())
@@ -185,19 +185,18 @@ class DistributionState(State):
         right = {kind: float(f.right[kind][e]) for kind in KINDS[1:]} if f.right else {}
         label = f.by_kind["labels"][e, self.item]
         apart = {kind: float(np.linalg.norm(f.by_kind[kind][e, self.item] - label)) for kind in KINDS[1:]}
-        told = "energy share against labels: " + ", ".join(f"{kind} {energy[kind]:.2f}" for kind in others)
+        distances = "energy share against labels: " + ", ".join(f"{kind} {energy[kind]:.2f}" for kind in others)
         judged = (
             ""
             if not right
             else "; the discriminator is right on "
             + ", ".join(f"{100 * right[kind]:.0f} % ({kind})" for kind in others)
         )
-        summary = f"Epoch {self.number(e)}: {told}{judged}."
+        summary = f"Epoch {self.number(e)}: {distances}{judged}."
         places = {kind: f.places[kind][e] for kind in KINDS}
-        html = (
-            f"{self._key()}{img(self._drawing(), self._alt(places, summary), f'width:100%;max-width:{_WIDTH}px;background:#fff')}"
-            f"{self._of_item(apart)}{self._curves()}"
-        )
+        look = f"width:100%;max-width:{_WIDTH}px;background:#fff"
+        picture = img(self._drawing(), self._alt(places, summary), look)
+        html = f"{self._key()}{picture}{self._of_item(apart)}{self._curves()}"
         return DistributionResult(summary, html, places, energy, right, apart)
 
     # words
@@ -223,8 +222,8 @@ class DistributionState(State):
         )
         return (
             f"<p>{' &nbsp; '.join(parts)} &nbsp; large outline with a plus: their mean, and its way so far</p>"
-            f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds {share:.0f} % of the variance.{rim} "
-            "The figures below use all dimensions.</p>"
+            f"<p class='cmh-dim'>{self.features.shape[1]} items.{judged} One plane for all epochs; it holds "
+            f"{share:.0f} % of the variance.{rim} The figures below use all dimensions.</p>"
         )
 
     def _alt(self, places: Mapping[str, np.ndarray], summary: str) -> str:
@@ -254,15 +253,17 @@ class DistributionState(State):
             for kind in self.kinds[1:]
             if self.features.right
         ]
-        found = []
+        charts = []
         for title, values in rows:
-            said = [f"epoch {self.number(i)}: {value:.2f}" for i, value in enumerate(values)]
+            captions = [f"epoch {self.number(i)}: {value:.2f}" for i, value in enumerate(values)]
             # Pictures and words stand beside each other: one measure a row.
-            found.append(
-                f'<div style="flex:1 1 260px;min-width:0">{bars(f"{title}, {values[self.epoch]:.2f}", values, said, now=self.epoch)}</div>'
-            )
-        told = "By epoch, from 0 to full height 1; the present epoch is filled."
-        return f'<p class="cmh-dim">{told}</p><div style="display:flex;flex-wrap:wrap;gap:2px 24px;max-width:{_WIDTH}px">{"".join(found)}</div>'
+            chart = bars(f"{title}, {values[self.epoch]:.2f}", values, captions, now=self.epoch)
+            charts.append(f'<div style="flex:1 1 260px;min-width:0">{chart}</div>')
+        key = "By epoch, from 0 to full height 1; the present epoch is filled."
+        return (
+            f'<p class="cmh-dim">{key}</p>'
+            f'<div style="display:flex;flex-wrap:wrap;gap:2px 24px;max-width:{_WIDTH}px">{"".join(charts)}</div>'
+        )
 
     # the picture
 
@@ -376,7 +377,7 @@ def _round_step(raw: float) -> float:
 
 
 def _checked(features: Sequence[Any], scores: Mapping[str, Any]) -> Features:
-    found = {}
+    arrays = {}
     for kind, given in zip(KINDS, features, strict=True):
         name = f"{_ARGUMENTS[kind]}_features"
         array = np.asarray(given, dtype=float)
@@ -385,9 +386,9 @@ def _checked(features: Sequence[Any], scores: Mapping[str, Any]) -> Features:
             f"{name}: expected (epochs, n, width), none of them 0, got {array.shape}",
         )
         check(bool(np.isfinite(array).all()), f"{name}: expected finite numbers")
-        shape = next(iter(found.values()), array).shape
+        shape = next(iter(arrays.values()), array).shape
         check(array.shape == shape, f"{name}: expected {shape}, as label_features, got {array.shape}")
-        found[kind] = array
+        arrays[kind] = array
     given_scores = {kind: s for kind, s in scores.items() if s is not None}
     check(len(given_scores) in (0, 2), "image_scores, text_scores: expected both or neither, got one of them")
     judged = {}
@@ -399,7 +400,7 @@ def _checked(features: Sequence[Any], scores: Mapping[str, Any]) -> Features:
         )
         check(bool(((array >= 0) & (array <= 1)).all()), f"{name}: expected numbers from 0 to 1")
         judged[kind] = array
-    return Features(found, judged or None)
+    return Features(arrays, judged or None)
 
 
 class DistributionReplay(Widget):

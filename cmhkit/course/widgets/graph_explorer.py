@@ -150,17 +150,17 @@ class GraphState(State):
         made = []
         for place, row in enumerate(rows):
             hit = None if agree is None else bool(agree[place])
-            said = "" if hit is None else "✓ shares a label" if hit else "✗ no common label"
+            relation = "" if hit is None else "✓ shares a label" if hit else "✗ no common label"
             edge = "edge both ways" if mutual[place] else "one-way edge"
             where = f"near in {' and '.join(from_space[row])}" if self.modality == "both" else ""
-            found = ", ".join(label_list(items.labels, source.label_names, row))
+            own_labels = ", ".join(label_list(items.labels, source.label_names, row))
             lines = [
-                said,
+                relation,
                 f"distance {' and '.join(distances[row])}",
                 where,
                 edge,
                 f"Tags: {tags_of(items, row)}",
-                f"({found})" if found else "",
+                f"({own_labels})" if own_labels else "",
             ]
             made.append(card([f"{place + 1}.", f"item {row}"], picture_of(items, row, source.label_names), lines, hit))
         own = ", ".join(label_list(items.labels, source.label_names, self.item))
@@ -172,7 +172,10 @@ class GraphState(State):
         space = {"image": "picture space", "text": "text space", "both": "picture or text space"}[self.modality]
         summary = f"Item {self.item}, {len(rows)} neighbours in {space} ({self.metric}, k = {self.k})"
         if agree is not None:
-            summary += f": {int(agree.sum())} share a label. Over all items {overall:.3f} of the neighbours do; of random pairs {chance:.3f}."
+            summary += (
+                f": {int(agree.sum())} share a label. Over all items {overall:.3f} of the neighbours do; of random "
+                f"pairs {chance:.3f}."
+            )
         else:
             summary += f", {int(mutual.sum())} of them with edges both ways."
         drawn = img(
@@ -180,7 +183,10 @@ class GraphState(State):
             f"Drawn graph. {summary}",
             "max-width:100%",
         )
-        note = "Solid blue: a common label; dashed orange: none. Two arrowheads: an edge both ways. Thin grey: edges among the neighbours."
+        note = (
+            "Solid blue: a common label; dashed orange: none. Two arrowheads: an edge both ways. Thin grey: edges "
+            "among the neighbours."
+        )
         note += f" The first {_DRAWN} are drawn." if len(rows) > _DRAWN else ""
         html = (
             f'<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">'

@@ -58,19 +58,19 @@ class LabelSets:
 
     def values(self, sets: np.ndarray) -> np.ndarray:
         """The real values of label sets, (m, K)."""
-        found = np.asarray(self._encode(sets.astype(np.float32)), float)
-        fits = found.ndim == 2 and len(found) == len(sets) and found.shape[1] > 0 and np.isfinite(found).all()
-        check(fits, f"encode: expected finite values of shape ({len(sets)}, K), got {found.shape}")
-        return found
+        values = np.asarray(self._encode(sets.astype(np.float32)), float)
+        fits = values.ndim == 2 and len(values) == len(sets) and values.shape[1] > 0 and np.isfinite(values).all()
+        check(fits, f"encode: expected finite values of shape ({len(sets)}, K), got {values.shape}")
+        return values
 
     def reading(self, sets: np.ndarray) -> np.ndarray | None:
         """What the label head reads, (m, c)."""
         if self._scores is None:
             return None
-        found = np.asarray(self._scores(sets.astype(np.float32)), float)
-        fits = found.shape == sets.shape and bool(((found >= 0) & (found <= 1)).all())
-        check(fits, f"scores: expected numbers from 0 to 1 of shape {sets.shape}, got shape {found.shape}")
-        return found
+        scores = np.asarray(self._scores(sets.astype(np.float32)), float)
+        fits = scores.shape == sets.shape and bool(((scores >= 0) & (scores <= 1)).all())
+        check(fits, f"scores: expected numbers from 0 to 1 of shape {sets.shape}, got shape {scores.shape}")
+        return scores
 
     def named(self, labels: np.ndarray) -> str:
         """A label set in words."""
@@ -147,9 +147,9 @@ class LabelCodeState(State):
         items = int(source.counts[same].sum())
         exactly = f"{items} training {'item has' if items == 1 else 'items have'} exactly this set"
         low, high = int(distance[near].min()), int(distance[near].max())
-        told = (
-            f"{source.named(row).capitalize()}: {exactly}. "
-            f"Of the {len(near)} nearest label sets, at distance {low} to {high} of {len(code)} bits, {int(similar[near].sum())} share a label."
+        status = (
+            f"{source.named(row).capitalize()}: {exactly}. Of the {len(near)} nearest label sets, at distance {low} "
+            f"to {high} of {len(code)} bits, {int(similar[near].sum())} share a label."
         )
         html = (
             self._code(code, values)
@@ -159,7 +159,7 @@ class LabelCodeState(State):
         if scores is not None:
             html += self._reading(scores[0])
         return LabelCodeResult(
-            told,
+            status,
             html,
             np.where(code, 1, -1).astype(np.int8),
             source.sets[near],
@@ -177,18 +177,23 @@ class LabelCodeState(State):
             cells = []
             for bit in range(start, min(start + 8, len(code))):
                 look = f"background:{BLUE};color:#fff" if code[bit] else "background:transparent"
-                style = f"display:inline-block;width:20px;margin-right:2px;text-align:center;border:1px solid currentColor;{look}"
+                style = (
+                    "display:inline-block;width:20px;margin-right:2px;text-align:center;border:1px solid "
+                    f"currentColor;{look}"
+                )
                 cells.append(
-                    f'<span title="bit {bit}: H = {np.tanh(values[bit]):+.2f}" style="{style}">{"01"[int(code[bit])]}</span>'
+                    f'<span title="bit {bit}: H = {np.tanh(values[bit]):+.2f}" '
+                    f'style="{style}">{"01"[int(code[bit])]}</span>'
                 )
             groups.append(
-                f'<span style="white-space:nowrap;margin-right:10px;display:inline-block;margin-bottom:3px">{"".join(cells)}</span>'
+                "<span "
+                f'style="white-space:nowrap;margin-right:10px;display:inline-block;margin-bottom:3px">{"".join(cells)}</span>'
             )
         sure = float(np.abs(np.tanh(values)).mean())
-        said = f"code {''.join('01'[int(b)] for b in code)}"
+        alt = f"code {''.join('01'[int(b)] for b in code)}"
         return (
             f"<h4>Code: {int(code.sum())} of {len(code)} bits are 1; before the sign |H| is {sure:.2f} on average</h4>"
-            f'<div role="img" aria-label="{said}">{"".join(groups)}</div>'
+            f'<div role="img" aria-label="{alt}">{"".join(groups)}</div>'
         )
 
     def _table(
@@ -209,16 +214,23 @@ class LabelCodeState(State):
                 len(code) - 2 * int(distance[i]),
                 escape(_share(probability[i])),
             )
-            told = escape(source.named(source.sets[i]))
+            labels = escape(source.named(source.sets[i]))
             rows.append(
-                f"<tr><th scope='row' style='white-space:normal'>{told}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}"
-                f"<td><code style='font-size:11px'>{bits}</code></td></tr>"
+                f"<tr><th scope='row' style='white-space:normal'>{labels}</th>"
+                f"{''.join(f'<td>{cell}</td>' for cell in cells)}<td><code style='font-size:11px'>{bits}</code></td>"
+                "</tr>"
             )
         heads = ("label set", "items", "S", "d", "⟨b, b′⟩", "p(S = 1)", "code")
         head = "".join(f"<th scope='col'>{word}</th>" for word in heads)
-        box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="nearest label sets"'
+        box = (
+            'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="nearest label '
+            'sets"'
+        )
         table = f'<table style="white-space:nowrap"><tr>{head}</tr>{"".join(rows)}</table>'
-        title = "The nearest label sets of the training set (S: ✓ 1 shares a label, ✗ 0 shares none; bits that differ are underlined)"
+        title = (
+            "The nearest label sets of the training set (S: ✓ 1 shares a label, ✗ 0 shares none; bits that differ are "
+            "underlined)"
+        )
         return f"<h4>{title}</h4><div {box}>{table}</div>"
 
     def _histogram(self, distance: np.ndarray, similar: np.ndarray, bits: int) -> str:
@@ -238,12 +250,16 @@ class LabelCodeState(State):
             word = f"<b>✓ {escape(name)}</b>" if on else escape(name)
             bar = f'<div class="cmh-bar"><span style="width:{100 * score:.0f}%"></span></div>'
             cells.append(
-                f'<div><div style="display:flex;justify-content:space-between"><span>{word}</span><span>{score:.2f}</span></div>{bar}</div>'
+                f'<div><div style="display:flex;justify-content:space-between"><span>{word}</span>'
+                f"<span>{score:.2f}</span></div>{bar}</div>"
             )
         wrong = int(((scores > 0.5) != (self.row > 0)).sum())
-        told = "as given" if not wrong else f"{wrong} of {len(scores)} otherwise than given"
+        verdict = "as given" if not wrong else f"{wrong} of {len(scores)} otherwise than given"
         grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:2px 16px"
-        return f'<h4>The label head reads from the same features (✓ is on; at one half: {told})</h4><div style="{grid}">{"".join(cells)}</div>'
+        return (
+            f"<h4>The label head reads from the same features (✓ is on; at one half: {verdict})</h4>"
+            f'<div style="{grid}">{"".join(cells)}</div>'
+        )
 
 
 def _share(p: float) -> str:
@@ -252,8 +268,8 @@ def _share(p: float) -> str:
 
 
 def _ruler(bits: int) -> str:
-    words = ("0", f"distance {bits // 2}", f"{bits}")
-    return f'<div class="cmh-dim" style="display:flex;justify-content:space-between;font-size:12px">{"".join(f"<span>{w}</span>" for w in words)}</div>'
+    words = "".join(f"<span>{word}</span>" for word in ("0", f"distance {bits // 2}", f"{bits}"))
+    return f'<div class="cmh-dim" style="display:flex;justify-content:space-between;font-size:12px">{words}</div>'
 
 
 class LabelCodeExplorer(Widget):

@@ -158,9 +158,15 @@ class MaskState(State):
     def _picture(self, p: np.ndarray, mask: np.ndarray, alpha: float) -> MaskResult:
         area, spread = float(mask.mean()), entropy(p)
         met = overlap(mask, self.truth[self.item]) if self.show_truth else None
-        summary = f"Picture {self.item}, {self._threshold(alpha)}: {int(mask.sum())} of {mask.size} places attended, entropy {spread:.2f}"
+        summary = (
+            f"Picture {self.item}, {self._threshold(alpha)}: {int(mask.sum())} of {mask.size} places attended, "
+            f"entropy {spread:.2f}"
+        )
         if met:
-            summary += f"; against the truth IoU {met['iou']:.2f}, precision {met['precision']:.2f}, recall {met['recall']:.2f}"
+            summary += (
+                f"; against the truth IoU {met['iou']:.2f}, precision {met['precision']:.2f}, recall "
+                f"{met['recall']:.2f}"
+            )
         name = str(self.captions[self.item]) if self.captions is not None else f"picture {self.item}"
         true = self.truth[self.item] if self.show_truth else None
         traced = " The dotted orange line is the true place of the drawings." if self.show_truth else ""
@@ -178,7 +184,8 @@ class MaskState(State):
             ("unattended, (1 − Z)·f", part(picture, ~mask), f"{name}: the {int((~mask).sum())} other places alone"),
         ]
         made = [
-            f'<li class="cmh-card" style="width:{SIDE + 16}px"><div class="cmh-head"><span>{head}</span></div>{img(x, alt)}</li>'
+            f'<li class="cmh-card" style="width:{SIDE + 16}px"><div class="cmh-head"><span>{head}</span></div>'
+            f"{img(x, alt)}</li>"
             for head, x, alt in shown
         ]
         words = f"<p>{escape(name)}</p>" if self.captions is not None else ""

@@ -106,17 +106,15 @@ class ReplayState(State):
             self._card(i, masks[i], None if met is None else float(met[i]))
             for i in range(min(len(masks), self.max_items))
         ]
-        told = "Blue line and full colour: attended; pale: not." + (
+        key = "Blue line and full colour: attended; pale: not." + (
             "" if met is None else " Dotted orange line: the truth."
         )
-        told += (
+        key += (
             f" {len(shown)} of {len(masks)} pictures are drawn; the figures are over all."
             if len(shown) < len(masks)
             else ""
         )
-        html = (
-            f"<p class='cmh-dim'>{told}</p>{cards(shown, f'masks of epoch {self.number(self.epoch)}')}{self._curve()}"
-        )
+        html = f"<p class='cmh-dim'>{key}</p>{cards(shown, f'masks of epoch {self.number(self.epoch)}')}{self._curve()}"
         return ReplayResult(summary, html, masks, area, changed, met)
 
     def _card(self, i: int, mask: np.ndarray, met: float | None) -> str:
@@ -135,9 +133,9 @@ class ReplayState(State):
         what = "mask area" if self.truth is None else "IoU"
         values = self.masks.mean(axis=(1, 2, 3)) if self.truth is None else iou(self.masks, self.truth).mean(axis=1)
         top = max(float(values.max()), 1e-9)
-        said = [f"epoch {self.number(e)}: {value:.3f}" for e, value in enumerate(values)]
+        captions = [f"epoch {self.number(e)}: {value:.3f}" for e, value in enumerate(values)]
         title = f"{what} by epoch (full height: {top:.3f}; the present epoch is filled)"
-        return f'<div style="max-width:640px">{bars(title, values / top, said, now=self.epoch)}</div>'
+        return f'<div style="max-width:640px">{bars(title, values / top, captions, now=self.epoch)}</div>'
 
 
 def drawn(mask: np.ndarray, picture: np.ndarray | None = None, truth: np.ndarray | None = None) -> np.ndarray:

@@ -95,16 +95,20 @@ class NetworkState(State):
         first = min(max(0, self.item - self.max_items + 1), max(0, n - self.max_items))
         rows = slice(first, min(n, first + self.max_items))
         wide, high = int(np.clip(224 // bits, 4, 16)), 13
-        told = f"Rows: items {rows.start} to {rows.stop - 1} of {n}; the arrow points at item {self.item}. Columns: {bits} bits. "
-        told += "Dark: +1; pale: −1; a cross: not the bit of B. "
-        told += (
-            "Three coins in place of networks would each agree with B in 75 % of the bits, and all together in 25 %."
+        key = (
+            f"Rows: items {rows.start} to {rows.stop - 1} of {n}; the arrow points at item {self.item}. Columns: "
+            f"{bits} bits. "
         )
+        key += "Dark: +1; pale: −1; a cross: not the bit of B. "
+        key += "Three coins in place of networks would each agree with B in 75 % of the bits, and all together in 25 %."
         panels = []
         for name, own, share in zip(("B, shared", *NETWORKS), (shared, *codes), (None, *agree), strict=True):
             wrong = (own != shared)[rows]
             head = name if share is None else f"{name}: {100 * share:.1f} % as B"
-            alt = f"Codes, {name}: items {rows.start} to {rows.stop - 1} (rows) by {bits} bits (columns), dark for +1 and pale for -1"
+            alt = (
+                f"Codes, {name}: items {rows.start} to {rows.stop - 1} (rows) by {bits} bits (columns), dark for +1 "
+                "and pale for -1"
+            )
             alt += (
                 "."
                 if share is None
@@ -119,7 +123,7 @@ class NetworkState(State):
         # By twos, so that four panels stand in one row or in two rows of two.
         row = "<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{}</div>"
         pairs = [row.format("".join(panels[i : i + 2])) for i in range(0, len(panels), 2)]
-        return f"<p class='cmh-dim'>{told}</p>" + row.format("".join(pairs))
+        return f"<p class='cmh-dim'>{key}</p>" + row.format("".join(pairs))
 
     def _curves(self) -> str:
         """The share of bits against B, of each network by epoch, on one scale."""
@@ -127,10 +131,9 @@ class NetworkState(State):
         top = max(float(against.max()), 1e-9)
         parts = []
         for name, values in zip(NETWORKS, against.T, strict=True):
-            said = [f"epoch {self.number(e)}: {100 * value:.1f} %" for e, value in enumerate(values)]
-            parts.append(
-                f'<div style="flex:1 1 190px;max-width:340px">{bars(f"{name}: bits against B", values / top, said, now=self.epoch)}</div>'
-            )
+            captions = [f"epoch {self.number(e)}: {100 * value:.1f} %" for e, value in enumerate(values)]
+            chart = bars(f"{name}: bits against B", values / top, captions, now=self.epoch)
+            parts.append(f'<div style="flex:1 1 190px;max-width:340px">{chart}</div>')
         note = f"<p class='cmh-dim'>By epoch; full height: {100 * top:.1f} %; the present epoch is filled.</p>"
         return f"<div style='display:flex;flex-wrap:wrap;gap:4px 16px'>{''.join(parts)}</div>{note}"
 
@@ -147,9 +150,15 @@ class NetworkState(State):
             )
             + "."
         )
-        key = "Up and filled: +; down and hollow: −; a cross: outvoted. The sum is drawn at a third of its size. B is its sign: ■ +1, □ −1."
+        key = (
+            "Up and filled: +; down and hollow: −; a cross: outvoted. The sum is drawn at a third of its size. B is "
+            "its sign: ■ +1, □ −1."
+        )
         picture = img(_ballot(votes, total, shared, lost), alt, "width:100%;max-width:760px;background:#fff")
-        return f"<h4>The vote on item {self.item}{escape(caption)}</h4>{picture}<p class='cmh-dim'>{key}</p>{self._table(votes, total, shared, lost)}"
+        return (
+            f"<h4>The vote on item {self.item}{escape(caption)}</h4>{picture}<p class='cmh-dim'>{key}</p>"
+            f"{self._table(votes, total, shared, lost)}"
+        )
 
     def _table(self, votes: np.ndarray, total: np.ndarray, shared: np.ndarray, lost: np.ndarray) -> str:
         """The bits that are not unanimous, the closest first."""
@@ -162,12 +171,15 @@ class NetworkState(State):
             own = "".join(
                 f"<td>{_number(v)}{' ×' if out else ''}</td>" for v, out in zip(votes[:, k], lost[:, k], strict=True)
             )
-            body += f"<tr><th scope='row'>{k}</th>{own}<td>{_number(total[k])}</td><td>{'+1' if shared[k] > 0 else '−1'}</td></tr>"
+            body += (
+                f"<tr><th scope='row'>{k}</th>{own}<td>{_number(total[k])}</td>"
+                f"<td>{'+1' if shared[k] > 0 else '−1'}</td></tr>"
+            )
         heads = "".join(f"<th scope='col'>{name}</th>" for name in ("bit", *NETWORKS, "sum", "B"))
         more = f"; {_ROWS} of {len(split)} shown" if len(split) > _ROWS else ""
         box = 'class="cmh-scroll" tabindex="0" role="region" aria-label="votes that are not unanimous"'
-        told = f"<p>Bits that are not unanimous, the closest vote first{more}. ×: outvoted.</p>"
-        return f"{told}<div {box}><table><tr>{heads}</tr>{body}</table></div>"
+        heading = f"<p>Bits that are not unanimous, the closest vote first{more}. ×: outvoted.</p>"
+        return f"{heading}<div {box}><table><tr>{heads}</tr>{body}</table></div>"
 
 
 def _signs(x: np.ndarray) -> np.ndarray:
@@ -265,17 +277,19 @@ class NetworkCodeWatcher(Widget):
         max_items: int = 16,
     ) -> None:
         given = {"label": label, "image": image, "text": text}
-        found = {name: np.asarray(codes, float) for name, codes in given.items()}
-        for name, codes in found.items():
+        arrays = {name: np.asarray(codes, float) for name, codes in given.items()}
+        for name, codes in arrays.items():
             fits = codes.ndim == 3 and min(codes.shape) > 0
             check(fits, f"{name}: expected (epochs, n, K), none of them 0, got {codes.shape}")
             check(
-                codes.shape == found["label"].shape,
-                f"{name}: expected {found['label'].shape}, as label, got {codes.shape}",
+                codes.shape == arrays["label"].shape,
+                f"{name}: expected {arrays['label'].shape}, as label, got {codes.shape}",
             )
             inside = bool(np.isfinite(codes).all()) and float(np.abs(codes).max()) <= 1
             check(inside, f"{name}: expected relaxed codes from -1 to 1 (tanh of the values)")
-        super().__init__(NetworkState(np.stack(list(found.values()), axis=1), captions, epochs, max_items, epoch, item))
+        super().__init__(
+            NetworkState(np.stack(list(arrays.values()), axis=1), captions, epochs, max_items, epoch, item)
+        )
 
     def _multiples(self) -> Sequence[Mapping[str, Any]]:
         last = len(self._state.history) - 1

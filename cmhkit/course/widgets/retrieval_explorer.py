@@ -65,13 +65,13 @@ class Library:
         labels, texts = np.asarray(self.parts["retrieval"].labels) > 0, self.parts["retrieval"].texts
         bags = self.data.vocabulary.bag_of_words(list(texts)) if self._concepts is None else self._concepts
         self._concepts = bags
-        found = np.zeros(labels.shape[1], dtype=bool)
+        usual = np.zeros(labels.shape[1], dtype=bool)
         for word in words:
             with_word = bags @ self.data.vocabulary.bag_of_words([word])[0] > 0
             if with_word.any():
                 counts = labels[with_word].sum(axis=0)
-                found |= (counts > 0) & (2 * counts >= counts.max())
-        return found
+                usual |= (counts > 0) & (2 * counts >= counts.max())
+        return usual
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +144,7 @@ class RetrievalState(State):
     def _by_words(self) -> RetrievalResult:
         from cmhkit.data.text import tokens
 
-        data, found, typed = self.library.data, self.library.parts["retrieval"], tokens(self.words)
+        data, database, typed = self.library.data, self.library.parts["retrieval"], tokens(self.words)
         unknown = tuple(w for w in typed if w not in data.vocabulary)
         known = [w for w in typed if w in data.vocabulary]
         note = f" Not in the vocabulary: {data.vocabulary.told(unknown)}." if unknown else ""
@@ -155,11 +155,11 @@ class RetrievalState(State):
         code = self.library.hashers[self.method][self.bits].encode(texts=[" ".join(known)])
         rows, distances = self.library.search(self.method, self.bits, code, self.k, "images")
         relevant, wanted = None, []
-        if data.labels is not None and found.texts is not None:
+        if data.labels is not None and database.texts is not None:
             concepts = self.library.concepts(known)
             wanted = [self.library.names[c] for c in np.flatnonzero(concepts)]
             if wanted:
-                relevant = (np.asarray(found.labels)[:, concepts] > 0).any(axis=1)
+                relevant = (np.asarray(database.labels)[:, concepts] > 0).any(axis=1)
         query = f"“{' '.join(known)}”"
         means = "No label is known for these words."
         if wanted:
@@ -169,14 +169,14 @@ class RetrievalState(State):
         )
 
     def _by_picture(self) -> RetrievalResult:
-        asked, found, names = self.library.parts["query"], self.library.parts["retrieval"], self.library.names
+        asked, database, names = self.library.parts["query"], self.library.parts["retrieval"], self.library.names
         code = self.library.picture_code(self.method, self.bits, self.picture)
         rows, distances = self.library.search(self.method, self.bits, code, self.k, "texts")
         relevant, labels = None, label_list(asked.labels, names, self.picture)
         if asked.labels is not None:
-            relevant = ((np.asarray(found.labels) > 0) & (np.asarray(asked.labels)[self.picture] > 0)).any(axis=1)
-        said = [f"Labels: {', '.join(labels)}"] if labels else []
-        query = cards([card([f"query {self.picture}"], picture_of(asked, self.picture, names), said)], "the query")
+            relevant = ((np.asarray(database.labels) > 0) & (np.asarray(asked.labels)[self.picture] > 0)).any(axis=1)
+        lines = [f"Labels: {', '.join(labels)}"] if labels else []
+        query = cards([card([f"query {self.picture}"], picture_of(asked, self.picture, names), lines)], "the query")
         page = f"<h4>Query picture</h4>{query}<h4>Texts found, nearest first</h4>"
         return self._gallery(rows, distances, relevant, f"Texts for picture {self.picture}", "", page, False)
 
@@ -191,17 +191,17 @@ class RetrievalState(State):
         pictures: bool,
         unknown: tuple = (),
     ) -> RetrievalResult:
-        found = self.library.parts["retrieval"]
+        database = self.library.parts["retrieval"]
         names, hits = self.library.names, None if relevant is None else relevant[rows]
         items = []
         for rank, (row, distance) in enumerate(zip(rows, distances, strict=True)):
             hit = None if hits is None else bool(hits[rank])
-            labels = ", ".join(label_list(found.labels, names, row))
-            lines = [mark(hit), tags_of(found, row), f"({labels})" if labels else ""]
+            labels = ", ".join(label_list(database.labels, names, row))
+            lines = [mark(hit), tags_of(database, row), f"({labels})" if labels else ""]
             items.append(
                 card(
                     [f"{rank + 1}.", f"distance {distance}"],
-                    picture_of(found, row, names) if pictures else "",
+                    picture_of(database, row, names) if pictures else "",
                     lines,
                     hit,
                 )

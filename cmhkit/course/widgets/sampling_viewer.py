@@ -160,14 +160,16 @@ class SamplingState(State):
         shown, rest = float(p[order].sum()), float(1 - p[order].sum())
         mean, expected = float(rewards.mean()), float(p @ reward_of(f[members], self.reward))
         draws = "".join(
-            f"<tr><td>{i + 1}</td><td>{item}</td><td>{p[np.searchsorted(members, item)]:.3f}</td><td>{f[item]:.2f}</td><td>{r:.2f}</td></tr>"
+            f"<tr><td>{i + 1}</td><td>{item}</td><td>{p[np.searchsorted(members, item)]:.3f}</td>"
+            f"<td>{f[item]:.2f}</td><td>{r:.2f}</td></tr>"
             for i, (item, r) in enumerate(zip(drawn[:20], rewards[:20], strict=True))
         )
         heads = "".join(f"<th scope='col'>{h}</th>" for h in ("draw", "item", "p", "f", f"reward ({self.reward})"))
         more = f"<p class='cmh-dim'>The first 20 of {self.draws} draws.</p>" if self.draws > 20 else ""
         summary = (
-            f"Query {self.query_words()}, pool of {self.pool}, temperature {self.temperature:g}: p spreads over about {effective:.1f} items; "
-            f"{len(set(drawn.tolist()))} different items in {self.draws} draws, mean reward {mean:.2f} (expected {expected:.2f})."
+            f"Query {self.query_words()}, pool of {self.pool}, temperature {self.temperature:g}: p spreads over about "
+            f"{effective:.1f} items; {len(set(drawn.tolist()))} different items in {self.draws} draws, mean reward "
+            f"{mean:.2f} (expected {expected:.2f})."
         )
         html = (
             f"<h4>The {len(order)} most likely of {self.pool}, together {shown:.3f} of the probability "

@@ -102,8 +102,8 @@ class TripletState(State):
         share, mean = (active / total, float(hinge.mean())) if total else (math.nan, 0.0)
         if total:
             summary = (
-                f"Anchor {self.anchor}, margin {self.margin:g}: {len(near)} similar times {len(far)} dissimilar items make {total} triplets, "
-                f"{active} of them active ({100 * share:.1f} %), mean hinge {mean:.3f}."
+                f"Anchor {self.anchor}, margin {self.margin:g}: {len(near)} similar times {len(far)} dissimilar items "
+                f"make {total} triplets, {active} of them active ({100 * share:.1f} %), mean hinge {mean:.3f}."
             )
         else:
             summary = f"Anchor {self.anchor}: {len(near)} similar and {len(far)} dissimilar items make no triplet."
@@ -150,12 +150,14 @@ class TripletState(State):
             words(at(tick), ground + 13, f"{tick:g}", anchor="mm")
         words(zoom * (width - right + 12), ground + 13, "distance")
         alt = (
-            f"Items on a line of distances from anchor {self.anchor}. Similar items are filled circles with a plus, one row each, with a bar as long "
-            f"as the margin; dissimilar items are hollow squares with a minus, in the lowest row. {summary}"
+            f"Items on a line of distances from anchor {self.anchor}. Similar items are filled circles with a plus, "
+            "one row each, with a bar as long as the margin; dissimilar items are hollow squares with a minus, in "
+            f"the lowest row. {summary}"
         )
         key = (
-            "<p><b>⊕</b> similar (filled circle, one row each), its bar reaches from d<sub>ij</sub> to d<sub>ij</sub> + margin. "
-            "<b>⊟</b> dissimilar (hollow square). A square left of a bar's end makes an active triplet with it.</p>"
+            "<p><b>⊕</b> similar (filled circle, one row each), its bar reaches from d<sub>ij</sub> to d<sub>ij</sub> "
+            "+ margin. <b>⊟</b> dissimilar (hollow square). A square left of a bar's end makes an active triplet with "
+            "it.</p>"
         )
         farthest = f"<p class='cmh-dim'>The {_ROWS} farthest similar items.</p>" if self._many(len(near)) else ""
         return img(np.asarray(canvas), alt, f"width:100%;max-width:{width}px;background:#fff") + key + farthest
@@ -175,14 +177,14 @@ class TripletState(State):
         for j, line in zip(rows, values, strict=True):
             cells = "".join(f"<td><b>● {v:.2f}</b></td>" if v > 0 else "<td class='cmh-dim'>○ 0</td>" for v in line)
             body += f"<tr><th scope='row'>+ {self._name(j)}, d = {d[j]:.2f}</th>{cells}</tr>"
-        told = "hinge of each triplet: ● active, ○ not"
+        caption = "hinge of each triplet: ● active, ○ not"
         if hinge.size > values.size:
-            told += f"; the hardest {values.size} of {hinge.size}, farthest similar and nearest dissimilar items"
+            caption += f"; the hardest {values.size} of {hinge.size}, farthest similar and nearest dissimilar items"
         corner = "<td></td>"
         table = f'<table style="white-space:nowrap"><tr>{corner}{heads}</tr>{body}</table>'
         # A width of 0 that fills its place: the table scrolls and does not widen the page.
         box = 'class="cmh-scroll" style="width:0;min-width:100%" tabindex="0" role="region" aria-label="hinges"'
-        return f'<p class="cmh-dim">{told}</p><div {box}>{table}</div>'
+        return f'<p class="cmh-dim">{caption}</p><div {box}>{table}</div>'
 
     def _name(self, item: int) -> str:
         return f"item {item}" + (f": {escape(str(self.names[item]))}" if self.names is not None else "")
