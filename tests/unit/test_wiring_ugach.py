@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.init import trunc_normal_
 
 from cmhkit.data import PairedData
-from cmhkit.nn import draws
+from cmhkit.nn import draws, layers
 from cmhkit.train.device import generator
 from cmhkit.train.run import Run
 from cmhkit.ugach import UGACH
@@ -199,7 +199,7 @@ class Tape:
             return record("items", multinomial(weights, count, random), random, weights.clone(), count)
 
         patch.setattr(torch, "randperm", pool)
-        patch.setattr(draws, "uniform", numbers)
+        patch.setattr(layers, "uniform", numbers)
         patch.setattr(draws, "multinomial", items)
 
     def _next(self, kind: str) -> tuple[Any, ...]:
