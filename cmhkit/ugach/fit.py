@@ -119,30 +119,27 @@ class Game(Schedule):
         self.players = {"d": distributed.replicated(d), "g": distributed.replicated(g)}
 
     def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
-        """Epoch 0: D learns to tell related items from uniform draws. A round: G stands still while D learns to tell
-        related items from G's draws; then D stands still while G learns by D's scores of what G draws.
-        """
-        c, play = self.config, self.config.negatives == "generator"
-        d_rows, g_rows = [], []
-        if epoch == 0:
+        """A round: D learns to tell related items from what G draws, then G learns by D's scores of its draws."""
+        c, d_rows, g_rows = self.config, [], []
+        if epoch == 0:  # pretraining: D learns to tell related items from uniform draws
             for _ in range(c.pretrain_steps):
                 d_rows.append(self._d_step("pretrain", c.pretrain_positives, None))
                 step(1)
             return {"epoch": 0, "stage": "pretraining", **means(d_rows)}
-        generator_codes = self._codes(self.hasher.generator_) if play else None
+        with_generator = c.negatives == "generator"
+        generator_codes = self._codes(self.hasher.generator_) if with_generator else None
         for _ in range(c.d_steps):
             d_rows.append(self._d_step("d", "graph", generator_codes))
             step(1)
-        discriminator_codes = self._codes(self.hasher.discriminator_) if play else None
-        for _ in range(c.g_steps if play else 0):
-            g_rows.append(self._g_step(discriminator_codes))
-            step(1)
+        if with_generator:
+            discriminator_codes = self._codes(self.hasher.discriminator_)
+            for _ in range(c.g_steps):
+                g_rows.append(self._g_step(discriminator_codes))
+                step(1)
         return {"epoch": epoch, "stage": "game", **means(d_rows), **means(g_rows)}
 
     def _d_step(self, optimiser: str, positives: str, generator_codes: Codes | None) -> dict[str, Tensor]:
-        r"""D descends on $f_\phi(x^G, q)$. optimiser: "pretrain" or "d". positives: where the $x^M$ come from, "graph" or
-        "pair". generator_codes: what G draws the $x^G$ by; None draws them uniformly.
-        """
+        r"""D descends on $f_\phi(x^G, q)$. generator_codes: what G draws the $x^G$ by; None draws them uniformly."""
         c, g = self.config, generator_codes
         items, related = self._draw_pool(positives)
         h = self._embed("d", self.dropout(self.images[items]), self.dropout(self.texts[items]))
@@ -155,8 +152,9 @@ class Game(Schedule):
             x_g, usable = self._draw(p.masked_fill(related, 0), c.draws)
             x_m, _ = self._draw(related.float(), c.positives)
             distance = losses.squared_distance(q, x)
-            to_x_m, to_x_g = distance.gather(1, x_m)[:, :, None], distance.gather(1, x_g)[:, None, :]
-            f = losses.relevance_score(to_x_m, to_x_g, self.margin)
+            to_x_m = distance.gather(1, x_m)[:, :, None]
+            to_x_g = distance.gather(1, x_g)[:, None, :]
+            f = losses.relevance_score(to_x_m, to_x_g, self.margin)  # (queries, positives, draws)
             f = f.where(usable[:, None, None], 0.0)  # where all candidates are related, there is nothing to tell apart
             counted = (usable.sum() * f[0].numel()).clamp_min(1)
             parts.append(f.sum() / counted)
@@ -166,9 +164,7 @@ class Game(Schedule):
         return {"d_loss": exact(loss) / 2, "active": active}
 
     def _g_step(self, discriminator_codes: Codes) -> dict[str, Tensor]:
-        r"""G descends on $-r(x^G) \log p_\theta(x^G \mid q)$ for what it draws; the reward r grows with D's $f_\phi$.
-        discriminator_codes: what D scores the draws by.
-        """
+        r"""G descends on $-r(x^G) \log p_\theta(x^G \mid q)$. D's codes give $f_\phi$, and that the reward r."""
         c, d = self.config, discriminator_codes
         items, related = self._draw_pool("graph")
         h = self._embed("g", self.images[items], self.texts[items])
@@ -196,7 +192,7 @@ class Game(Schedule):
         super()._step(name, loss)
 
     def _draw_pool(self, positives: str) -> tuple[Tensor, Tensor]:
-        """A random pool of items, and which of them are related, bool (pool, pool)."""
+        """A random pool of items, and which are related, (pool, pool). positives: by the "graph", or as a "pair"."""
         items = torch.randperm(self.n, generator=self.random)[: self.pool]
         rows, related = items.numpy(), np.eye(self.pool, dtype=bool)
         if positives == "graph":
@@ -210,7 +206,7 @@ class Game(Schedule):
         return draws.multinomial(weights, count, self.random), usable
 
     def _embed(self, player: str, images: Tensor, texts: Tensor) -> Codes:
-        """A pool's codes by "d" or "g". With several processes this one computes its part, and gathers the rest."""
+        """A pool's codes by "d" or "g". With several processes, this one computes its part and gathers the rest."""
         part = self.players[player](distributed.mine(images), distributed.mine(texts))
         return distributed.gathered(part, len(images))
 
@@ -228,5 +224,5 @@ class Game(Schedule):
         return 1 + self.config.rounds
 
     def _steps(self, epochs: int) -> int:
-        c = self.config
-        return c.pretrain_steps + (epochs - 1) * (c.d_steps + c.g_steps) if epochs else 0
+        a_round = self.config.d_steps + self.config.g_steps
+        return self.config.pretrain_steps + (epochs - 1) * a_round if epochs else 0
