@@ -128,13 +128,13 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
             f"## Quality on {name}",
             f"`python -m bench.quality {name}` · {machine()}",
             "MAP over the full ranking, expected over tie orders, image → text / text → image; mean ± standard "
-            f"deviation of {len(SEEDS)} seeds. {sizes}. Chance {chance:.3f}. The last epoch, never the best one; options "
-            f"{json.dumps(options) if options else 'as in the `lab` preset'}.",
+            f"deviation of {len(SEEDS)} seeds. {sizes}. Chance {chance:.3f}. The last epoch, never the best one; "
+            f"options {json.dumps(options) if options else 'as in the `lab` preset'}.",
             table(["method", *(f"{b} bits" for b in bits)], rows),
             differences,
             f"One fit of UGACH takes {np.mean(seconds):.0f} CPU seconds on average, the features cached. "
-            f"Of the generator's draws that the graphs do not rule out, {labelled[0]:.1%} share a label with their "
-            f"query after training; of uniform draws {labelled[1]:.1%}.",
+            f"Of the generator's draws that the graphs do not rule out, {labelled[0]:.1%} share a label with "
+            f"their query after training; of uniform draws {labelled[1]:.1%}.",
         ]
     )
 
