@@ -44,20 +44,20 @@ def baseline(name: str, data: PairedData, bits: int, seed: int) -> dict[str, Any
 
 def ugach(data: PairedData, bits: int, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """UGACH's run and its pretraining, which is the same run before the first round; and the ablation."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     def after_epoch(row: dict[str, Any], hasher: ck.CrossModalHasher) -> None:
         if row["epoch"] == 0:
-            found[PRETRAINING] = map_both_ways(hasher, data)
+            result[PRETRAINING] = map_both_ways(hasher, data)
 
     started = time.process_time()
     hasher = ck.UGACH(bits=bits, seed=seed, **options).fit(data, callback=after_epoch, show_progress=False)
-    found["seconds"] = time.process_time() - started
-    found[GAME] = map_both_ways(hasher, data)
-    found["related by label"] = drawn_related_by_label(hasher, data)
+    result["seconds"] = time.process_time() - started
+    result[GAME] = map_both_ways(hasher, data)
+    result["related by label"] = drawn_related_by_label(hasher, data)
     plain = ck.UGACH(bits=bits, seed=seed, **{**options, "negatives": "uniform"}).fit(data, show_progress=False)
-    found[UNIFORM] = map_both_ways(plain, data)
-    return found
+    result[UNIFORM] = map_both_ways(plain, data)
+    return result
 
 
 def drawn_related_by_label(hasher: Any, data: PairedData) -> list[float]:
@@ -70,22 +70,18 @@ def drawn_related_by_label(hasher: Any, data: PairedData) -> list[float]:
     images = hasher._scaled(hasher._image_input(train.images, False), "image")
     texts = hasher._scaled(train.text_vectors, "text")
     with torch.no_grad():
-        p = (
-            losses.generator_log_probability(
-                hasher.generator_.image(images), hasher.generator_.text(texts), hasher.config.temperature
-            )
-            .exp()
-            .numpy()
-        )
+        image_codes, text_codes = hasher.generator_(images, texts)
+        log_p = losses.generator_log_probability(image_codes, text_codes, hasher.config.temperature)
+    p = log_p.exp().numpy()
     allowed = ~hasher.positives_.toarray()
     shared = ck.graphs.label_similarity(train.labels)
     by_generator = (p * allowed * shared).sum() / (p * allowed).sum()
     return [float(by_generator), float((allowed & shared).sum() / allowed.sum())]
 
 
-def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fresh: bool) -> dict[str, Any]:
+def measure(name: str, data: PairedData, options: dict[str, Any], file: Path, fresh: bool) -> dict[str, Any]:
     """Every run, each kept as soon as it is done."""
-    done: dict[str, Any] = {} if fresh or not kept.exists() else json.loads(kept.read_text(encoding="utf-8"))
+    done: dict[str, Any] = {} if fresh or not file.exists() else json.loads(file.read_text(encoding="utf-8"))
     for seed in SEEDS:
         for bits in BITS[name]:
             key = f"{bits} bits, seed {seed}"
@@ -96,13 +92,9 @@ def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fr
                 run |= baseline(method, data, bits, seed)
             run |= ugach(data, bits, seed, options)
             done[key] = run
-            write_atomically(kept, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))
-            print(
-                key,
-                {method: [round(x, 3) for x in run[method]] for method in METHODS},
-                f"{run['seconds']:.0f} s",
-                flush=True,
-            )
+            write_atomically(file, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))
+            rounded = {method: [round(x, 3) for x in run[method]] for method in METHODS}
+            print(key, rounded, f"{run['seconds']:.0f} s", flush=True)
     return done
 
 
@@ -118,19 +110,16 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
     def runs(bits: int, what: str) -> list:
         return [done[f"{bits} bits, seed {seed}"][what] for seed in SEEDS]
 
+    def gain(bits: int, other: str) -> Any:
+        return np.mean(np.subtract(runs(bits, GAME), runs(bits, other)), axis=0)
+
     bits = BITS[name]
     rows = [[method, *(cell(runs(b, method)) for b in bits)] for method in METHODS]
     seconds = [s for b in bits for s in runs(b, "seconds")]
     labelled = np.mean([r for b in bits for r in runs(b, "related by label")], axis=0)
-    gain = [
-        np.mean(np.subtract(runs(b, GAME), runs(b, other)), axis=0) for other in (PRETRAINING, UNIFORM) for b in bits
-    ]
     differences = table(
         ["UGACH less …", *(f"{b} bits" for b in bits)],
-        [
-            [other, *(" / ".join(f"{x:+.3f}" for x in gain[i * len(bits) + j]) for j in range(len(bits)))]
-            for i, other in enumerate((PRETRAINING, UNIFORM))
-        ],
+        [[other, *(" / ".join(f"{x:+.3f}" for x in gain(b, other)) for b in bits)] for other in (PRETRAINING, UNIFORM)],
     )
     chance = ck.graphs.label_similarity(data.query.labels, data.retrieval.labels).mean()
     sizes = f"{len(data.query):,} queries, {len(data.retrieval):,} searched, {len(data.train):,} to learn from"
@@ -138,14 +127,14 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
         [
             f"## Quality on {name}",
             f"`python -m bench.quality {name}` · {machine()}",
-            f"MAP over the full ranking, expected over tie orders, image → text / text → image; mean ± standard deviation of {len(SEEDS)} seeds. "
-            f"{sizes}. Chance {chance:.3f}. "
-            f"The last epoch, never the best one; options {json.dumps(options) if options else 'as in the `lab` preset'}.",
+            "MAP over the full ranking, expected over tie orders, image → text / text → image; mean ± standard "
+            f"deviation of {len(SEEDS)} seeds. {sizes}. Chance {chance:.3f}. The last epoch, never the best one; "
+            f"options {json.dumps(options) if options else 'as in the `lab` preset'}.",
             table(["method", *(f"{b} bits" for b in bits)], rows),
             differences,
             f"One fit of UGACH takes {np.mean(seconds):.0f} CPU seconds on average, the features cached. "
-            f"Of the generator's draws that the graphs do not rule out, {labelled[0]:.1%} share a label with their query after training; "
-            f"of uniform draws {labelled[1]:.1%}.",
+            f"Of the generator's draws that the graphs do not rule out, {labelled[0]:.1%} share a label with "
+            f"their query after training; of uniform draws {labelled[1]:.1%}.",
         ]
     )
 
@@ -155,14 +144,13 @@ def main() -> None:
     parser.add_argument("data", choices=list(BITS))
     parser.add_argument("--wikipedia", type=Path, default=WIKIPEDIA_FILE)
     parser.add_argument("--fresh", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    data = ck.data.load("scenes") if given.data == "scenes" else load_wikipedia(given.wikipedia)
-    options = {} if given.data == "scenes" else WIKIPEDIA_OPTIONS
-    done = measure(
-        given.data, data, options, Path(__file__).parent / "results" / f"quality-{given.data}.json", given.fresh
-    )
-    write_section(f"quality-{given.data}", report(given.data, data, done, options))
+    data = ck.data.load("scenes") if arguments.data == "scenes" else load_wikipedia(arguments.wikipedia)
+    options = {} if arguments.data == "scenes" else WIKIPEDIA_OPTIONS
+    file = Path(__file__).parent / "results" / f"quality-{arguments.data}.json"
+    done = measure(arguments.data, data, options, file, arguments.fresh)
+    write_section(f"quality-{arguments.data}", report(arguments.data, data, done, options))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,41 @@ def knn_graph(
         for item, (near, far) in enumerate(_nearest_others(source, others, metric, int(chunk))):
             neighbours[item, k - others :], distances[item, k - others :] = near, far
     return KnnGraph(neighbours, distances, _adjacency(neighbours, symmetric))
+
+
+def correlation_graph(
+    images: NDArray,
+    texts: NDArray,
+    k_image: int,
+    k_text: int,
+    *,
+    metric_text: str = "euclidean",
+    symmetric: bool = False,
+) -> csr_array:
+    """Which items count as related in UGACH: an edge of either graph, for both directions of retrieval.
+
+    images: real numbers, shape (n, d), near by the Euclidean metric. texts: shape (n, t), near by `metric_text`.
+    k_image, k_text: neighbours, the item itself counted. symmetric: whether to make both graphs undirected.
+    Returns SciPy CSR of bool (n, n), row = item; the item itself is always among its related ones. The last result is
+    remembered: runs with other seeds and bits on the same pairs do not search again.
+    Source: the note of UGACH, "Correlation graph". Raises InputError as `knn_graph`.
+    """
+    key = (_digest(images), _digest(texts), k_image, k_text, metric_text, symmetric)
+    if key not in _last_graph:
+        options = {"include_self": True, "symmetric": "union" if symmetric else None}
+        by_image = knn_graph(images, k_image, metric="euclidean", **options).matrix
+        by_text = knn_graph(texts, k_text, metric=metric_text, **options).matrix
+        _last_graph.clear()
+        _last_graph[key] = by_image.maximum(by_text)
+    return _last_graph[key].copy()
+
+
+_last_graph: dict[tuple[Any, ...], csr_array] = {}
+
+
+def _digest(x: NDArray) -> tuple[Any, ...]:
+    x = np.ascontiguousarray(x)
+    return x.shape, x.dtype.str, hashlib.blake2b(x.data, digest_size=16).digest()
 
 
 def _check_vectors(x: Any) -> Any:

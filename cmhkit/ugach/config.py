@@ -43,10 +43,7 @@ class UGACHConfig(Options):
         source="code: none; else ours",
     )
     k_image: int = integer(
-        10,
-        least=1,
-        help="neighbours of a picture, itself counted",
-        source="note: not said; code: 5",
+        10, least=1, help="neighbours of a picture, itself counted", source="note: not said; code: 5"
     )
     k_text: int = integer(50, least=1, help="neighbours of a text, itself counted", source="note: not said; code: 5")
     metric_text: str = choice("cosine", "euclidean", help="distance between texts", source="code: euclidean")
@@ -62,16 +59,10 @@ class UGACHConfig(Options):
     draws: int = integer(8, least=1, help="items drawn for a query", source="code: 2")
     positives: int = integer(8, least=1, help="related items of a query in a step", source="code: 1")
     reward: str = choice(
-        "softplus",
-        "sigmoid",
-        help="what a drawn item earns the generator",
-        source="derived: softplus; code: sigmoid",
+        "softplus", "sigmoid", help="what a drawn item earns the generator", source="derived: softplus; code: sigmoid"
     )
     baseline: str = choice(
-        "mean",
-        "none",
-        help="taken off the reward: the mean of the query's other draws",
-        source="code: none; else ours",
+        "mean", "none", help="taken off the reward: the mean of the query's other draws", source="code: none; else ours"
     )
     log_p: str = choice(
         "pool",
@@ -86,10 +77,7 @@ class UGACHConfig(Options):
         source="note, code: generator",
     )
     pretrain_steps: int = integer(
-        300,
-        least=0,
-        help="the discriminator's steps with uniform negatives",
-        source="code, in epochs",
+        300, least=0, help="the discriminator's steps with uniform negatives", source="code, in epochs"
     )
     pretrain_positives: str = choice(
         "graph",
@@ -105,10 +93,7 @@ class UGACHConfig(Options):
     lr_d: float = real(3e-3, above=0, help="the discriminator's rate in the game", source="code: 0.001")
     lr_g: float = real(3e-4, above=0, help="the generator's rate", source="code: 0.01")
     weight_decay: float = real(
-        0.0,
-        least=0,
-        help="on the weights of every layer, times half their square",
-        source="code: 0.01",
+        0.0, least=0, help="on the weights of every layer, times half their square", source="code: 0.01"
     )
     dropout: float = share(0.0, help="share of the inputs left out in the discriminator's steps", source="ours")
 

@@ -19,7 +19,8 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 def generator_log_probability(query: Tensor, pool: Tensor, temperature: float = 1.0) -> Tensor:
     r"""The generator's distribution over a pool of candidates, as logarithms.
 
-    $$p_\theta(x \mid q) = \frac{\exp(-\lVert h(q) - h(x) \rVert^2 / T)}{\sum_{x'} \exp(-\lVert h(q) - h(x') \rVert^2 / T)}$$
+    $$p_\theta(x \mid q)
+    = \frac{\exp(-\lVert h(q) - h(x) \rVert^2 / T)}{\sum_{x'} \exp(-\lVert h(q) - h(x') \rVert^2 / T)}$$
 
     query: h(q), shape (n, bits). pool: h(x), shape (m, bits). temperature: T, 1 in the note. Returns (n, m); each row's
     exponentials sum to 1.

@@ -181,13 +181,12 @@ def test_steps_of_ssah_read_nothing(nowhere):
 
 def test_steps_of_ugach_read_nothing(nowhere):
     found = on_meta(UGACH)
-    found.generated = found.judged = found._embedded(found.hasher.generator_)
-    step = lambda k: None  # noqa: E731
+    codes = found._codes(found.hasher.generator_)
     with Mixed() as watch:
         rows = [
-            found._d_step("pretrain", uniform=True, graph=False, step=step),
-            found._d_step("d", uniform=False, graph=True, step=step),
-            found._g_step(step),
+            found._d_step("pretrain", "pair", None),
+            found._d_step("d", "graph", codes),
+            found._g_step(codes),
         ]
     assert watch.found == []
     assert all(value.device == META and not value.requires_grad for row in rows for value in row.values())

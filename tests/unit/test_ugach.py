@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cmhkit as ck
+from cmhkit import graphs
 from cmhkit.data import PairedData
 from cmhkit.support.checks import InputError
 from cmhkit.train.device import generator
@@ -272,33 +273,31 @@ def test_codes_come_from_the_discriminator():
 
 def test_each_step_changes_its_own_player_only():
     game = player(3)
-    step = lambda n=1, note="": None  # noqa: E731
-    game.generated, game.judged = game._embedded(game.hasher.generator_), game._embedded(game.hasher.discriminator_)
 
     def weights(net):
         return torch.cat([p.detach().flatten().clone() for p in net.parameters()])
 
     d, g = game.hasher.discriminator_, game.hasher.generator_
     start = weights(d), weights(g)
-    game._d_step("d", uniform=False, graph=True, step=step)
+    game._d_step("d", "graph", game._codes(g))
     after_d = weights(d), weights(g)
     assert not torch.equal(start[0], after_d[0]) and torch.equal(start[1], after_d[1])
-    game._g_step(step)
+    game._g_step(game._codes(d))
     assert torch.equal(after_d[0], weights(d)) and not torch.equal(after_d[1], weights(g))
 
 
 def test_the_frozen_player_embeds_the_set_once_a_round(monkeypatch):
     calls = []
-    original = schedule.Game._embedded
-    monkeypatch.setattr(schedule.Game, "_embedded", lambda self, net: calls.append(net) or original(self, net))
+    original = schedule.Game._codes
+    monkeypatch.setattr(schedule.Game, "_codes", lambda self, net: calls.append(net) or original(self, net))
     hasher = fitted(rounds=3)
     assert calls == [hasher.generator_, hasher.discriminator_] * 3
 
 
 def test_the_graphs_of_the_same_pairs_are_searched_once(monkeypatch):
-    data, calls, original = toy(), [], schedule.knn_graph
-    monkeypatch.setattr(schedule, "_last_related", None)
-    monkeypatch.setattr(schedule, "knn_graph", lambda *a, **k: calls.append(1) or original(*a, **k))
+    data, calls, original = toy(), [], graphs.knn_graph
+    monkeypatch.setattr(graphs, "_last_graph", {})
+    monkeypatch.setattr(graphs, "knn_graph", lambda *a, **k: calls.append(1) or original(*a, **k))
     config = UGACHConfig(k_image=3, k_text=4)
     first = schedule.related_items(data.images, data.text_vectors, config)
     again = schedule.related_items(data.images.copy(), data.text_vectors, evolve(config, rounds=7))
@@ -314,14 +313,14 @@ def test_the_graphs_of_the_same_pairs_are_searched_once(monkeypatch):
 
 def test_related_items_are_never_shown_as_generated():
     game = player(4)
-    _, related = game._draw_pool(graph=True)
+    _, related = game._draw_pool("graph")
     weights = torch.rand(related.shape, generator=generator(1)).masked_fill(related, 0)
     drawn, usable = game._draw(weights, 50)
     assert not related.gather(1, drawn)[usable].any()
 
 
 def test_pretraining_may_use_the_pair_alone():
-    _, related = player(5)._draw_pool(graph=False)
+    _, related = player(5)._draw_pool("pair")
     assert torch.equal(related, torch.eye(len(related), dtype=torch.bool))
 
 
