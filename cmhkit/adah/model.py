@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from cmhkit.nn.backbones import CHANNELS, PLACES, VGG19, scenenet
+from cmhkit.nn.backbones import CHANNELS, VGG19, scenenet
 from cmhkit.nn.binarize import threshold_mask
 from cmhkit.nn.layers import Dropout, linear
 from cmhkit.nn.precision import wide_layers
@@ -60,12 +60,8 @@ class _Attention(nn.Module):
         super().__init__()
         self.alpha, self.spread = alpha, spread
 
-    def scores(self, features: Tensor) -> Tensor:
-        """M, shape (n, places)."""
-        raise NotImplementedError
-
     def forward(self, features: Tensor) -> Mask:
-        """P and Z of each item. features: f, as `scores` reads them."""
+        """P and Z of each item. features: f, as `scores` reads it."""
         m = self.scores(features)
         if self.spread is not None:
             m = (m - m.mean(1, keepdim=True)) * (self.spread / (m.std(1, keepdim=True) + 1e-6))
@@ -84,9 +80,7 @@ class ImageAttention(_Attention):
     The convolution has no bias: the softmax would not see it.
     """
 
-    def __init__(
-        self, channels: int, alpha: float | None, generator: torch.Generator, spread: float | None = None
-    ) -> None:
+    def __init__(self, channels: int, alpha: float | None, generator: Generator, spread: float | None = None) -> None:
         super().__init__(alpha, spread)
         self.convolution = nn.Conv2d(channels, 1, 1, bias=False)
         nn.init.normal_(self.convolution.weight, std=channels**-0.5, generator=generator)
@@ -109,9 +103,7 @@ class TextAttention(_Attention):
     width: d. alpha: $\alpha$, or None for $1 / d$. generator, spread: as for `ImageAttention`.
     """
 
-    def __init__(
-        self, width: int, alpha: float | None, generator: torch.Generator, spread: float | None = None
-    ) -> None:
+    def __init__(self, width: int, alpha: float | None, generator: Generator, spread: float | None = None) -> None:
         super().__init__(alpha, spread)
         self.layer = linear(width, width, generator)
 
@@ -143,7 +135,7 @@ class SceneFeatures(nn.Module):
     to train.
     """
 
-    channels, places = CHANNELS, PLACES * PLACES
+    channels = CHANNELS
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """feature_map: shape (n, 128, 8, 8), any float type. Returns it in float32."""
@@ -164,7 +156,7 @@ class SceneHead(nn.Module):
     dropout: share of the readout left out in training.
     """
 
-    def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: Generator) -> None:
         super().__init__()
         scoring = scenenet().scoring
         self.register_buffer("weight", scoring.weight.detach()[:, :, 0, 0].clone(), persistent=False)
@@ -221,8 +213,7 @@ class VGGFeatures(nn.Module):
     def __init__(self, vgg: VGG19, after_pool5: bool) -> None:
         super().__init__()
         self.convolutions = vgg.features
-        self.channels, self.places = vgg.channels, vgg.places(after_pool5)
-        self.after_pool5 = after_pool5
+        self.channels, self.after_pool5 = vgg.channels, after_pool5
         self._feature_map = vgg.feature_map  # a method, so that no layer is registered twice
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -237,7 +228,7 @@ class VGGHead(nn.Module):
     vgg: see `VGGFeatures`. bits: code length. generator: draws the tanh layer, and what dropout leaves out.
     """
 
-    def __init__(self, vgg: VGG19, bits: int, generator: torch.Generator) -> None:
+    def __init__(self, vgg: VGG19, bits: int, generator: Generator) -> None:
         super().__init__()
         self.fully_connected = vgg.classifier
         for i, layer in enumerate(self.fully_connected):
@@ -267,7 +258,7 @@ class TextFeatures(nn.Module):
     inputs left out in training.
     """
 
-    def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: Generator) -> None:
         super().__init__()
         self.dropout = Dropout(dropout, generator)
         self.first = linear(inputs, hidden, generator)
@@ -281,7 +272,7 @@ class TextFeatures(nn.Module):
 class TextHead(nn.Module):
     """$D^T$: one tanh layer. width: d. bits: code length."""
 
-    def __init__(self, width: int, bits: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int, bits: int, generator: Generator) -> None:
         super().__init__()
         self.hashing = linear(width, bits, generator)
 
@@ -324,7 +315,7 @@ class AttentionNetwork(nn.Module):
 
     def _codes(self, modality: str, x: Tensor) -> tuple[Tensor, Tensor | None, Mask | None]:
         r"""H, $\hat H$ and the mask that parts them; without attention H only."""
-        features, attention, head = self._parts(modality)
+        features, attention, head = self.parts(modality)
         f = features(x)
         if attention is None:
             return torch.tanh(head.logits(f, [_all_on(f)])[0]), None, None
@@ -334,13 +325,13 @@ class AttentionNetwork(nn.Module):
 
     def values(self, modality: str, x: Tensor) -> Tensor:
         """The codes of attended features before tanh, shape (n, bits): their signs are the bits."""
-        features, attention, head = self._parts(modality)
+        features, attention, head = self.parts(modality)
         f = features(x)
         return head.logits(f, [_all_on(f) if attention is None else attention(f).mask])[0]
 
     def mask(self, modality: str, x: Tensor) -> Mask | None:
         """What the attention module says of inputs; None without attention."""
-        features, attention, _ = self._parts(modality)
+        features, attention, _ = self.parts(modality)
         return None if attention is None else attention(features(x))
 
     def once(self, images: Tensor) -> AbstractContextManager[None]:
@@ -361,7 +352,7 @@ class AttentionNetwork(nn.Module):
         """Those of E and D that are VGG-19's; none with SceneNet, which is frozen."""
         return [p for name, p in self.named_parameters() if ".convolutions." in name or ".fully_connected." in name]
 
-    def _parts(self, modality: str) -> tuple[nn.Module, nn.Module | None, nn.Module]:
+    def parts(self, modality: str) -> tuple[nn.Module, nn.Module | None, nn.Module]:
         """E, G and D of a modality."""
         return tuple(getattr(self, f"{modality}_{part}") for part in ("features", "attention", "head"))
 

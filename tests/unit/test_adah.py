@@ -43,7 +43,7 @@ def players(data, seed: int = 3, items: int = 60, **options) -> tuple[schedule.A
     hasher.network_ = hasher._built(data.text_vectors.shape[1], random, None, warn=False)
     maps = image_features(data.images[:items], "map")
     game = schedule.Alternation(hasher, maps, data.text_vectors[:items], data.labels[:items], random)
-    return game, game._taken(torch.arange(items))
+    return game, game._batch(torch.arange(items))
 
 
 def weights(parameters) -> torch.Tensor:

@@ -338,7 +338,7 @@ def test_each_players_steps_equal_the_references(data, options):
     for player, items in steps:
         before = weights(game.network)
         game.network.zero_grad(set_to_none=True)
-        row = {"d": game._d_step, "g": game._g_step}[player](*game._taken(torch.tensor(items)))
+        row = {"d": game._d_step, "g": game._g_step}[player](*game._batch(torch.tensor(items)))
         row = {name: float(value) for name, value in row.items()}
         assert row == pytest.approx(reference.step(player, items), abs=1e-9)
         assert_same(game.network, reference)
@@ -364,7 +364,7 @@ def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_tw
         value = reference.game(h, FIRST, before if player == "g" and query == "given" else None)[0]
         return float(value + reference.retrieval(h, FIRST)[0] if player == "d" else value)
 
-    {"d": game._d_step, "g": game._g_step}[player](*game._taken(torch.tensor(FIRST)))
+    {"d": game._d_step, "g": game._g_step}[player](*game._batch(torch.tensor(FIRST)))
     after = weights(game.network)
     expected = 0.0
     for name in reference.trained[player]:
@@ -511,7 +511,7 @@ def test_vgg19_has_a_rate_of_its_own(data, monkeypatch, image_map):
     for step, attends in ((game._d_step, False), (game._g_step, True)):
         before = weights(net)
         net.zero_grad(set_to_none=True)
-        step(*game._taken(batch))
+        step(*game._batch(batch))
         for name, p in net.named_parameters():
             slow = name.startswith(("image_features.convolutions", "image_head.fully_connected"))
             rate = rates["lr_backbone" if slow else "lr"]
