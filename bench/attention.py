@@ -38,7 +38,7 @@ def one_run(data: PairedData, seed: int, bits: int, attention: str) -> dict[str,
     """One fit, its MAP both ways, and the quality of its masks on the query pictures."""
     started = time.process_time()
     hasher = ck.ADAH(bits=bits, seed=seed, attention=attention).fit(data, show_progress=False)
-    found: dict[str, Any] = {"seconds": time.process_time() - started, "map": map_both_ways(hasher, data)}
+    result: dict[str, Any] = {"seconds": time.process_time() - started, "map": map_both_ways(hasher, data)}
     if attention != "none":
         query = data.query
         masks = hasher.masks(images=query).mask.numpy().reshape(len(query), 8, 8) > 0
@@ -46,10 +46,10 @@ def one_run(data: PairedData, seed: int, bits: int, attention: str) -> dict[str,
         chance = random_masks(masks, np.random.default_rng(seed))
         for name, drawn in (("masks", masks), ("random masks", chance)):
             quality = mask_quality(drawn, truth)
-            found[name] = [quality.iou, quality.precision, quality.recall]
-        found["area"] = float(masks.mean())
-        found["history"] = {key: value for key, value in hasher.history_[-1].items() if isinstance(value, float)}
-    return found
+            result[name] = [quality.iou, quality.precision, quality.recall]
+        result["area"] = float(masks.mean())
+        result["history"] = {key: value for key, value in hasher.history_[-1].items() if isinstance(value, float)}
+    return result
 
 
 def report(data: PairedData, done: dict[str, Any]) -> str:
@@ -78,8 +78,9 @@ def report(data: PairedData, done: dict[str, Any]) -> str:
         [
             "## ADAH on scenes",
             f"`python -m bench.attention` · {machine()}",
-            f"MAP over the full ranking, expected over tie orders, image → text / text → image; mean ± standard deviation of {len(SEEDS)} seeds; "
-            f"{sizes}. The last epoch; options as in the `lab` preset.",
+            "MAP over the full ranking, expected over tie orders, image → text / text → image; "
+            f"mean ± standard deviation of {len(SEEDS)} seeds; {sizes}. "
+            "The last epoch; options as in the `lab` preset.",
             retrieval,
             "Masks of the query pictures at 32 bits against the truth, IoU / precision / recall. "
             "A place is a drawing's where drawings show in at least half of it.",
@@ -93,10 +94,10 @@ def report(data: PairedData, done: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     data = ck.data.load("scenes")
-    done: dict[str, Any] = {} if given.fresh or not KEPT.exists() else json.loads(KEPT.read_text(encoding="utf-8"))
+    done: dict[str, Any] = {} if options.fresh or not KEPT.exists() else json.loads(KEPT.read_text(encoding="utf-8"))
     for seed, bits, attention in jobs():
         key = f"{bits} bits, {attention}, seed {seed}"
         if key not in done:

@@ -33,9 +33,9 @@ from bench.report import machine, table, write_section
 from bench.timing import digits
 from cmhkit.adah import fit as adah
 from cmhkit.data.pairs import PairedData, Split
+from cmhkit.nn import precision
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.ssah import fit as ssah
-from cmhkit.train import device as training
 
 NO_FIGURE = "No GPU figure exists yet: there is no CUDA device here."
 WAYS = ("cmhkit", "plain float32 loop")
@@ -119,9 +119,9 @@ def _sent(x: Tensor, device: torch.device) -> Tensor:
 @contextlib.contextmanager
 def plain_loop() -> Iterator[None]:
     """Inside, the library's steps are those of the plain float32 loop."""
-    precision = torch.get_float32_matmul_precision()
+    before = torch.get_float32_matmul_precision()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(training, "FAST_ON", frozenset()))
+        stack.enter_context(mock.patch.object(precision, "FAST_ON", frozenset()))
         for schedule in (adah, ssah):
             stack.enter_context(mock.patch.object(schedule, "exact", _read))
             stack.enter_context(mock.patch.object(schedule, "sent", _sent))
@@ -130,7 +130,7 @@ def plain_loop() -> Iterator[None]:
         try:
             yield
         finally:
-            torch.set_float32_matmul_precision(precision)
+            torch.set_float32_matmul_precision(before)
 
 
 def trained(study: Study, data: Split, device: torch.device, callback: Any, epochs: int) -> None:

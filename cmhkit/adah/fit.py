@@ -1,33 +1,20 @@
-"""ADAH's schedule: batches on which E and D descend on all six terms, and after some of them G ascends on the two
-adversarial ones.
-"""
+"""ADAH's loop: a batch at a time, E and D descend on all six terms, and G ascends on the two adversarial ones."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from cmhkit.adah import losses
+from cmhkit.adah import losses, model
 from cmhkit.adah.config import PRESETS
-from cmhkit.adah.model import (
-    AttentionNetwork,
-    Codes,
-    ImageAttention,
-    Mask,
-    SceneFeatures,
-    SceneHead,
-    TextAttention,
-    TextFeatures,
-    TextHead,
-    VGGFeatures,
-    VGGHead,
-    spread_masks,
-)
+from cmhkit.adah.model import Codes, Mask, spread_masks
 from cmhkit.data.field.weights import load_weights
 from cmhkit.data.pairs import checked_images
 from cmhkit.hasher import CrossModalHasher, check_arrays
@@ -62,27 +49,10 @@ class ADAH(CrossModalHasher):
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         self._check_encodes()
         check(self.config.attention != "none", "ADAH: expected a hasher with attention, got attention='none'")
-        name = "text" if images is None else "image"
+        modality = "text" if images is None else "image"
         x = self._text_input(texts) if images is None else self._image_input(getattr(images, "images", images), False)
-        found = self._by_chunks(x, lambda part: self.network_.mask(name, part))
-        return Mask(torch.cat([m.probability.cpu() for m in found]), torch.cat([m.mask.cpu() for m in found]))
-
-    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        if self.config.backbone == "scenenet":
-            return super()._image_input(images, show_progress)
-        images = checked_images(images)
-        check(
-            images.ndim == 4,
-            f"images: expected pictures (n, H, W, 3), since VGG-19 reads them, got shape {images.shape}",
-        )
-        return images
-
-    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
-        if self.config.backbone == "scenenet":
-            super()._remember_images(images, show_progress)
-
-    def _told_input(self) -> str:
-        return super()._told_input() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
+        masks = self._by_chunks(x, partial(self.network_.mask, modality))
+        return Mask(torch.cat([m.probability.cpu() for m in masks]), torch.cat([m.mask.cpu() for m in masks]))
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         check(labels is not None, "data: expected labels, since ADAH is supervised, got none")
@@ -92,42 +62,55 @@ class ADAH(CrossModalHasher):
         self.network_ = placed(self._built(texts.shape[1], random, self.config.weights, warn=True), self._device)
         Alternation(self, images, texts, labels, random).run(run)
 
-    def _built(self, text_width: int, random: torch.Generator, weights: str | None, *, warn: bool) -> AttentionNetwork:
+    def _built(self, text_width: int, random: Generator, weights: str | None, *, warn: bool) -> model.AttentionNetwork:
+        """The network before training. weights: file of VGG-19's. warn: whether to say so where there is none."""
         c = self.config
-        image_features: nn.Module
-        image_head: nn.Module
+        e_image: nn.Module
+        d_image: nn.Module
         if c.backbone == "scenenet":
-            image_features, image_head = (
-                SceneFeatures(),
-                SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random),
-            )
+            e_image = model.SceneFeatures()
+            d_image = model.SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
         else:
             vgg = VGG19(side=c.side, generator=random)
             if weights is not None or warn:
                 load_weights(vgg, weights)
-            image_features = VGGFeatures(vgg, c.image_map == "pool5")
-            image_head = VGGHead(vgg, self.bits, random)
-        attends = c.attention != "none"
-        spread = c.mask_spread if c.mask_scaling == "standard" else None
-        return AttentionNetwork(
-            image_features,
-            TextFeatures(text_width, c.text_hidden, c.text_width, c.dropout, random),
-            ImageAttention(image_features.channels, None, random, spread) if attends else None,
-            TextAttention(c.text_width, None, random, spread) if attends else None,
-            image_head,
-            TextHead(c.text_width, self.bits, random),
-        )
+            e_image = model.VGGFeatures(vgg, c.image_map == "pool5")
+            d_image = model.VGGHead(vgg, self.bits, random)
+        e_text = model.TextFeatures(text_width, c.text_hidden, c.text_width, c.dropout, random)
+        g_image = g_text = None
+        if c.attention != "none":
+            spread = c.mask_spread if c.mask_scaling == "standard" else None
+            g_image = model.ImageAttention(e_image.channels, None, random, spread)
+            g_text = model.TextAttention(c.text_width, None, random, spread)
+        d_text = model.TextHead(c.text_width, self.bits, random)
+        return model.AttentionNetwork(e_image, e_text, g_image, g_text, d_image, d_text)
+
+    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
+        if self.config.backbone == "scenenet":
+            return super()._image_input(images, show_progress)
+        images = checked_images(images)
+        expected = "images: expected pictures (n, H, W, 3), since VGG-19 reads them"
+        check(images.ndim == 4, f"{expected}, got shape {images.shape}")
+        return images
+
+    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
+        if self.config.backbone == "scenenet":
+            super()._remember_images(images, show_progress)
+
+    def _told_input(self) -> str:
+        return super()._told_input() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
 
     @torch.no_grad()
-    def _by_chunks(self, x: np.ndarray, what: Any) -> list[Any]:
+    def _by_chunks(self, x: np.ndarray, compute: Callable[[Tensor], Any]) -> list[Any]:
         self.network_.eval()
-        return [what(torch.from_numpy(np.array(x[i : i + _CHUNK])).to(self._device)) for i in range(0, len(x), _CHUNK)]
+        chunks = (x[i : i + _CHUNK] for i in range(0, len(x), _CHUNK))
+        return [compute(torch.from_numpy(np.array(chunk)).to(self._device)) for chunk in chunks]
 
     def _image_values(self, images: np.ndarray) -> np.ndarray:
-        return torch.cat(self._by_chunks(images, lambda part: self.network_.values("image", part))).cpu().numpy()
+        return torch.cat(self._by_chunks(images, partial(self.network_.values, "image"))).cpu().numpy()
 
     def _text_values(self, texts: np.ndarray) -> np.ndarray:
-        return torch.cat(self._by_chunks(texts, lambda part: self.network_.values("text", part))).cpu().numpy()
+        return torch.cat(self._by_chunks(texts, partial(self.network_.values, "text"))).cpu().numpy()
 
     def _state(self) -> dict[str, np.ndarray]:
         return {name: value.cpu().numpy() for name, value in self.network_.state_dict().items()}
@@ -141,7 +124,7 @@ class ADAH(CrossModalHasher):
 
 
 class Alternation(Schedule):
-    """The two steps over one training set.
+    """The two players over one training set: "d", who is E and D, and "g".
 
     images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes
     from it.
@@ -150,123 +133,115 @@ class Alternation(Schedule):
     method = "ADAH"
 
     def __init__(
-        self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: torch.Generator
+        self, hasher: ADAH, images: np.ndarray, texts: np.ndarray, labels: np.ndarray, random: Generator
     ) -> None:
         super().__init__(hasher, len(texts), random)
-        self.network = hasher.network_
+        c, net = self.config, hasher.network_
+        self.network = net
         self.images = torch.from_numpy(np.ascontiguousarray(images))  # maps of 16 bits until a batch is drawn
         self.texts = torch.from_numpy(texts)
         self.labels = torch.from_numpy(labels.astype(np.float32))
-        self.margin = self.config.margin_for(hasher.bits)
-        self.batch = min(self.config.batch, self.n)
-        self.options = {"distance": self.config.distance, "reduction": self.config.reduction, "own": self.config.own}
-        self.adversarial = self.config.attention != "none"
-        self._attention = set(self.network.attention_parameters())
-        self.optimisers = {"d": self._optimiser(self._other_groups())}
-        if self.adversarial:
-            pairs = (
-                (self.network.image_attention, self.config.lr_g),
-                (self.network.text_attention, self.config.lr_g_text),
-            )
-            self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate} for g, rate in pairs])
+        self.batch = min(c.batch, self.n)
+        self.margin = c.margin_for(hasher.bits)
+        self.hinge = {"distance": c.distance, "reduction": c.reduction, "own": c.own}
+        e_and_d = self._by_rate(net.other_parameters(), c.lr, set(net.backbone_parameters()))
+        self.optimisers["d"] = self._optimiser(e_and_d)
+        if c.attention != "none":
+            rates = ((net.image_attention, c.lr_g), (net.text_attention, c.lr_g_text))
+            self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate} for g, rate in rates])
             self._spread()
         self.players = self._players()
 
     def _steps(self, epochs: int) -> int:
         return epochs * -(-self.n // self.batch)
 
-    def _epoch(self, epoch: int, step: Any) -> dict[str, Any]:
-        config = self.config
+    def _epoch(self, epoch: int, step: Callable[[int], Any]) -> dict[str, Any]:
+        """The game of one epoch: on each batch a step of E and D, and after every `d_steps` of them G's `g_steps`."""
+        c = self.config
         self._set_rates(epoch)
-        order = torch.randperm(self.n, generator=self.random)
-        rows: list[dict[str, Tensor]] = []
-        game: list[dict[str, Tensor]] = []
+        d_rows: list[dict[str, Tensor]] = []
+        g_rows: list[dict[str, Tensor]] = []
         skipped = 0
-        for number, items in enumerate(order.split(self.batch)):
+        order = torch.randperm(self.n, generator=self.random)
+        for number, items in enumerate(order.split(self.batch), start=1):
             step(1)
-            if not _has_triplets(self._similar(items), config.own):
+            if not _has_triplets(self._similar(items), c.own):
                 skipped += 1
                 continue
-            batch = self._taken(items)
-            with self.network.once(batch[0]):
-                rows.append(self._d_step(*batch))
-                if config.attention == "adversarial" and (number + 1) % config.d_steps == 0:
-                    game += [self._g_step(*batch) for _ in range(config.g_steps)]
-        if not rows:
+            images, texts, similar = self._batch(items)
+            with self.network.once(images):
+                d_rows.append(self._d_step(images, texts, similar))
+                if c.attention == "adversarial" and number % c.d_steps == 0:
+                    g_rows += [self._g_step(images, texts, similar) for _ in range(c.g_steps)]
+        if not d_rows:
             raise InputError(
-                f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does an item have both; "
-                "similar items share a label"
+                f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does "
+                "an item have both; similar items share a label"
             )
-        return {"epoch": epoch, **means(rows), **means(game), "skipped_batches": skipped}
+        return {"epoch": epoch, **means(d_rows), **means(g_rows), "skipped_batches": skipped}
 
     def _d_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, Tensor]:
-        """E and D descend on all six terms; G stays as it is."""
-        self._train_only(attention=False)
-        codes = self._codes("d", images, texts, similar)
-        retrieval = losses.retrieval_terms(codes.image, codes.text, similar, self.margin, **self.options)
-        adversarial = self._adversarial(codes, similar) if self.adversarial else []
-        loss = losses.total([*retrieval, *adversarial])
-        self._step("d", loss)
-        row = {"retrieval_loss": exact(losses.total(retrieval)), "active": _active_share(retrieval)}
-        if adversarial:
-            row |= {
-                "adversarial_loss": exact(losses.total(adversarial)),
-                "adversarial_active": _active_share(adversarial),
-            }
-            for name in ("image", "text"):
-                mask = getattr(codes, f"{name}_mask")
-                row[f"{name}_mask_area"] = exact(mask.mask.mean())
-                row[f"{name}_mask_entropy"] = exact(mask_entropy(mask.probability.detach()).mean())
-        return row
+        r"""Step 1: E and D descend on all six terms; G stays as it is.
+
+        $$\min_{E, D}\; \mathcal{F}_{T \to I} + \mathcal{F}_{I \to T} + \mathcal{F}_{I \to I} + \mathcal{F}_{T \to T}
+          + \mathcal{F}_{T \to \hat I} + \mathcal{F}_{I \to \hat T}$$
+        """
+        h = self._codes("d", images, texts, similar)
+        retrieval = losses.retrieval_terms(h.image, h.text, similar, self.margin, **self.hinge)
+        adversarial = [] if h.image_mask is None else self._adversarial(h, similar)
+        self._step("d", losses.total([*retrieval, *adversarial]))
+        return _row(retrieval, adversarial, h)
 
     def _g_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, Tensor]:
-        """G ascends on the two adversarial terms; E and D stay as they are."""
-        self._train_only(attention=True)
-        codes = self._codes("g", images, texts, similar)
-        if self.config.game_query == "given":
-            codes = replace(codes, image=codes.image.detach(), text=codes.text.detach())
-        terms = self._adversarial(codes, similar)
-        loss = losses.total(terms)
-        self._step("g", -loss)
-        return {"game_loss": exact(loss)}
+        r"""Step 2: G ascends on the two adversarial terms; E and D stay as they are.
 
-    def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
-        """The codes of a batch for a step of "d" (E and D) or "g". With several processes this one computes its part,
-        and gathers the rest.
+        $$\max_{G}\; \mathcal{F}_{T \to \hat I} + \mathcal{F}_{I \to \hat T}$$
         """
-        with distributed.part_of(len(similar)):
-            found = self.players[player](images, texts)
-        return distributed.gathered(found, len(similar))
+        h = self._codes("g", images, texts, similar)
+        if self.config.game_query == "given":
+            h = replace(h, image=h.image.detach(), text=h.text.detach())
+        game = losses.total(self._adversarial(h, similar))
+        self._step("g", -game)
+        return {"game_loss": exact(game)}
 
-    def _adversarial(self, codes: Codes, similar: Tensor) -> list[Any]:
+    def _adversarial(self, h: Codes, similar: Tensor) -> list[Any]:
         return losses.adversarial_terms(
-            codes.image, codes.text, codes.image_unattended, codes.text_unattended, similar, self.margin, **self.options
+            h.image, h.text, h.image_unattended, h.text_unattended, similar, self.margin, **self.hinge
         )
 
-    def _players(self) -> dict[str, nn.Module]:
-        """The network as each player's steps call it."""
-        found = {}
-        for name in self.optimisers if distributed.size() > 1 else ():
-            for p in self._trained:
-                p.requires_grad_((p in self._attention) == (name == "g"))
-            found[name] = distributed.replicated(self.network)
-        return found or dict.fromkeys(("d", "g"), self.network)
+    def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
+        """H of a batch for a step of one player, whom alone its gradient reaches. With several processes this one
+        computes its part, and gathers the rest.
+        """
+        self._train_only(player)
+        with distributed.part_of(len(similar)):
+            codes = self.players[player](images, texts)
+        return distributed.gathered(codes, len(similar))
 
-    def _train_only(self, *, attention: bool) -> None:
+    def _train_only(self, player: str) -> None:
         """Let gradients reach one of the two players only. Dropout is part of E's and D's training, not of G's."""
-        self.network.train(not attention)
-        for p in self._trained:
-            p.requires_grad_((p in self._attention) == attention)
+        self.network.train(player == "d")
+        for parameters, owner in ((self.network.other_parameters(), "d"), (self.network.attention_parameters(), "g")):
+            for p in parameters:
+                p.requires_grad_(player == owner)
+
+    def _players(self) -> dict[str, nn.Module]:
+        """The network as each player's steps call it: with several processes, a copy of it that knows whom to train."""
+        if distributed.size() == 1:
+            return dict.fromkeys(self.optimisers, self.network)
+        players = {}
+        for player in self.optimisers:
+            self._train_only(player)
+            players[player] = distributed.replicated(self.network)
+        return players
 
     def _similar(self, items: Tensor) -> Tensor:
-        """Which items of a batch share a label, bool, on the CPU."""
+        """S: which items of a batch share a label, bool, on the CPU."""
         labels = self.labels[items]
         return labels @ labels.T > 0
 
-    def _taken(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A batch on the device: images and texts, this process's part of them, and which items of the whole batch
-        share a label, bool.
-        """
+    def _batch(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch on the device: images and texts, this process's part of them, and S of the whole batch."""
         device, part = self.hasher._device, distributed.mine(items)
         images = sent(self.images[part], device)
         images = images.float() if images.is_floating_point() else images
@@ -274,26 +249,19 @@ class Alternation(Schedule):
 
     @torch.no_grad()
     def _spread(self) -> None:
+        """Scale G by the features of some items, before the first step."""
         items = torch.randperm(self.n, generator=self.random)[: 2 * self.batch]
         self.network.eval()
-        images, texts, _ = self._taken(items)
-        for name, x in (("image", images), ("text", texts)):
-            features = distributed.gathered(getattr(self.network, f"{name}_features")(x), len(items))
-            spread_masks(getattr(self.network, f"{name}_attention"), features, self.config.mask_spread)
-
-    def _other_groups(self) -> list[dict[str, Any]]:
-        """E's and D's parameters by rate. Sets `_trained`, all parameters that any step trains."""
-        self._trained = list(self.network.parameters())
-        parts = [m.convolutions for m in self.network.modules() if isinstance(m, VGGFeatures)]
-        parts += [m.fully_connected for m in self.network.modules() if isinstance(m, VGGHead)]
-        backbone = {p for part in parts for p in part.parameters()}
-        return self._by_rate(self.network.other_parameters(), self.config.lr, backbone)
+        images, texts, _ = self._batch(items)
+        for modality, x in (("image", images), ("text", texts)):
+            features, attention, _ = self.network.parts(modality)
+            spread_masks(attention, distributed.gathered(features(x), len(items)), self.config.mask_spread)
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
         if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":
             warnings.warn(
-                f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the attention module learns "
-                "nothing; try a larger margin",
+                f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the "
+                "attention module learns nothing; try a larger margin",
                 DeadHingeWarning,
                 stacklevel=2,
             )
@@ -301,6 +269,18 @@ class Alternation(Schedule):
 
 class DeadHingeWarning(UserWarning):
     """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
+
+
+def _row(retrieval: list[Any], adversarial: list[Any], h: Codes) -> dict[str, Tensor]:
+    """What the history has of a step of E and D, left on the device."""
+    row = {"retrieval_loss": exact(losses.total(retrieval)), "active": _active_share(retrieval)}
+    if adversarial:
+        row |= {"adversarial_loss": exact(losses.total(adversarial)), "adversarial_active": _active_share(adversarial)}
+    for modality, mask in (("image", h.image_mask), ("text", h.text_mask)):
+        if mask is not None:
+            row[f"{modality}_mask_area"] = exact(mask.mask.mean())
+            row[f"{modality}_mask_entropy"] = exact(mask_entropy(mask.probability.detach()).mean())
+    return row
 
 
 def _active_share(terms: list[Any]) -> Tensor:

@@ -29,13 +29,12 @@ def ranking_term(
 ) -> TripletHinge:
     r"""One term, query modality A against database modality B. The note, "cross-modal retrieval loss".
 
-    $$\mathcal{F}_{A \to B} = \sum_{\langle i,j,k \rangle} \max(0,\; \varepsilon + \lVert H_i^A - H_j^B \rVert - \lVert H_i^A - H_k^B \rVert),
-      \qquad S(i,j) > S(i,k)$$
+    $$\mathcal{F}_{A \to B} = \sum_{\langle i,j,k \rangle}
+      \max(0,\; \varepsilon + \lVert H_i^A - H_j^B \rVert - \lVert H_i^A - H_k^B \rVert), \qquad S(i,j) > S(i,k)$$
 
-    query: $H^A$, shape (n, bits). database: $H^B$, shape (n, bits). similar: S, bool, shape (n, n). margin:
-    $\varepsilon$.
-    distance: "norm" as above, or "squared". reduction: "sum" as above, or "mean" over the triplets. own: False leaves
-    j = i and k = i out.
+    query, database: $H^A$, $H^B$, shape (n, bits). similar: S, bool, shape (n, n). margin: $\varepsilon$. distance:
+    "norm" as above, or "squared". reduction: "sum" as above, or "mean" over the triplets. own: False leaves j = i and
+    k = i out.
     """
     return triplet_hinge(pairwise_distance(query, database, distance), similar, margin, reduction=reduction, own=own)
 

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from cmhkit.nn.backbones import CHANNELS, PLACES, VGG19, scenenet
+from cmhkit.nn.backbones import CHANNELS, VGG19, scenenet
 from cmhkit.nn.binarize import threshold_mask
 from cmhkit.nn.layers import Dropout, linear
 from cmhkit.nn.precision import wide_layers
@@ -53,22 +53,37 @@ class Codes:
     text_mask: Mask | None = None
 
 
-class ImageAttention(nn.Module):
+class _Attention(nn.Module):
+    """What $G^I$ and $G^T$ share: from a layer's scores M to P and Z."""
+
+    def __init__(self, alpha: float | None, spread: float | None) -> None:
+        super().__init__()
+        self.alpha, self.spread = alpha, spread
+
+    def forward(self, features: Tensor) -> Mask:
+        """P and Z of each item. features: f, as `scores` reads it."""
+        m = self.scores(features)
+        if self.spread is not None:
+            m = (m - m.mean(1, keepdim=True)) * (self.spread / (m.std(1, keepdim=True) + 1e-6))
+        p = m.softmax(dim=1)
+        return Mask(p, threshold_mask(p, 1 / m.shape[1] if self.alpha is None else self.alpha))
+
+
+class ImageAttention(_Attention):
     r"""$G^I$: which places of a feature map are attended.
 
-    $$M = \operatorname{conv}_{1 \times 1}(f), \qquad P = \operatorname{softmax}_{H \cdot W}(M), \qquad Z = [P \ge \alpha]$$
+    $$M = \operatorname{conv}_{1 \times 1}(f), \qquad P = \operatorname{softmax}_{H \cdot W}(M), \qquad
+      Z = [P \ge \alpha]$$
 
-    channels: C. alpha: $\alpha$, or None for the note's $1 / (H \cdot W)$. generator: draws the weights.
+    channels: C. alpha: $\alpha$, or None for the note's $1 / (H \cdot W)$. generator: draws the weights. spread: what
+    the scores of every item are made to deviate by over its places; None leaves them as the layer gives them.
     The convolution has no bias: the softmax would not see it.
     """
 
-    def __init__(
-        self, channels: int, alpha: float | None, generator: torch.Generator, spread: float | None = None
-    ) -> None:
-        super().__init__()
+    def __init__(self, channels: int, alpha: float | None, generator: Generator, spread: float | None = None) -> None:
+        super().__init__(alpha, spread)
         self.convolution = nn.Conv2d(channels, 1, 1, bias=False)
         nn.init.normal_(self.convolution.weight, std=channels**-0.5, generator=generator)
-        self.alpha, self.spread = alpha, spread
 
     def scores(self, feature_map: Tensor) -> Tensor:
         """M, shape (n, H·W). feature_map: f, shape (n, C, H, W). Errors: `InputError` for a map of another shape."""
@@ -79,33 +94,22 @@ class ImageAttention(nn.Module):
         )
         return self.convolution(feature_map).flatten(1)
 
-    def forward(self, feature_map: Tensor) -> Mask:
-        """The mask of each picture. feature_map: f, shape (n, C, H, W)."""
-        return _mask(self.scores(feature_map), self.alpha, self.spread)
 
-
-class TextAttention(nn.Module):
+class TextAttention(_Attention):
     r"""$G^T$: which entries of a text feature are attended.
 
     $$M = W f + b, \qquad P = \operatorname{softmax}_d(M), \qquad Z = [P \ge \alpha]$$
 
-    width: d. alpha: $\alpha$, or None for $1 / d$. generator: draws the weights.
+    width: d. alpha: $\alpha$, or None for $1 / d$. generator, spread: as for `ImageAttention`.
     """
 
-    def __init__(
-        self, width: int, alpha: float | None, generator: torch.Generator, spread: float | None = None
-    ) -> None:
-        super().__init__()
+    def __init__(self, width: int, alpha: float | None, generator: Generator, spread: float | None = None) -> None:
+        super().__init__(alpha, spread)
         self.layer = linear(width, width, generator)
-        self.alpha, self.spread = alpha, spread
 
     def scores(self, feature: Tensor) -> Tensor:
         """M, shape (n, d). feature: f, shape (n, d)."""
         return self.layer(feature)
-
-    def forward(self, feature: Tensor) -> Mask:
-        """The mask of each text. feature: f, shape (n, d)."""
-        return _mask(self.scores(feature), self.alpha, self.spread)
 
 
 @torch.no_grad()
@@ -117,13 +121,13 @@ def spread_masks(attention: ImageAttention | TextAttention, features: Tensor, sp
     off; this keeps off it. At a spread of 1 about a third of the places are on. features: some items, as the layer
     reads them.
     """
-    layer = attention.convolution if isinstance(attention, ImageAttention) else attention.layer
-    now = attention.scores(features).std(dim=1).mean()
+    deviation = attention.scores(features).std(dim=1).mean()
     check(
-        bool(torch.isfinite(now)) and now.item() > 0,
+        bool(torch.isfinite(deviation)) and deviation.item() > 0,
         "features: expected features that differ over their places, got constant ones",
     )
-    layer.weight.mul_(spread / now)
+    (layer,) = attention.children()
+    layer.weight.mul_(spread / deviation)
 
 
 class SceneFeatures(nn.Module):
@@ -131,7 +135,7 @@ class SceneFeatures(nn.Module):
     to train.
     """
 
-    channels, places = CHANNELS, PLACES * PLACES
+    channels = CHANNELS
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """feature_map: shape (n, 128, 8, 8), any float type. Returns it in float32."""
@@ -147,12 +151,12 @@ class SceneHead(nn.Module):
     with $s_{dp}$ the score of drawing d at place p. This is the backbone's own pooling over the places of the mask, and
     it has a derivative with respect to $Z_p$ whether p is on or off. The scoring layer is the backbone's last one, and
     frozen with it.
-    bits: code length. readout: the tanh layer reads the "scores" $s(Z)$, or the "posterior", the square root of their
-    softmax, times `scale`. hidden: units of a ReLU layer before the tanh layer, 0 for none. dropout: share of the
-    readout left out in training.
+    bits: code length. readout: the tanh layer reads a tenth of the "scores" $s(Z)$, or the "posterior", the square root
+    of their softmax, times that of their number. hidden: units of a ReLU layer before the tanh layer, 0 for none.
+    dropout: share of the readout left out in training.
     """
 
-    def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: Generator) -> None:
         super().__init__()
         scoring = scenenet().scoring
         self.register_buffer("weight", scoring.weight.detach()[:, :, 0, 0].clone(), persistent=False)
@@ -161,25 +165,24 @@ class SceneHead(nn.Module):
         self.dropout = Dropout(dropout, generator)
         self.hidden = linear(len(self.bias), hidden, generator) if hidden else None
         self.hashing = linear(hidden or len(self.bias), bits, generator)
-        self._kept: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+        self._of_batch: tuple[Tensor, tuple[Tensor, Tensor]] | None = None  # a map and its evidence
 
     @contextmanager
     def once(self, feature_map: Tensor) -> Iterator[None]:
         """A block in which the evidence of this very map is computed once, however many steps read it."""
-        self._kept = (feature_map, self.evidence(feature_map))
+        self._of_batch = (feature_map, self.evidence(feature_map))
         try:
             yield
         finally:
-            self._kept = None
+            self._of_batch = None
 
     @torch.no_grad()
     def evidence(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
         """$e^{s - t}$, shape (n, drawings, places), and the greatest score t of each picture, shape (n, 1)."""
-        if self._kept is not None and self._kept[0] is feature_map:
-            return self._kept[1]
-        scores = torch.baddbmm(
-            self.bias[None, :, None], self.weight.expand(len(feature_map), -1, -1), feature_map.flatten(2)
-        )
+        if self._of_batch is not None and self._of_batch[0] is feature_map:
+            return self._of_batch[1]
+        weight = self.weight.expand(len(feature_map), -1, -1)
+        scores = torch.baddbmm(self.bias[None, :, None], weight, feature_map.flatten(2))
         top = scores.amax((1, 2), keepdim=True)
         return scores.sub_(top).exp_(), top[:, :, 0]
 
@@ -192,13 +195,10 @@ class SceneHead(nn.Module):
         return [self._hashed(pooled[:, :, i] + top) for i in range(len(masks))]
 
     def _hashed(self, scores: Tensor) -> Tensor:
-        # A posterior has length 1; times the root of its width, its entries are of the order of 1, as the layer's
-        # weights expect.
-        x = (
-            torch.exp(0.5 * scores.log_softmax(1)) * scores.shape[1] ** 0.5
-            if self.readout == "posterior"
-            else scores / 10
-        )
+        x = scores / 10
+        if self.readout == "posterior":
+            # Of length 1; times the root of its width its entries are of the order of 1, as the layers expect.
+            x = torch.exp(0.5 * scores.log_softmax(1)) * scores.shape[1] ** 0.5
         x = self.dropout(x)
         return self.hashing(x if self.hidden is None else torch.relu(self.hidden(x)))
 
@@ -213,40 +213,42 @@ class VGGFeatures(nn.Module):
     def __init__(self, vgg: VGG19, after_pool5: bool) -> None:
         super().__init__()
         self.convolutions = vgg.features
-        self.channels, self.places = vgg.channels, vgg.places(after_pool5)
-        self.after_pool5 = after_pool5
-        self._vgg = (vgg,)  # in a tuple, so that nothing is registered twice
+        self.channels, self.after_pool5 = vgg.channels, after_pool5
+        self._feature_map = vgg.feature_map  # a method, so that no layer is registered twice
 
     def forward(self, pictures: Tensor) -> Tensor:
         """f^I, shape (n, 512, H, W), float32. pictures: uint8, shape (n, R, R, 3)."""
         with wide_layers(pictures.device):
-            return self._vgg[0].feature_map(pictures, self.after_pool5).float()
+            return self._feature_map(pictures, self.after_pool5).float()
 
 
 class VGGHead(nn.Module):
-    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer. vgg: see
-    `VGGFeatures`. bits: code length.
+    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer.
+
+    vgg: see `VGGFeatures`. bits: code length. generator: draws the tanh layer, and what dropout leaves out.
     """
 
-    def __init__(self, vgg: VGG19, bits: int, generator: torch.Generator) -> None:
+    def __init__(self, vgg: VGG19, bits: int, generator: Generator) -> None:
         super().__init__()
-        layers = vgg.classifier
-        # Dropout's draws come from our own generator, as everything random does.
-        for i, layer in enumerate(layers):
+        self.fully_connected = vgg.classifier
+        for i, layer in enumerate(self.fully_connected):
             if isinstance(layer, nn.Dropout):
-                layers[i] = Dropout(layer.p, generator)
-        self.fully_connected = layers
+                self.fully_connected[i] = Dropout(layer.p, generator)
         self.hashing = linear(vgg.hidden, bits, generator)
-        self._vgg = (vgg,)
+        self._fc7 = vgg.fully_connected
+
+    def once(self, pictures: Tensor) -> AbstractContextManager[None]:
+        """As `SceneHead.once`; here every layer is trained, so nothing is computed once."""
+        return nullcontext()
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
         """The codes before tanh under each of some masks, shape (n, bits). feature_map: f, (n, C, H, W). masks: shape
         (n, H·W).
         """
-        shape = (len(feature_map), 1, *feature_map.shape[2:])
+        n, _, height, width = feature_map.shape
         with wide_layers(feature_map.device):
-            found = [self._vgg[0].fully_connected(feature_map * mask.view(shape)) for mask in masks]
-        return [self.hashing(x.float()) for x in found]
+            fc7 = [self._fc7(feature_map * mask.view(n, 1, height, width)) for mask in masks]
+        return [self.hashing(x.float()) for x in fc7]
 
 
 class TextFeatures(nn.Module):
@@ -256,7 +258,7 @@ class TextFeatures(nn.Module):
     inputs left out in training.
     """
 
-    def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(self, inputs: int, hidden: int, width: int, dropout: float, generator: Generator) -> None:
         super().__init__()
         self.dropout = Dropout(dropout, generator)
         self.first = linear(inputs, hidden, generator)
@@ -270,7 +272,7 @@ class TextFeatures(nn.Module):
 class TextHead(nn.Module):
     """$D^T$: one tanh layer. width: d. bits: code length."""
 
-    def __init__(self, width: int, bits: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int, bits: int, generator: Generator) -> None:
         super().__init__()
         self.hashing = linear(width, bits, generator)
 
@@ -284,9 +286,8 @@ class TextHead(nn.Module):
 class AttentionNetwork(nn.Module):
     """All of ADAH: E, G and D of both modalities.
 
-    image_features, text_features: E. image_attention, text_attention: G, or None for no attention: then all is
-    attended.
-    image_head, text_head: D.
+    image_features, text_features: E. image_attention, text_attention: G, or None: then all is attended. image_head,
+    text_head: D. Where a method asks for a modality, it is "image" or "text".
     """
 
     def __init__(
@@ -303,56 +304,60 @@ class AttentionNetwork(nn.Module):
         self.image_attention, self.text_attention = image_attention, text_attention
         self.image_head, self.text_head = image_head, text_head
 
+    def forward(self, images: Tensor, texts: Tensor) -> Codes:
+        """The codes of a batch, attended and unattended.
+
+        images: as E^I reads them. texts: shape (n, t). E receives a gradient through its part in the masks as well.
+        """
+        image, image_unattended, image_mask = self._codes("image", images)
+        text, text_unattended, text_mask = self._codes("text", texts)
+        return Codes(image, text, image_unattended, text_unattended, image_mask, text_mask)
+
+    def _codes(self, modality: str, x: Tensor) -> tuple[Tensor, Tensor | None, Mask | None]:
+        r"""H, $\hat H$ and the mask that parts them; without attention H only."""
+        features, attention, head = self.parts(modality)
+        f = features(x)
+        if attention is None:
+            return torch.tanh(head.logits(f, [_all_on(f)])[0]), None, None
+        mask = attention(f)
+        attended, unattended = head.logits(f, [mask.mask, 1 - mask.mask])
+        return torch.tanh(attended), torch.tanh(unattended), mask
+
+    def values(self, modality: str, x: Tensor) -> Tensor:
+        """The codes of attended features before tanh, shape (n, bits): their signs are the bits."""
+        features, attention, head = self.parts(modality)
+        f = features(x)
+        return head.logits(f, [_all_on(f) if attention is None else attention(f).mask])[0]
+
+    def mask(self, modality: str, x: Tensor) -> Mask | None:
+        """What the attention module says of inputs; None without attention."""
+        features, attention, _ = self.parts(modality)
+        return None if attention is None else attention(features(x))
+
     def once(self, images: Tensor) -> AbstractContextManager[None]:
         """A block of several steps on one batch: what a frozen layer makes of it is computed once. images: on the
         device, as the steps get them.
         """
-        return self.image_head.once(images) if isinstance(self.image_head, SceneHead) else nullcontext()
+        return self.image_head.once(images)
 
     def attention_parameters(self) -> list[nn.Parameter]:
         """The parameters of G."""
         return [p for name, p in self.named_parameters() if "_attention." in name]
 
     def other_parameters(self) -> list[nn.Parameter]:
-        """The parameters of E and D that are trained."""
+        """The parameters of E and D."""
         return [p for name, p in self.named_parameters() if "_attention." not in name]
 
-    def forward(self, images: Tensor, texts: Tensor) -> Codes:
-        """The codes of a batch, attended and unattended.
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Those of E and D that are VGG-19's; none with SceneNet, which is frozen."""
+        return [p for name, p in self.named_parameters() if ".convolutions." in name or ".fully_connected." in name]
 
-        images: as E^I reads them. texts: shape (n, t). E receives a gradient through its part in the masks as well.
-        """
-        found: dict[str, Tensor | Mask] = {}
-        for name, x in (("image", images), ("text", texts)):
-            logits, mask = self._logits(name, x)
-            found[name] = torch.tanh(logits[0])
-            if mask is not None:
-                found[f"{name}_unattended"], found[f"{name}_mask"] = torch.tanh(logits[1]), mask
-        return Codes(**found)
-
-    def values(self, name: str, x: Tensor) -> Tensor:
-        """The codes of attended features before tanh, shape (n, bits): their signs are the bits. name: "image" or
-        "text".
-        """
-        return self._logits(name, x, attended_only=True)[0][0]
-
-    def mask(self, name: str, x: Tensor) -> Mask | None:
-        """What the attention module says of inputs. name: "image" or "text"."""
-        attention = getattr(self, f"{name}_attention")
-        return None if attention is None else attention(getattr(self, f"{name}_features")(x))
-
-    def _logits(self, name: str, x: Tensor, attended_only: bool = False) -> tuple[list[Tensor], Mask | None]:
-        features, attention, head = (getattr(self, f"{name}_{part}") for part in ("features", "attention", "head"))
-        f = features(x)
-        if attention is None:
-            places = f.flatten(2).shape[2] if f.ndim == 4 else f.shape[1]
-            return head.logits(f, [torch.ones(len(f), places, device=f.device)]), None
-        mask = attention(f)
-        return head.logits(f, [mask.mask] if attended_only else [mask.mask, 1 - mask.mask]), mask
+    def parts(self, modality: str) -> tuple[nn.Module, nn.Module | None, nn.Module]:
+        """E, G and D of a modality."""
+        return tuple(getattr(self, f"{modality}_{part}") for part in ("features", "attention", "head"))
 
 
-def _mask(scores: Tensor, alpha: float | None, spread: float | None) -> Mask:
-    if spread is not None:
-        scores = (scores - scores.mean(1, keepdim=True)) * (spread / (scores.std(1, keepdim=True) + 1e-6))
-    p = scores.softmax(dim=1)
-    return Mask(p, threshold_mask(p, 1 / scores.shape[1] if alpha is None else alpha))
+def _all_on(f: Tensor) -> Tensor:
+    """The mask that attends to every place of a feature map, or to every entry of a text feature."""
+    places = f.shape[2:].numel() if f.ndim == 4 else f.shape[1]
+    return torch.ones(len(f), places, device=f.device)

@@ -52,7 +52,8 @@ def pairwise_distance(a: Tensor, b: Tensor, kind: str = "norm") -> Tensor:
     one_of("kind", kind, ("norm", "squared"))
     check(
         a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
-        f"a, b: expected codes of the same length, shapes (n, bits) and (m, bits), got {tuple(a.shape)} and {tuple(b.shape)}",
+        "a, b: expected codes of the same length, shapes (n, bits) and (m, bits), "
+        f"got {tuple(a.shape)} and {tuple(b.shape)}",
     )
     distance = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.square() if kind == "squared" else distance
@@ -74,11 +75,11 @@ def triplet_hinge(
     real_number("margin", margin, least=0)
     check(
         distance.ndim == 2 and distance.is_floating_point(),
-        f"distance: expected real numbers, shape (n, m), got {_told(distance)}",
+        f"distance: expected real numbers, shape (n, m), got {_described(distance)}",
     )
     check(
         similar.dtype == torch.bool and similar.shape == distance.shape,
-        f"similar: expected bool, as distance {_told(distance)}, got {_told(similar)}",
+        f"similar: expected bool, as distance {_described(distance)}, got {_described(similar)}",
     )
     weight, triplets, active = _active_counts(distance.detach(), similar, margin, own)
     # Every term of the sum is an integer times a distance: in float64 nothing of it is lost. MPS has no float64.
@@ -109,5 +110,5 @@ def _active_counts(distance: Tensor, similar: Tensor, margin: float, own: bool) 
     return weight, (near.sum(1) * far_count[:, 0]).sum(), below.sum()
 
 
-def _told(x: Any) -> str:
+def _described(x: Any) -> str:
     return f"{x.dtype} with shape {tuple(x.shape)}"

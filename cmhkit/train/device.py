@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cmhkit.nn.precision import FAST_ON
+from cmhkit.nn import precision
 from cmhkit.support.checks import InputError, check
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def generator(seed: int) -> torch.Generator:
 
 
 def placed(net: nn.Module, device: torch.device) -> nn.Module:
-    """The network on a device. Where `FAST_ON` says so its convolutions keep their filters with the channels last, as
-    the pictures come.
+    """The network on a device. Where `precision.FAST_ON` says so its convolutions keep their filters with the channels
+    last, as the pictures come.
     """
     import torch
 
-    return net.to(device, memory_format=torch.channels_last) if device.type in FAST_ON else net.to(device)
+    return net.to(device, memory_format=torch.channels_last) if device.type in precision.FAST_ON else net.to(device)
 
 
 def sent(x: Tensor, device: torch.device) -> Tensor:
@@ -84,7 +84,7 @@ def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.O
     import torch
 
     known = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    return known[kind](groups, fused=True if device.type in FAST_ON else None)
+    return known[kind](groups, fused=True if device.type in precision.FAST_ON else None)
 
 
 def restore(found: torch.optim.Optimizer, state: dict[str, Any]) -> None:

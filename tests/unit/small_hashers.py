@@ -2,7 +2,7 @@
 
 `python tests/unit/small_hashers.py FOLDER` fits each, saves it as FOLDER/METHOD.safetensors, and writes what it gives
 for `probes` to FOLDER/values.json. `saved/format1/` was made so by the last version that wrote files without a number
-of their format.
+of their format, from options that are all still in use.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         },
         **{"input_scaling": "standard", "margin": "K/4"},
     },
-    "ADAH": {"text_hidden": 6, "text_width": 6, "image_hidden": 4, "epochs": 3, "batch": 16, "alpha_text": 0.2},
+    "ADAH": {"text_hidden": 6, "text_width": 6, "image_hidden": 4, "epochs": 3, "batch": 16},
     "SSAH": {
         **{"backbone": "features", "image_hidden": 6, "text_hidden": 6, "label_hidden": 6, "width": 6, "pools": (1, 2)},
         **{"discriminator_hidden": (5,), "epochs": 3, "batch": 16},

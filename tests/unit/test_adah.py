@@ -16,6 +16,7 @@ from cmhkit.adah import ADAH, ADAHConfig, losses
 from cmhkit.adah import fit as schedule
 from cmhkit.adah.model import ImageAttention, SceneHead, TextAttention, TextFeatures, TextHead, spread_masks
 from cmhkit.data import PairedData
+from cmhkit.data.features import image_features
 from cmhkit.data.field.weights import load_weights
 from cmhkit.nn import backbones
 from cmhkit.nn.backbones import VGG19, scenenet
@@ -41,9 +42,9 @@ def players(data, seed: int = 3, items: int = 60, **options) -> tuple[schedule.A
     hasher = ADAH(bits=8, seed=seed, device="cpu", **{**SMALL, **options})
     hasher._device, random = torch.device("cpu"), generator(seed)
     hasher.network_ = hasher._built(data.text_vectors.shape[1], random, None, warn=False)
-    maps = ck.nn.features.image_features(data.images[:items], "map")
+    maps = image_features(data.images[:items], "map")
     game = schedule.Alternation(hasher, maps, data.text_vectors[:items], data.labels[:items], random)
-    return game, game._taken(torch.arange(items))
+    return game, game._batch(torch.arange(items))
 
 
 def weights(parameters) -> torch.Tensor:
@@ -139,7 +140,7 @@ def test_masks_are_neither_all_on_nor_all_off_at_the_start(tiny):
 
 
 def test_all_on_is_the_backbones_own_pooling_and_all_off_stays_finite(tiny):
-    maps = torch.from_numpy(ck.nn.features.image_features(tiny.images[:5], "map")).float()
+    maps = torch.from_numpy(image_features(tiny.images[:5], "map")).float()
     head = SceneHead(8, "posterior", 0, 0.0, generator(0)).eval()
     on, off = head.logits(maps, [torch.ones(5, 64), torch.zeros(5, 64)])
     x = scenenet().scores(maps).softmax(1).sqrt() * len(head.bias) ** 0.5
@@ -149,7 +150,7 @@ def test_all_on_is_the_backbones_own_pooling_and_all_off_stays_finite(tiny):
 
 def test_the_head_reads_the_attended_places_only(tiny):
     """What stands at the other places does not matter; and a mask that is off has a derivative too."""
-    maps = torch.from_numpy(ck.nn.features.image_features(tiny.images[:4], "map")).float()
+    maps = torch.from_numpy(image_features(tiny.images[:4], "map")).float()
     head = SceneHead(8, "scores", 8, 0.0, generator(0)).eval()
     z = (torch.rand(4, 64, generator=generator(1)) < 0.3).float().requires_grad_()
     other = torch.where(z.view(4, 1, 8, 8) == 1, maps, maps.flip(0))

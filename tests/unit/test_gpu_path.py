@@ -19,14 +19,13 @@ from bench import gpu
 from cmhkit.adah import ADAH
 from cmhkit.adah import fit as adah
 from cmhkit.data import PairedData
-from cmhkit.nn import draws
+from cmhkit.nn import draws, precision
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
-from cmhkit.train import device as training
-from cmhkit.train.device import generator, optimiser_for, placed, restore
+from cmhkit.train.device import generator, optimiser_for, placed, restore, sent
 from cmhkit.train.loop import exact, means
 from cmhkit.ugach import UGACH
 from cmhkit.ugach import fit as ugach
@@ -78,7 +77,7 @@ def fitted(kind, callback=None, checkpoint_dir=None, **options):
 @pytest.fixture
 def fast(monkeypatch):
     """The CPU is treated as a GPU is, where it can."""
-    monkeypatch.setattr(training, "FAST_ON", {"cpu"})
+    monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
 
 
 # A step reads nothing back.
@@ -117,7 +116,7 @@ def test_the_watch_sees_what_would_make_a_gpu_wait():
     with Mixed() as watch:
         there[torch.tensor([1, 2])]
         torch.ones(3).to(META)
-        training.sent(torch.ones(3), META)
+        sent(torch.ones(3), META)
         there + 1
     assert watch.found == ["aten.index.Tensor", "aten._to_copy.default"]
     for read in (lambda: there.sum().item(), lambda: there[there > 0], lambda: there.cpu(), lambda: bool(there.any())):
@@ -218,7 +217,7 @@ def test_wide_layers_in_bfloat16_say_nearly_the_same(kind, monkeypatch):
     hasher.values(images=data.query)
     assert types == {torch.float32}
     types.clear()
-    monkeypatch.setattr(training, "FAST_ON", {"cpu"})
+    monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
     found = hasher.values(images=data.query)
     assert torch.bfloat16 in types and found.dtype == np.float32
     assert 0 < np.abs(found - plain).max() < 0.03 * np.abs(plain).max()
@@ -255,7 +254,7 @@ def test_filters_keep_their_channels_last_where_it_is_fast(monkeypatch):
     pictures = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=generator(1))
     before = net.eval().fc7(pictures)
     assert placed(net, CPU).features[2].weight.is_contiguous()
-    monkeypatch.setattr(training, "FAST_ON", {"cpu"})
+    monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
     placed(net, CPU)
     assert (
         net.features[2].weight.is_contiguous(memory_format=torch.channels_last)
@@ -279,7 +278,7 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
     assert not plain.defaults["fused"]
     trained(plain, p, 4)
     q = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    monkeypatch.setattr(training, "FAST_ON", {"cpu"})
+    monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
     fused = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
     trained(fused, q, 4)
     torch.testing.assert_close(p, q)
@@ -316,7 +315,7 @@ def test_the_measurement_says_that_there_is_no_gpu(monkeypatch, capsys):
 def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(gpu, "write_section", None)
-    monkeypatch.setattr(adah, "exact", lambda x: seen.append(training.FAST_ON) or exact(x))
+    monkeypatch.setattr(adah, "exact", lambda x: seen.append(precision.FAST_ON) or exact(x))
     before = adah.sent
     assert gpu.main(["--rehearse"]) == 0
     said = capsys.readouterr().out
@@ -329,14 +328,14 @@ def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsy
         float(row[2].replace(",", "")) > 0 and float(row[3]) > 0 and 0 < float(row[6].rstrip("%")) for row in table[2:]
     )
     assert [row[3] for row in table[3::2]] == ["1.00", "1.00"]
-    assert adah.sent is before and training.FAST_ON == {"cuda"} and set(map(frozenset, seen)) == {frozenset({"cuda"})}
+    assert adah.sent is before and precision.FAST_ON == {"cuda"} and set(map(frozenset, seen)) == {frozenset({"cuda"})}
 
 
 def test_the_plain_loop_is_plain(monkeypatch):
     with gpu.plain_loop():
-        assert not training.FAST_ON and adah.sent is ssah.sent is gpu._sent and adah.exact is gpu._read
+        assert not precision.FAST_ON and adah.sent is ssah.sent is gpu._sent and adah.exact is gpu._read
         assert torch.get_float32_matmul_precision() == "highest"
-    assert adah.exact is exact and training.FAST_ON == {"cuda"}
+    assert adah.exact is exact and precision.FAST_ON == {"cuda"}
 
 
 def test_operations_are_those_of_the_layers():

@@ -215,11 +215,10 @@ def test_a_baseline_that_is_interrupted_stays_as_it_was(monkeypatch, method: str
 @pytest.mark.parametrize("method", TRAINED)
 def test_a_checkpoint_of_another_run_leaves_the_hasher_as_it_was(shared_cache, tmp_path: Path, method: str) -> None:
     fitted_small(method, checkpoint_dir=tmp_path)
-    hasher = fitted_small(method, small(method, weight_decay=0.5))
+    hasher = fitted_small(method, small(method, dropout=0.5))
     before = hasher.encode(texts=["dog sea"])
-    with pytest.raises(
-        InputError, match=r"of another run \(weight_decay: 0\.0 there, 0\.5 here\); use an empty folder"
-    ):
+    there = small(method).config.dropout
+    with pytest.raises(InputError, match=rf"of another run \(dropout: {there} there, 0\.5 here\); use an empty folder"):
         fitted_small(method, hasher, checkpoint_dir=tmp_path)
     assert hasher.fitted and np.array_equal(hasher.encode(texts=["dog sea"]), before)
 

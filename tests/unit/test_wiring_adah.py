@@ -89,7 +89,7 @@ class Reference:
             return self.layer(w, name, f)
         return torch.einsum("nchw,c->nhw", f, w[f"{name}.weight"][0, :, 0, 0]).flatten(1)
 
-    def attention(self, scores: Tensor, alpha: float | None, anchor) -> tuple[Tensor, Tensor]:
+    def attention(self, scores: Tensor, anchor) -> tuple[Tensor, Tensor]:
         """Z, whose gradient is P's, and P.
 
         anchor: the Z and P around which Z follows P, or None for those of here and now.
@@ -99,7 +99,7 @@ class Reference:
             scores = scores - scores.sum(1, keepdim=True) / places
             scores = scores * self.c.mask_spread / (((scores**2).sum(1, keepdim=True) / (places - 1)).sqrt() + 1e-6)
         p = scores.exp() / scores.exp().sum(1, keepdim=True)
-        z, start = anchor or ((p >= (1 / places if alpha is None else alpha)).double(), p.detach())
+        z, start = anchor or ((p >= 1 / places).double(), p.detach())
         return z + (p - start), p
 
     def drop(self, x: Tensor, on: bool) -> Tensor:
@@ -113,13 +113,12 @@ class Reference:
         f = self.images[items]
         scores = torch.einsum("dc,nchw->ndhw", self.scoring[0], f).flatten(2) + self.scoring[1][:, None]
 
-        def halves(name: str, f: Tensor, alpha: float | None, hashed) -> None:
+        def halves(name: str, f: Tensor, hashed) -> None:
             if c.attention == "none":
                 found[name] = hashed(torch.ones(len(f), HEIGHT * WIDTH if name == "image" else TEXT_WIDTH))
                 return
             layer = f"{name}_attention.{'convolution' if name == 'image' else 'layer'}"
-            mask_input = f if c.through_masks or player == "g" else f.detach()
-            z, p = self.attention(self.scores(w, layer, mask_input), alpha, anchors and anchors[name])
+            z, p = self.attention(self.scores(w, layer, f), anchors and anchors[name])
             found.update({name: hashed(z), f"{name} unattended": hashed(1 - z), f"{name} mask": (z, p)})
 
         def image_code(z: Tensor) -> Tensor:
@@ -131,9 +130,9 @@ class Reference:
                 x = torch.relu(self.layer(w, "image_head.hidden", x))
             return torch.tanh(self.layer(w, "image_head.hashing", x))
 
-        halves("image", f, c.alpha_image, image_code)
+        halves("image", f, image_code)
         g = self.text_features(w, self.drop(self.texts[items], on))
-        halves("text", g, c.alpha_text, lambda z: torch.tanh(self.layer(w, "text_head.hashing", g * z)))
+        halves("text", g, lambda z: torch.tanh(self.layer(w, "text_head.hashing", g * z)))
         return found
 
     # The losses.
@@ -198,10 +197,8 @@ class Reference:
         return row
 
     def update(self, player: str, name: str, gradient: Tensor) -> None:
-        """Down the gradient, by plain descent or by Adam. Only weights of E and D decay."""
+        """Down the gradient, by plain descent or by Adam."""
         rate = getattr(self.c, RATES[player][name]) * self.share
-        if player == "d" and name.endswith("weight"):
-            gradient = gradient + self.c.weight_decay * self.w[name]
         if self.c.optimiser == "adam":
             m, v, t = self.memory[name]
             m, v, t = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2, t + 1
@@ -321,17 +318,13 @@ FIRST, SECOND = [3, 8, 2, 14, 0, 19], [21, 6, 9, 2, 1]
         {"distance": "norm"},
         {"reduction": "sum"},
         {"own": False},
-        {"through_masks": False},
         {"game_query": "free"},
         {"attention": "frozen"},
         {"attention": "none"},
         {"mask_scaling": "none"},
         {"mask_spread": 0.6},
-        {"alpha_image": 0.06, "alpha_text": 0.2},
         {"readout": "scores"},
         {"image_hidden": 0},
-        {"weight_decay": 0.4},
-        {"weight_decay": 0.4, "optimiser": "adam"},
         {"dropout": 0.3},
     ],
     ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items()) or "plain",
@@ -345,7 +338,7 @@ def test_each_players_steps_equal_the_references(data, options):
     for player, items in steps:
         before = weights(game.network)
         game.network.zero_grad(set_to_none=True)
-        row = {"d": game._d_step, "g": game._g_step}[player](*game._taken(torch.tensor(items)))
+        row = {"d": game._d_step, "g": game._g_step}[player](*game._batch(torch.tensor(items)))
         row = {name: float(value) for name, value in row.items()}
         assert row == pytest.approx(reference.step(player, items), abs=1e-9)
         assert_same(game.network, reference)
@@ -371,7 +364,7 @@ def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_tw
         value = reference.game(h, FIRST, before if player == "g" and query == "given" else None)[0]
         return float(value + reference.retrieval(h, FIRST)[0] if player == "d" else value)
 
-    {"d": game._d_step, "g": game._g_step}[player](*game._taken(torch.tensor(FIRST)))
+    {"d": game._d_step, "g": game._g_step}[player](*game._batch(torch.tensor(FIRST)))
     after = weights(game.network)
     expected = 0.0
     for name in reference.trained[player]:
@@ -388,17 +381,16 @@ def test_a_small_step_of_e_and_d_lowers_the_six_terms_and_one_of_g_raises_the_tw
 @pytest.mark.parametrize(
     "options",
     [
-        {"weight_decay": 0.01, "d_steps": 2, "g_steps": 3, "dropout": 0.3},
+        {"d_steps": 2, "g_steps": 3, "dropout": 0.3},
         {
             "optimiser": "sgd",
-            "weight_decay": 0.02,
             "lr_decay": "none",
             "distance": "norm",
             "reduction": "sum",
             "margin": 0.5,
             "lr": 0.003,
         },
-        {"optimiser": "sgd", "g_steps": 2, "through_masks": False, "game_query": "free"},
+        {"optimiser": "sgd", "g_steps": 2, "game_query": "free"},
         {"d_steps": 2, "own": False},
         {"g_steps": 0},
         {"attention": "frozen"},
@@ -504,23 +496,13 @@ def test_dropout_of_nothing_draws_nothing():
 # VGG-19: which layer goes at which rate.
 
 
-@pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("image_map", ["pool5", "conv5"])
-def test_vgg19_has_a_rate_of_its_own_and_can_be_frozen(data, monkeypatch, trained, image_map):
-    """Each parameter moves by its rate times its gradient, plus the weights' decay; frozen convolutions get neither."""
+def test_vgg19_has_a_rate_of_its_own(data, monkeypatch, image_map):
+    """Each parameter of the player that steps moves by its rate times its gradient, and no other gets one."""
     monkeypatch.setattr(schedule, "VGG19", functools.partial(backbones.VGG19, widths=(2, 3, 3, 4, 4), hidden=6))
     side, batch = 64, torch.tensor(FIRST)
     rates = {"lr": 0.3, "lr_backbone": 0.02, "lr_g": 0.5, "lr_g_text": 0.05}
-    hasher = hasher_of(
-        preset="paper",
-        side=side,
-        image_map=image_map,
-        train_backbone=trained,
-        optimiser="sgd",
-        weight_decay=0.1,
-        reduction="mean",
-        **rates,
-    )
+    hasher = hasher_of(preset="paper", side=side, image_map=image_map, optimiser="sgd", reduction="mean", **rates)
     hasher._device, random = torch.device("cpu"), torch.Generator().manual_seed(3)
     net = hasher.network_ = hasher._built(WORDS, random, None, warn=False).double()
     pictures = np.random.default_rng(0).integers(0, 256, (ITEMS, side, side, 3), dtype=np.uint8)
@@ -529,18 +511,16 @@ def test_vgg19_has_a_rate_of_its_own_and_can_be_frozen(data, monkeypatch, traine
     for step, attends in ((game._d_step, False), (game._g_step, True)):
         before = weights(net)
         net.zero_grad(set_to_none=True)
-        step(*game._taken(batch))
+        step(*game._batch(batch))
         for name, p in net.named_parameters():
             slow = name.startswith(("image_features.convolutions", "image_head.fully_connected"))
-            frozen = name.startswith("image_features") and not trained
             rate = rates["lr_backbone" if slow else "lr"]
             if attends:
                 rate = rates["lr_g" if name.startswith("image") else "lr_g_text"]
-            assert (p.grad is not None) == (("_attention" in name) == attends and not frozen), name
+            assert (p.grad is not None) == (("_attention" in name) == attends), name
             expected = before[name]
             if p.grad is not None:
-                decay = 0.1 if p.ndim > 1 and not attends else 0.0
-                expected = before[name] - rate * 2 / 3 * (p.grad + decay * before[name])
+                expected = before[name] - rate * 2 / 3 * p.grad
                 assert not torch.equal(p, before[name]), name
             assert_close(name, p, expected, rtol=0, atol=1e-12)
 
