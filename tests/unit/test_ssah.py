@@ -51,7 +51,7 @@ def players(data, items: int = 60, **options) -> schedule.Supervision:
     """A schedule that has not begun, on the first pairs."""
     hasher = hasher_of(**options)
     hasher._device, random = torch.device("cpu"), generator(3)
-    images = ck.nn.features.image_features(data.images[:items])
+    images = ck.data.features.image_features(data.images[:items])
     texts, labels = data.text_vectors[:items], data.labels[:items]
     hasher.network_ = hasher._built(images.shape[1], texts.shape[1], labels.shape[1], random, None, warn=False)
     return schedule.Supervision(hasher, images, texts, labels, random)
@@ -488,7 +488,7 @@ def test_features_and_label_scores(tiny):
     hasher = fitted(tiny)
     split, net = tiny.query, hasher.network_
     inputs = {
-        "images": ck.nn.features.image_features(split.images),
+        "images": ck.data.features.image_features(split.images),
         "texts": split.text_vectors,
         "labels": split.labels.astype(np.float32),
     }
