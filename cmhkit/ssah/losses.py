@@ -27,7 +27,8 @@ def feature_likelihood(
 ) -> Tensor:
     r"""$\mathcal{J}_1$, the negative log likelihood of S given the features.
 
-    $$\mathcal{J}_1 = -\sum_{i,j} \big(S_{ij}\, \Delta_{ij} - \log(1 + e^{\Delta_{ij}})\big), \qquad \Delta_{ij} = \tfrac12 (F^*_i)^\top F^l_j$$
+    $$\mathcal{J}_1 = -\sum_{i,j} \big(S_{ij}\, \Delta_{ij} - \log(1 + e^{\Delta_{ij}})\big),
+      \qquad \Delta_{ij} = \tfrac12 (F^*_i)^\top F^l_j$$
 
     features: $F^*$, shape (n, s). label_features: $F^l$, shape (m, s). similar: S, shape (n, m). Returns a scalar.
     kind: "likelihood", or the code's "squared", $\tfrac12 \sum (S \Delta - \log(1 + e^\Delta))^2$. reduction: "sum", or
@@ -47,7 +48,8 @@ def code_likelihood(
 ) -> Tensor:
     r"""$\mathcal{J}_2$, the negative log likelihood of S given the codes.
 
-    $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\, \Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big), \qquad \Gamma_{ij} = \tfrac12 (H^*_i)^\top H^l_j$$
+    $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\, \Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big),
+      \qquad \Gamma_{ij} = \tfrac12 (H^*_i)^\top H^l_j$$
 
     codes: $H^*$, shape (n, bits). label_codes: $H^l$, shape (m, bits). The rest: as `feature_likelihood`.
     """
@@ -87,7 +89,8 @@ def discriminator_loss(
 ) -> Tensor:
     r"""$\mathcal{L}_{adv}$ of one discriminator: it rates LabNet's features 1 and the modality's features 0.
 
-    $$\mathcal{L}_{adv} = \sum_i \big(D(F^l_i) - 1\big)^2 + \sum_i \big(D(F^*_i) - 0\big)^2, \qquad D(x) = \operatorname{sigmoid}(\text{logit})$$
+    $$\mathcal{L}_{adv} = \sum_i \big(D(F^l_i) - 1\big)^2 + \sum_i \big(D(F^*_i) - 0\big)^2,
+      \qquad D(x) = \operatorname{sigmoid}(\text{logit})$$
 
     label_logits, modality_logits: the discriminator's outputs before the sigmoid, shapes (n,) and (m,).
     kind: "squared" as above, or the code's "cross-entropy" with the same targets. reduction: "sum", or "mean" over the

@@ -43,16 +43,13 @@ class Schedule:
     def __init__(self, hasher: Any, n: int, random: torch.Generator) -> None:
         self.hasher, self.config, self.n, self.random = hasher, hasher.config, n, random
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        #: Tensors that training renews in place, by name and by network.
+        self.banks: dict[str, dict[str, Tensor]] = {}
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """All that is trained, by its name in a checkpoint."""
         return {"network": self.hasher.network_}
-
-    @property
-    def banks(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors that training renews in place, by name and by network."""
-        return {}
 
     @property
     def epochs(self) -> int:
@@ -68,21 +65,15 @@ class Schedule:
         raise NotImplementedError
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
-        """Called after each epoch, with its row, before the callback; for warnings and what the hasher shows meanwhile."""
+        """Called after each epoch, before the callback; for warnings and what the hasher shows meanwhile."""
 
     def run(self, run: Run) -> None:
         """All epochs, with a checkpoint after each."""
-        key = {
-            "method": self.method,
-            "bits": self.hasher.bits,
-            "seed": self.hasher.seed,
-            "items": self.n,
-            **as_dict(self.config),
-        }
-        checkpoints = Checkpoints(run.checkpoint_dir, key)
-        kept = checkpoints.load()
+        key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n}
+        checkpoints = Checkpoints(run.checkpoint_dir, key | as_dict(self.config))
+        state = checkpoints.load()
         run.begin()
-        done = self._resume(kept)
+        done = self._resume(state)
         with progress(self._steps(self.epochs), self.method, run.show_progress) as step:
             step(self._steps(done))
             for number in range(done + 1, self.epochs + 1):
@@ -193,22 +184,18 @@ class Checkpoints:
             return None
         try:
             saved = torch.load(self.file, map_location="cpu", weights_only=True)
-            kept, state = dict(json.loads(saved["key"])), saved["state"]
+            other, state = dict(json.loads(saved["key"])), saved["state"]
         except Exception as error:
-            raise InputError(
+            message = (
                 f"checkpoint_dir: {self.file} is no checkpoint that can be read ({error}); remove it to start anew"
-            ) from error
-        mine = json.loads(self.key)
-        other = [
-            name
-            for name in sorted(kept.keys() | mine.keys())
-            if name not in kept or name not in mine or kept[name] != mine[name]
-        ]
-        shown = "; ".join(f"{name}: {_written(kept, name)} there, {_written(mine, name)} here" for name in other)
-        check(
-            not other,
-            f"checkpoint_dir: {self.file} is of another run ({shown}); use an empty folder, or the options of that run",
-        )
+            )
+            raise InputError(message) from error
+        own = json.loads(self.key)
+        both = {name: (_written(other, name), _written(own, name)) for name in other | own}
+        different = {name: values for name, values in sorted(both.items()) if values[0] != values[1]}
+        shown = "; ".join(f"{name}: {there} there, {here} here" for name, (there, here) in different.items())
+        message = f"checkpoint_dir: {self.file} is of another run ({shown})"
+        check(not shown, f"{message}; use an empty folder, or the options of that run")
         return state
 
     def save(self, state: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from cmhkit.nn import draws
 from cmhkit.nn.backbones import CNNF
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
+from cmhkit.ssah.model import BACKBONES, network_for
 from cmhkit.train import distributed
 from cmhkit.train import loop as schedules
 from cmhkit.train.device import generator
@@ -73,7 +74,13 @@ VARIANTS = {
     "each other": ALONE,
     "each other, own signs": ALONE | {"binary": "own", "pair_loss": "squared"},
 }
-START = {"label": "label.", "image": "image.", "text": "text.", "d_image": "image_judge.", "d_text": "text_judge."}
+START = {
+    "label": "label.",
+    "image": "image.",
+    "text": "text.",
+    "d_image": "image_discriminator.",
+    "d_text": "text_discriminator.",
+}
 
 
 class Game:
@@ -133,8 +140,8 @@ class Game:
         """The logit of D: how sure the discriminator of images or texts is that these are LabNet's features."""
         last = len(self.c.discriminator_hidden)
         for number in range(last):
-            f = torch.relu(self.layer(f, f"{who}_judge.layers.{number}"))
-        return self.layer(f, f"{who}_judge.layers.{last}")[:, 0]
+            f = torch.relu(self.layer(f, f"{who}_discriminator.layers.{number}"))
+        return self.layer(f, f"{who}_discriminator.layers.{last}")[:, 0]
 
     # What they lower.
 
@@ -222,7 +229,7 @@ class Game:
         distinct = len({tuple(value >= 0 for value in row) for row in self.h[who].tolist()})
         return averaged(history) | {f"{who}_dead": 1 - share(alive), f"{who}_distinct": distinct}
 
-    def judge(self, who: str, rows, f) -> dict:
+    def tell_apart(self, who: str, rows, f) -> dict:
         """One step of a discriminator: y is 1 for LabNet's features, 0 for the modality's."""
         true, false = self.rating(who, self.f["label"][rows]), self.rating(who, f.detach())
         loss = self.distance(true, 1.0) + self.distance(false, 0.0)
@@ -238,7 +245,7 @@ class Game:
         for rows in self.batches() if self.c.adversarial != "none" else ():
             judged.append({})
             for who in ("image", "text"):
-                judged[-1] |= self.judge(who, rows, self.network(who, rows, learning=False)[0])
+                judged[-1] |= self.tell_apart(who, rows, self.network(who, rows, learning=False)[0])
         row |= averaged(judged) | self.teach("image") | self.teach("text")
         for p, w in zip(self.c.pools, self.weights.get("text.front.raw", []), strict=bool(self.c.pools)):
             row[f"text_scale_{p}"] = w.item() if self.c.pool_scale == "relu" else math.log(1 + math.exp(w.item()))
@@ -287,7 +294,7 @@ def _float64(monkeypatch):
     torch.set_default_dtype(torch.float64)
     read = SSAH._read
     monkeypatch.setattr(SSAH, "_read", lambda self, x: read(self, x).double())
-    monkeypatch.setattr(ssah, "_CHUNK", 4)
+    monkeypatch.setitem(ssah._AT_ONCE, 2, 4)
     yield
     torch.set_default_dtype(before)
 
@@ -307,7 +314,7 @@ def started(seed: int = 1, preset: str = "lab", **options) -> tuple[ssah.Supervi
     images, texts, labels = small_data()
     hasher = SSAH(bits=BITS, seed=7, device="cpu", preset=preset, **{**OPTIONS, **options})
     hasher._device, random = torch.device("cpu"), generator(seed)
-    network = hasher.network_ = hasher._built(PIXELS, WORDS, LABELS, random, None, warn=False)
+    network = hasher.network_ = network_for(hasher.config, BITS, PIXELS, WORDS, LABELS, random)
     with torch.no_grad():
         for name, value in network.named_parameters():
             if value.ndim == 1 and not name.endswith("raw"):
@@ -380,7 +387,10 @@ def test_a_step_moves_every_parameter_of_its_player_and_nothing_else(variant):
 
 def test_the_order_of_the_players():
     batches = math.ceil(PAIRS / 4)
-    for adversarial, image, text in (("flows", ["image"], ["text"]), ("detached", ["image", "d_image"], ["text", "d_text"])):
+    for adversarial, image, text in (
+        ("flows", ["image"], ["text"]),
+        ("detached", ["image", "d_image"], ["text", "d_text"]),
+    ):
         real, _, trace = started(adversarial=adversarial)
         real._epoch(1, lambda k: None)
         expected = [*["label"] * 2 * batches, *["d_image", "d_text"] * batches, *image * batches, *text * batches]
@@ -405,8 +415,8 @@ def test_the_game_is_played_in_its_direction(who, options):
         return tuple(game.rating(who, f).sigmoid().mean().item() for f in features)
 
     before = ratings()
-    real._train_only(None)
-    real._judges_step(rows)
+    real._train_only("discriminators")
+    real._discriminators_step(rows)
     judged = ratings()
     assert judged[0] - judged[1] > before[0] - before[1]
     real._train_only(who)
@@ -414,7 +424,7 @@ def test_the_game_is_played_in_its_direction(who, options):
     real._network_step(who, rows)
     moved = {name.split(".")[0] for name, x in real.network.state_dict().items() if not torch.equal(x, weights[name])}
     # Detached, it is the discriminator that learns to take the modality for LabNet.
-    assert moved == ({f"{who}_judge"} if options == CODES_GAME else {who})
+    assert moved == ({f"{who}_discriminator"} if options == CODES_GAME else {who})
     assert ratings()[1] > judged[1]
 
 
@@ -483,7 +493,7 @@ def test_fit_trains_from_its_seed_alone():
     data = PairedData("small", more[0], more[1], parts, more[2])
     hasher = SSAH(bits=BITS, seed=5, device="cpu", **OPTIONS)
     random = generator(5)
-    start = hasher._built(PIXELS, WORDS, LABELS, random, None, warn=False).state_dict()
+    start = network_for(hasher.config, BITS, PIXELS, WORDS, LABELS, random).state_dict()
     inputs = {"image": images, "text": texts, "label": labels}
     game = Game(hasher.config, start, {name: torch.from_numpy(x).double() for name, x in inputs.items()}, random)
     with pytest.warns(ssah.UnlabelledWarning, match="2 of 11 training pairs have no label, the first at position 5"):
@@ -563,7 +573,7 @@ def test_a_step_in_two_processes_is_the_step_of_one(monkeypatch, who):
 
     def call():
         real.random.set_state(state)
-        found = real._said(net, who, items)
+        found = real._outputs(net, who, items)
         slopes = torch.autograd.grad(real.weighted(real.terms(who, items, found)), list(net.parameters()))
         return found.features.detach(), found.logits.detach(), slopes, real.random.get_state()
 
@@ -582,7 +592,7 @@ def test_a_step_in_two_processes_is_the_step_of_one(monkeypatch, who):
 def test_a_backbone_has_a_rate_of_its_own(monkeypatch):
     """One step of gradient descent: what a parameter moved, over its slope, is its rate."""
     torch.set_default_dtype(torch.float32)  # the backbone hands on float32
-    monkeypatch.setitem(ssah.BACKBONES, "cnn-f", functools.partial(CNNF, widths=(2, 3, 4, 3, 2), hidden=6))
+    monkeypatch.setitem(BACKBONES, "cnn-f", functools.partial(CNNF, widths=(2, 3, 4, 3, 2), hidden=6))
     images = np.random.default_rng(0).integers(0, 255, (PAIRS, 64, 64, 3)).astype(np.uint8)
     _, texts, labels = small_data()
     options = {"backbone": "cnn-f", "side": 64}
@@ -590,7 +600,7 @@ def test_a_backbone_has_a_rate_of_its_own(monkeypatch):
     monkeypatch.setattr(SSAH, "_read", lambda self, x: torch.from_numpy(np.ascontiguousarray(x)))
     hasher = SSAH(bits=BITS, device="cpu", **{**OPTIONS, **options})
     hasher._device, random = torch.device("cpu"), generator(1)
-    hasher.network_ = hasher._built(None, WORDS, LABELS, random, None, warn=False)
+    hasher.network_ = network_for(hasher.config, BITS, None, WORDS, LABELS, random)
     real = ssah.Supervision(hasher, images, texts.astype(np.float32), labels, random)
     before = {name: x.detach().clone() for name, x in real.network.image.named_parameters()}
     real._set_rates(3)
