@@ -83,7 +83,8 @@ def pairwise_loss(
 ) -> Tensor:
     r"""The negative log likelihood of S over all pairs of a row of a and a row of b.
 
-    $$-\sum_{i=1}^{n} \sum_{j=1}^{m} \big(S_{ij}\,\Theta_{ij} - \log(1 + e^{\Theta_{ij}})\big), \qquad \Theta = \tfrac12\, a\, b^\top$$
+    $$-\sum_{i=1}^{n} \sum_{j=1}^{m} \big(S_{ij}\,\Theta_{ij} - \log(1 + e^{\Theta_{ij}})\big),
+      \qquad \Theta = \tfrac12\, a\, b^\top$$
 
     a: shape (n, d). b: shape (m, d). similar: S, a matrix (n, m) from 0 to 1, or a `LabelSimilarity`, which needs no
     matrix.
