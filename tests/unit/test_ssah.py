@@ -6,10 +6,12 @@ import itertools
 import warnings
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 import cmhkit as ck
 from cmhkit import codes
@@ -476,6 +478,17 @@ def test_save_and_load_give_the_same_codes(tiny, tmp_path):
     assert loaded.config == hasher.config and loaded.history_ == hasher.history_
 
 
+def test_a_file_with_the_old_names_of_the_discriminators_is_loaded():
+    path = Path(__file__).parent / "saved" / "format1" / "SSAH.safetensors"
+    network = ck.load(path).network_
+    with safe_open(path, framework="pt") as file:
+        for name in ("image", "text"):
+            discriminator = getattr(network, f"{name}_discriminator")
+            assert getattr(network, f"{name}_judge") is discriminator is not None
+            for parameter, value in discriminator.named_parameters():
+                assert torch.equal(file.get_tensor(f"{name}_judge.{parameter}"), value)
+
+
 def test_the_shared_code_is_the_sign_of_the_sum_of_what_was_seen_last(tiny):
     found = players(tiny)
     found._epoch(1, lambda k: None)
@@ -550,6 +563,15 @@ def test_paper_and_official_go_through_the_pictures_backbone(tiny, monkeypatch, 
         assert not torch.equal(weights(start.image.front), weights(hasher.network_.image.front))
         loaded = ck.load(hasher.save(tmp_path / "a.safetensors"))
         assert (loaded.values(images=data.query) == hasher.values(images=data.query)).all()
+
+
+def test_a_backbone_starts_from_the_weights_that_were_given(tiny, monkeypatch):
+    files = []
+    monkeypatch.setitem(BACKBONES, "cnn-f", partial(CNNF, widths=(4, 4, 4, 4, 4), hidden=8))
+    monkeypatch.setattr(CNNF, "load_weights", lambda self, path: files.append(path))
+    few = replace(tiny, parts=tiny.parts | {"train": tiny.parts["train"][:8]})
+    fitted(few, backbone="cnn-f", side=64, weights="imagenet-vgg-f.mat", epochs=1)
+    assert files == ["imagenet-vgg-f.mat"]
 
 
 def test_a_backbone_and_its_input_must_fit(tiny):
