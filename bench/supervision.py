@@ -70,26 +70,26 @@ def one_run(data: PairedData, hasher: ck.SSAH) -> dict[str, Any]:
     """
     started = time.process_time()
     hasher.fit(data, show_progress=False)
-    found: dict[str, Any] = {"seconds": time.process_time() - started}
+    measured: dict[str, Any] = {"seconds": time.process_time() - started}
     parts = {"query": data.query, "retrieval": data.retrieval}
     coded = {name: {kind: hasher.encode(**{f"{kind}s": part}) for kind in KINDS} for name, part in parts.items()}
     labels = parts["query"].labels, parts["retrieval"].labels
-    found["map"] = {
+    measured["map"] = {
         way: mean_average_precision(coded["query"][a], coded["retrieval"][b], *labels)
         for way, (a, b) in DIRECTIONS.items()
     }
     states = [diagnostics(c, warn=False) for c in coded["retrieval"].values()]
-    found["collapsed"] = any(state.collapsed for state in states)
-    found["distinct"] = [state.distinct for state in states]
+    measured["collapsed"] = any(state.collapsed for state in states)
+    measured["distinct"] = [state.distinct for state in states]
     if hasher.network_.label is not None:
         of_labels = {name: hasher.encode(labels=part) for name, part in parts.items()}
-        found["ceiling"] = mean_average_precision(of_labels["query"], of_labels["retrieval"], *labels)
-        found["apart"] = {
+        measured["ceiling"] = mean_average_precision(of_labels["query"], of_labels["retrieval"], *labels)
+        measured["apart"] = {
             kind: {"share": m.test.share, "expected": m.test.expected, "p": m.test.p_value, "accuracy": m.accuracy}
             for kind, m in matches(hasher, data.query, seed=0).items()
         }
-    found["finite"] = all(np.isfinite(value) for row in hasher.history_ for value in row.values())
-    return found
+    measured["finite"] = all(np.isfinite(value) for row in hasher.history_ for value in row.values())
+    return measured
 
 
 def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fresh: bool) -> dict[str, Any]:
@@ -103,9 +103,12 @@ def measure(name: str, data: PairedData, options: dict[str, Any], kept: Path, fr
             continue
         done[key] = one_run(data, hasher) | {"config": config}
         write_atomically(kept, lambda path: path.write_text(json.dumps(done, indent=1), encoding="utf-8"))
-        said = {way: round(value, 3) for way, value in done[key]["map"].items()}
+        rounded = {way: round(value, 3) for way, value in done[key]["map"].items()}
         print(
-            key, said, f"ceiling {done[key].get('ceiling', float('nan')):.3f}, {done[key]['seconds']:.0f} s", flush=True
+            key,
+            rounded,
+            f"ceiling {done[key].get('ceiling', float('nan')):.3f}, {done[key]['seconds']:.0f} s",
+            flush=True,
         )
     return done
 
@@ -119,7 +122,7 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
         ]
 
     def runs(variant: str, bits: int, *ways: str, seeds: range | None = None) -> list[list[float]]:
-        return [[found[way] for way in ways] for found in values(variant, bits, "map", seeds)]
+        return [[run[way] for way in ways] for run in values(variant, bits, "map", seeds)]
 
     def apart(variant: str, kind: str, what: str) -> str:
         return cell([[run[kind][what]] for run in values(variant, 32, "apart")])
@@ -133,22 +136,25 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
     parts = [
         f"## SSAH on {name}",
         f"`python -m bench.supervision {name}` · {machine()}",
-        f"MAP over the full ranking, expected over tie orders; mean ± standard deviation of 5 seeds. {sizes}. Chance {chance:.3f}. "
-        f"The last epoch, never the best one; options {json.dumps(options) if options else 'as in the `lab` preset'}. "
+        f"MAP over the full ranking, expected over tie orders; mean ± standard deviation of 5 seeds. {sizes}. "
+        f"Chance {chance:.3f}. The last epoch, never the best one; "
+        f"options {json.dumps(options) if options else 'as in the `lab` preset'}. "
         f"One fit takes {seconds:.0f} CPU seconds on average.",
         table(["", *(f"{b} bits" for b in BITS)], rows),
     ]
     if name == "scenes":
         variants = [FULL, *WITHOUT]
         parts += [
-            f"Ablations at 32 bits, image → text / text → image, then within modalities. The same runs with one option changed, {len(FEW)} seeds.",
+            f"Ablations at 32 bits, image → text / text → image, then within modalities. "
+            f"The same runs with one option changed, {len(FEW)} seeds.",
             table(
                 ["", "across", "image → image / text → text"],
                 [[v, cell(runs(v, 32, *ways[:2])), cell(runs(v, 32, *ways[2:]))] for v in variants],
             ),
-            "How far the features of labels and of pictures or words are apart, on the queries at 32 bits. Share: of the energy distance "
-            "in its largest value, from 0 (equal distributions) to 1, with its mean over random divisions in brackets. Accuracy: of a fresh linear "
-            "classifier on items that it did not learn from, one half where features cannot be told apart.",
+            "How far the features of labels and of pictures or words are apart, on the queries at 32 bits. "
+            "Share: of the energy distance in its largest value, from 0 (equal distributions) to 1, with its mean over "
+            "random divisions in brackets. Accuracy: of a fresh linear classifier on items that it did not learn "
+            "from, one half where features cannot be told apart.",
             table(
                 ["", "share, pictures", "share, words", "accuracy, pictures", "accuracy, words"],
                 [
@@ -164,13 +170,13 @@ def report(name: str, data: PairedData, done: dict[str, Any], options: dict[str,
     every = [done[f"{variant}, {bits} bits, seed {seed}"] for seed, bits, variant in jobs(name) if variant == FULL]
     bad = sum(run["collapsed"] for run in every), sum(not run["finite"] for run in every)
     parts.append(
-        f"Of these {len(every)} runs of SSAH{', 20 of them at 32 bits,' if name == 'wikipedia' else ''} {bad[0]} collapsed "
-        f"and {bad[1]} met a number that is not finite; "
+        f"Of these {len(every)} runs of SSAH{', 20 of them at 32 bits,' if name == 'wikipedia' else ''} "
+        f"{bad[0]} collapsed and {bad[1]} met a number that is not finite; "
         f"the fewest distinct codes were {min(min(run['distinct']) for run in every)} of {len(data.retrieval):,} items."
     )
     if name == "wikipedia":
-        least = [min(runs(FULL, 32, way, seeds=MANY))[0] for way in ways[:2]]
-        parts.append(f"The worst of {len(MANY)} seeds at 32 bits, each way by itself: {least[0]:.3f} / {least[1]:.3f}.")
+        least = " / ".join(f"{min(runs(FULL, 32, way, seeds=MANY))[0]:.3f}" for way in ways[:2])
+        parts.append(f"The worst of {len(MANY)} seeds at 32 bits, each way by itself: {least}.")
     return "\n\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cmhkit.data.pairs import Split, checked_vectors
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def two_sample(a: np.ndarray, b: np.ndarray, *, permutations: int = 500, seed: i
     `InputError` for another shape.
     """
     a, b = _samples(a, b)
-    whole("permutations", permutations, 1)
-    whole("seed", seed, 0)
+    check_integer("permutations", permutations, 1)
+    check_integer("seed", seed, 0)
     random = np.random.default_rng(seed)
     division = _division(len(a), len(b))
     divisions = np.concatenate([division] + [random.permutation(division) for _ in range(permutations)], axis=1)
@@ -75,9 +75,9 @@ def classifier_accuracy(a: np.ndarray, b: np.ndarray, *, kind: str = "linear", s
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    one_of("kind", kind, ("linear", "forest"))
+    check_choice("kind", kind, ("linear", "forest"))
     a, b = _samples(a, b)
-    whole("seed", seed, 0)
+    check_integer("seed", seed, 0)
     check(len(a) == len(b) and len(a) >= 4, f"a, b: expected the same items, at least 4, got {len(a)} and {len(b)}")
     order = np.random.default_rng(seed).permutation(len(a))
     learn, ask = order[: len(a) // 2], order[len(a) // 2 :]
@@ -112,7 +112,7 @@ def matches(
     labels.
     """
     check(isinstance(split, Split), f"split: expected a Split, got {type(split).__name__}")
-    whole("items", items, 4)
+    check_integer("items", items, 4)
     order = np.random.default_rng(seed).permutation(len(split))[:items]
     drawn = split.whole.take(split.index[order])
     label = hasher.features(labels=drawn)

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.checks import InputError, check, check_integer
 
 OUTCOMES = "CMHKIT_OUTCOMES"
 COLUMNS = (
@@ -74,8 +74,8 @@ class Limits:
     megabytes: int = 2500
 
     def __post_init__(self) -> None:
-        whole("seconds", self.seconds, 1)
-        whole("megabytes", self.megabytes, 1)
+        check_integer("seconds", self.seconds, 1)
+        check_integer("megabytes", self.megabytes, 1)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.pairs import checked_images
-from cmhkit.support.checks import InputError, check, one_of
+from cmhkit.support.checks import InputError, check, check_choice
 from cmhkit.support.progress import progress
 
 #: What can be had of a picture, with its shape. "posterior" is the square root of the softmax of the scores, a vector
@@ -81,8 +81,8 @@ def image_features(
 
 def check_backbone(backbone: str, kind: str) -> None:
     """Errors: `InputError` for an unknown backbone, an unknown kind, and a map of a backbone that gives none here."""
-    one_of("kind", kind, KINDS)
-    one_of("backbone", backbone, BACKBONES)
+    check_choice("kind", kind, KINDS)
+    check_choice("backbone", backbone, BACKBONES)
     check(
         backbone == "scenenet" or kind != "map",
         f"backbone: expected scenenet, since its feature map is asked for, got {backbone}",

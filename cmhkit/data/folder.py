@@ -24,7 +24,7 @@ from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
 from cmhkit.data.text import Vocabulary, tokens
-from cmhkit.support.checks import InputError, check, one_of, whole
+from cmhkit.support.checks import InputError, check, check_choice, check_integer
 from cmhkit.support.progress import progress
 
 __all__ = ["BARS", "RESIZE", "FolderReport", "load_folder", "read_photo", "read_photos"]
@@ -158,14 +158,14 @@ def load_folder(
     root = Path(path).expanduser()
     what = "a file" if root.is_file() else "not there"
     check(root.is_dir(), f"path: expected a folder of pictures, got {root}, which is {what}")
-    whole("side", side, 16, 1024)
-    one_of("resize", resize, RESIZE)
+    check_integer("side", side, 16, 1024)
+    check_choice("resize", resize, RESIZE)
     check_features(features)
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
         number = isinstance(share, Real) and not isinstance(share, bool)
         good = number and (0 < share < 1 or (name == "train" and share == 1))
         check(good, f"{name}: expected a share above 0 and {most}, got {share!r}")
-    whole("vocabulary", vocabulary, 1)
+    check_integer("vocabulary", vocabulary, 1)
     _check_encoding(encoding)
     contents = _scan(root)
     others = contents.others + len(contents.texts) + len(contents.tables)

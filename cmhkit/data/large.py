@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cmhkit.data import cache
-from cmhkit.support.checks import InputError, check, whole
+from cmhkit.support.checks import InputError, check, check_integer
 from cmhkit.support.progress import progress
 
 # Bytes that are read at once.
@@ -292,7 +292,7 @@ def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_pro
     """
     import PIL
 
-    whole("resolution", resolution, 16, 1024)
+    check_integer("resolution", resolution, 16, 1024)
     key = {
         "what": "resized pictures",
         "format": _FORMAT,

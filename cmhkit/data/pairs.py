@@ -11,7 +11,7 @@ import numpy as np
 
 from cmhkit.data.large import LargePictures, rows_of
 from cmhkit.data.text import Vocabulary, checked_texts
-from cmhkit.support.checks import InputError, check, one_of
+from cmhkit.support.checks import InputError, check, check_choice
 
 PARTS = ("query", "retrieval", "train")
 
@@ -218,7 +218,7 @@ class PairedData:
 
     def part(self, name: str) -> Split:
         """One part of the set by name."""
-        one_of("name", name, PARTS)
+        check_choice("name", name, PARTS)
         return self.take(self.parts[name], name)
 
     def take(self, index: Sequence[int] | np.ndarray, name: str = "some") -> Split:

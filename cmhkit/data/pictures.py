@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmhkit.support.checks import InputError, check, one_of, whole
+from cmhkit.support.checks import InputError, check, check_choice, check_integer
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,8 +45,8 @@ def read_photos(files: Sequence[str | Path], side: int = 224, resize: str = "let
     data. Errors: `InputError` that names the first file that cannot be read, and why.
     """
     check(not isinstance(files, (str, Path)), f"files: expected a list of files, got one path; write [{str(files)!r}]")
-    whole("side", side, 16, 1024)
-    one_of("resize", resize, RESIZE)
+    check_integer("side", side, 16, 1024)
+    check_choice("resize", resize, RESIZE)
     pictures = np.empty((len(files), side, side, 3), dtype=np.uint8)
     for row, file in enumerate(files):
         check(Path(file).is_file(), f"files: expected pictures, got {file}, which is not there")

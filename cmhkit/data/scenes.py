@@ -17,7 +17,7 @@ import numpy as np
 from cmhkit.data import cache, drawings
 from cmhkit.data.pairs import PairedData, SceneTruth
 from cmhkit.data.text import Vocabulary
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 from cmhkit.support.progress import progress
 
 FORMAT = 1
@@ -75,8 +75,8 @@ def load_scenes(
     pairs, query, train, usual_resolution, usual_drawings = SIZES[size]
     resolution = usual_resolution if resolution is None else resolution
     per_concept = usual_drawings if drawings_per_concept is None else drawings_per_concept
-    whole("resolution", resolution, 16, 512)
-    whole("seed", seed, 0)
+    check_integer("resolution", resolution, 16, 512)
+    check_integer("seed", seed, 0)
     check(
         isinstance(unseen, Real) and not isinstance(unseen, bool) and 0 <= unseen < 1,
         f"unseen: expected a share from 0 to below 1, got {unseen!r}",
@@ -88,7 +88,7 @@ def load_scenes(
         )
         per_concept = None
     if per_concept is not None:
-        whole("drawings_per_concept", per_concept, 2)
+        check_integer("drawings_per_concept", per_concept, 2)
         per_concept = int(per_concept)
     config = SceneConfig(pairs, query, train, int(resolution), per_concept, int(seed), float(unseen))
     key = {"what": "scenes", "format": FORMAT, "packages": drawings.package_versions(), **asdict(config)}
@@ -276,8 +276,8 @@ def load_drawings(*, resolution: int = 64, seed: int = 0, show_progress: bool = 
     Labels: Unicode's group and subgroup, one column each. resolution: side in pixels, from 16 to 512.
     The split is random from the seed: one eighth query, the rest retrieval and train.
     """
-    whole("resolution", resolution, 16, 512)
-    whole("seed", seed, 0)
+    check_integer("resolution", resolution, 16, 512)
+    check_integer("seed", seed, 0)
     key = {"what": "drawings", "format": FORMAT, "packages": drawings.package_versions(), "resolution": int(resolution)}
     folder = cache.checked_folder("drawings", key, lambda path: _build_drawings(path, resolution, show_progress))
     everything = drawings.all_drawings()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 _WORD = re.compile(r"\w+")
 # First and last code point of the scripts that are written without blanks between words, in order (Unicode's
@@ -133,7 +133,7 @@ class Vocabulary:
 
         Errors: `InputError` for one string in place of many, for texts without a word, and for a size below 1.
         """
-        whole("size", size, 1)
+        check_integer("size", size, 1)
         texts = checked_texts(texts)
         counts = Counter(word for text in texts for word in set(tokens(text)))
         check(counts, "texts: expected at least one word, got none (an empty vocabulary)")

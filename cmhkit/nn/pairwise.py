@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from cmhkit.support.checks import check, one_of
+from cmhkit.support.checks import check, check_choice
 
 KINDS = ("likelihood", "squared")
 # Pairs in one block: 4 MB a buffer in float32, and a handful of buffers.
@@ -83,7 +83,8 @@ def pairwise_loss(
 ) -> Tensor:
     r"""The negative log likelihood of S over all pairs of a row of a and a row of b.
 
-    $$-\sum_{i=1}^{n} \sum_{j=1}^{m} \big(S_{ij}\,\Theta_{ij} - \log(1 + e^{\Theta_{ij}})\big), \qquad \Theta = \tfrac12\, a\, b^\top$$
+    $$-\sum_{i=1}^{n} \sum_{j=1}^{m} \big(S_{ij}\,\Theta_{ij} - \log(1 + e^{\Theta_{ij}})\big),
+      \qquad \Theta = \tfrac12\, a\, b^\top$$
 
     a: shape (n, d). b: shape (m, d). similar: S, a matrix (n, m) from 0 to 1, or a `LabelSimilarity`, which needs no
     matrix.
@@ -93,8 +94,8 @@ def pairwise_loss(
     Returns a scalar that can be differentiated once, with respect to a and b. The logarithm is a softplus, so any
     finite $\Theta$ is fine. Errors: `InputError` for another shape or type.
     """
-    one_of("kind", kind, KINDS)
-    one_of("reduction", reduction, ("mean", "sum"))
+    check_choice("kind", kind, KINDS)
+    check_choice("reduction", reduction, ("mean", "sum"))
     check(
         a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1] and len(a) > 0 and len(b) > 0,
         f"a, b: expected shapes (n, d) and (m, d), got {tuple(a.shape)} and {tuple(b.shape)}",

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmhkit.support.checks import check, one_of, real_number
+from cmhkit.support.checks import check, check_choice, check_real
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def pairwise_distance(a: Tensor, b: Tensor, kind: str = "norm") -> Tensor:
     $\lVert a_i - b_j \rVert^2$. Returns shape (n, m). Computed from differences, so that equal rows are exactly at
     zero; the gradient of the norm there is zero.
     """
-    one_of("kind", kind, ("norm", "squared"))
+    check_choice("kind", kind, ("norm", "squared"))
     check(
         a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
         "a, b: expected codes of the same length, shapes (n, bits) and (m, bits), "
@@ -71,8 +71,8 @@ def triplet_hinge(
     (n = m then). Returns `TripletHinge`; its loss is 0 where there is no triplet. A triplet whose hinge is exactly 0 is
     not active and has no gradient. Errors: `InputError` for another shape or type.
     """
-    one_of("reduction", reduction, ("mean", "sum"))
-    real_number("margin", margin, least=0)
+    check_choice("reduction", reduction, ("mean", "sum"))
+    check_real("margin", margin, least=0)
     check(
         distance.ndim == 2 and distance.is_floating_point(),
         f"distance: expected real numbers, shape (n, m), got {_described(distance)}",

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmhkit.nn.pairwise import LabelSimilarity, pairwise_loss
-from cmhkit.support.checks import one_of
+from cmhkit.support.checks import check_choice
 
 
 def feature_likelihood(
@@ -27,7 +27,8 @@ def feature_likelihood(
 ) -> Tensor:
     r"""$\mathcal{J}_1$, the negative log likelihood of S given the features.
 
-    $$\mathcal{J}_1 = -\sum_{i,j} \big(S_{ij}\, \Delta_{ij} - \log(1 + e^{\Delta_{ij}})\big), \qquad \Delta_{ij} = \tfrac12 (F^*_i)^\top F^l_j$$
+    $$\mathcal{J}_1 = -\sum_{i,j} \big(S_{ij}\, \Delta_{ij} - \log(1 + e^{\Delta_{ij}})\big),
+      \qquad \Delta_{ij} = \tfrac12 (F^*_i)^\top F^l_j$$
 
     features: $F^*$, shape (n, s). label_features: $F^l$, shape (m, s). similar: S, shape (n, m). Returns a scalar.
     kind: "likelihood", or the code's "squared", $\tfrac12 \sum (S \Delta - \log(1 + e^\Delta))^2$. reduction: "sum", or
@@ -47,7 +48,8 @@ def code_likelihood(
 ) -> Tensor:
     r"""$\mathcal{J}_2$, the negative log likelihood of S given the codes.
 
-    $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\, \Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big), \qquad \Gamma_{ij} = \tfrac12 (H^*_i)^\top H^l_j$$
+    $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\, \Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big),
+      \qquad \Gamma_{ij} = \tfrac12 (H^*_i)^\top H^l_j$$
 
     codes: $H^*$, shape (n, bits). label_codes: $H^l$, shape (m, bits). The rest: as `feature_likelihood`.
     """
@@ -87,7 +89,8 @@ def discriminator_loss(
 ) -> Tensor:
     r"""$\mathcal{L}_{adv}$ of one discriminator: it rates LabNet's features 1 and the modality's features 0.
 
-    $$\mathcal{L}_{adv} = \sum_i \big(D(F^l_i) - 1\big)^2 + \sum_i \big(D(F^*_i) - 0\big)^2, \qquad D(x) = \operatorname{sigmoid}(\text{logit})$$
+    $$\mathcal{L}_{adv} = \sum_i \big(D(F^l_i) - 1\big)^2 + \sum_i \big(D(F^*_i) - 0\big)^2,
+      \qquad D(x) = \operatorname{sigmoid}(\text{logit})$$
 
     label_logits, modality_logits: the discriminator's outputs before the sigmoid, shapes (n,) and (m,).
     kind: "squared" as above, or the code's "cross-entropy" with the same targets. reduction: "sum", or "mean" over the
@@ -109,12 +112,12 @@ def adversarial_term(
     logits: the discriminator's outputs for these features, shape (n,). own: y, 0 for ImgNet and TxtNet, 1 for LabNet.
     kind, reduction: as `discriminator_loss`.
     """
-    one_of("target", target, ("minus", "flipped"))
+    check_choice("target", target, ("minus", "flipped"))
     return -_rated(logits, own, kind, reduction) if target == "minus" else _rated(logits, 1 - own, kind, reduction)
 
 
 def _rated(logits: Tensor, target: float, kind: str, reduction: str) -> Tensor:
-    one_of("kind", kind, ("squared", "cross-entropy"))
+    check_choice("kind", kind, ("squared", "cross-entropy"))
     if kind == "squared":
         return _reduced((logits.sigmoid() - target).square(), reduction)
     return _reduced(
@@ -123,5 +126,5 @@ def _rated(logits: Tensor, target: float, kind: str, reduction: str) -> Tensor:
 
 
 def _reduced(x: Tensor, reduction: str) -> Tensor:
-    one_of("reduction", reduction, ("mean", "sum"))
+    check_choice("reduction", reduction, ("mean", "sum"))
     return x.mean() if reduction == "mean" else x.sum()

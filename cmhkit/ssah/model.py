@@ -13,9 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.layers import Dropout, linear
 from cmhkit.nn.precision import wide_layers
+from cmhkit.ssah.config import SSAHConfig
 from cmhkit.support.checks import check
+
+#: Networks that ImgNet's front may be, by the option `backbone`.
+BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
 
 
 @dataclass(frozen=True)
@@ -120,11 +125,8 @@ class MultiScaleFusion(nn.Module):
 
     def __init__(self, words: int, pools: Sequence[int], scale: str, generator: torch.Generator) -> None:
         super().__init__()
-        largest = max(pools)
-        check(
-            largest <= words,
-            f"pools: expected windows no longer than the vocabulary, which has {words} words, got {largest}; pools=() leaves the fusion out",
-        )
+        expected, given = "expected windows no longer than the vocabulary", f"which has {words} words, got {max(pools)}"
+        check(max(pools) <= words, f"pools: {expected}, {given}; pools=() leaves the fusion out")
         self.pools, self.scale, self.width = tuple(pools), scale, words * (len(pools) + 1)
         start = torch.randn(len(pools), generator=generator)
         # softplus(0.5413) = 1
@@ -136,13 +138,11 @@ class MultiScaleFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The channels side by side, shape (n, T · (1 + pools)). x: shape (n, T)."""
-        found = [x]
+        channels = [x]
         for p, w in zip(self.pools, self.scales(), strict=True):
-            pooled = F.avg_pool1d(x[:, None], p, p, ceil_mode=True)
-            found.append(
-                F.interpolate(torch.relu(w * pooled), size=x.shape[1], mode="linear", align_corners=False)[:, 0]
-            )
-        return torch.cat(found, dim=1)
+            pooled = torch.relu(w * F.avg_pool1d(x[:, None], p, p, ceil_mode=True))
+            channels.append(F.interpolate(pooled, size=x.shape[1], mode="linear", align_corners=False)[:, 0])
+        return torch.cat(channels, dim=1)
 
 
 class Fc7(nn.Module):
@@ -184,18 +184,54 @@ class Discriminator(nn.Module):
 
 
 class SSAHNetwork(nn.Module):
-    """All of SSAH. label, image, text: LabNet, ImgNet, TxtNet. image_judge, text_judge: the discriminators, or None
-    without the game.
+    """All of SSAH. label, image, text: LabNet, ImgNet, TxtNet; LabNet is None where the two supervise each other.
+    image_discriminator, text_discriminator: None without the game.
     """
 
     def __init__(
         self,
-        label: SemanticNetwork,
+        label: SemanticNetwork | None,
         image: SemanticNetwork,
         text: SemanticNetwork,
-        image_judge: Discriminator | None,
-        text_judge: Discriminator | None,
+        image_discriminator: Discriminator | None,
+        text_discriminator: Discriminator | None,
     ) -> None:
         super().__init__()
         self.label, self.image, self.text = label, image, text
-        self.image_judge, self.text_judge = image_judge, text_judge
+        self.image_discriminator, self.text_discriminator = image_discriminator, text_discriminator
+
+    # Their names in cmhkit 0.1, which work for one release.
+
+    @property
+    def image_judge(self) -> Discriminator | None:
+        """`image_discriminator`."""
+        return self.image_discriminator
+
+    @property
+    def text_judge(self) -> Discriminator | None:
+        """`text_discriminator`."""
+        return self.text_discriminator
+
+
+def network_for(
+    config: SSAHConfig, bits: int, image_width: int | None, text_width: int, labels: int, generator: torch.Generator
+) -> SSAHNetwork:
+    """The networks and discriminators of a configuration, untrained.
+
+    image_width: of the vectors that stand for pictures; None where a backbone reads pictures. text_width: of the texts'
+    vectors. labels: c. generator: draws the weights, and later what dropout leaves out.
+    """
+    c = config
+
+    def network(inputs: int, hidden: int, dropout: float, front: nn.Module | None = None) -> SemanticNetwork:
+        sizes, layers = (inputs, hidden, c.width, bits, labels), {"normalise": c.local_response_norm, "front": front}
+        return SemanticNetwork(*sizes, **layers, dropout=dropout, generator=generator)
+
+    fusion = MultiScaleFusion(text_width, c.pools, c.pool_scale, generator) if c.pools else None
+    fc7 = Fc7(BACKBONES[c.backbone](side=c.side, generator=generator), generator) if c.backbone in BACKBONES else None
+    label = network(labels, c.label_hidden, 0.0) if c.supervision == "labnet" else None
+    image = network(fc7.network.hidden if fc7 else image_width, c.image_hidden, c.dropout, fc7)
+    text = network(fusion.width if fusion else text_width, c.text_hidden, c.dropout, fusion)
+    game = c.adversarial != "none"
+    discriminators = [Discriminator(c.width, c.discriminator_hidden, generator) if game else None for _ in range(2)]
+    return SSAHNetwork(label, image, text, *discriminators)

@@ -55,7 +55,3 @@ def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     allowed = tuple(allowed)
     check(value in allowed, f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
     return value
-
-
-# The names before, until the branches are merged.
-one_of, whole, real_number = check_choice, check_integer, check_real

@@ -30,7 +30,7 @@ def resolve_device(device: str = "auto") -> torch.device:
         return torch.device("cpu")
     if device != "auto":
         try:
-            found = torch.device(device)
+            wanted = torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise InputError(
                 f'device: expected "auto" or a torch device such as "cpu" or "cuda:0", got {device!r}'
@@ -39,12 +39,12 @@ def resolve_device(device: str = "auto") -> torch.device:
             "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
             "mps": int(torch.backends.mps.is_available()),
         }
-        there = counts.get(found.type)
+        there = counts.get(wanted.type)
         check(
-            there is None or (found.index or 0) < there,
+            there is None or (wanted.index or 0) < there,
             f"device: expected one of this machine, got {device!r}; it has {there} of that kind",
         )
-        return found
+        return wanted
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -72,11 +72,9 @@ def placed(net: nn.Module, device: torch.device) -> nn.Module:
 
 def sent(x: Tensor, device: torch.device) -> Tensor:
     """A CPU tensor on a device. A GPU gets it from pinned memory, so that nobody waits for the copy."""
-    return (
-        x.pin_memory().to(device, non_blocking=True)
-        if device.type == "cuda" and x.device.type == "cpu"
-        else x.to(device)
-    )
+    if device.type == "cuda" and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
 
 
 def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.Optimizer:
@@ -87,7 +85,7 @@ def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.O
     return known[kind](groups, fused=True if device.type in precision.FAST_ON else None)
 
 
-def restore(found: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load an optimiser's state, which may come from another kind of device."""
-    groups = [group | {"fused": found.defaults["fused"]} for group in state["param_groups"]]
-    found.load_state_dict(state | {"param_groups": groups})
+    groups = [group | {"fused": optimiser.defaults["fused"]} for group in state["param_groups"]]
+    optimiser.load_state_dict(state | {"param_groups": groups})

@@ -147,15 +147,17 @@ def gathered(part: Any, rows: int) -> Any:
 
 
 class _Gathered(torch.autograd.Function):
+    # torch.distributed.nn.functional.all_gather is deprecated, its successor private; both send every gradient around.
+
     @staticmethod
     def forward(ctx: Any, part: Tensor, counts: list[int]) -> Tensor:
         ctx.first, ctx.count = sum(counts[: rank()]), counts[rank()]
         # Processes exchange tensors of one size only.
         padded = part.new_zeros(max(counts), *part.shape[1:])
         padded[: len(part)] = part
-        found = [torch.empty_like(padded) for _ in counts]
-        dist.all_gather(found, padded)
-        return torch.cat([one[:count] for one, count in zip(found, counts, strict=True)])
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([one[:count] for one, count in zip(parts, counts, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

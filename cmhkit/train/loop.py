@@ -4,20 +4,17 @@ an optimiser.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.support.checks import InputError, check
-from cmhkit.support.files import write_atomically
+from cmhkit.support.checks import InputError
 from cmhkit.support.options import as_dict
 from cmhkit.support.progress import progress
-from cmhkit.train import distributed
+from cmhkit.train.checkpoints import Checkpoints
 from cmhkit.train.device import optimiser_for, restore
 from cmhkit.train.run import Run
 
@@ -43,16 +40,13 @@ class Schedule:
     def __init__(self, hasher: Any, n: int, random: torch.Generator) -> None:
         self.hasher, self.config, self.n, self.random = hasher, hasher.config, n, random
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        #: Tensors that training renews in place, by name and by network.
+        self.banks: dict[str, dict[str, Tensor]] = {}
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """All that is trained, by its name in a checkpoint."""
         return {"network": self.hasher.network_}
-
-    @property
-    def banks(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors that training renews in place, by name and by network."""
-        return {}
 
     @property
     def epochs(self) -> int:
@@ -68,21 +62,15 @@ class Schedule:
         raise NotImplementedError
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
-        """Called after each epoch, with its row, before the callback; for warnings and what the hasher shows meanwhile."""
+        """Called after each epoch, before the callback; for warnings and what the hasher shows meanwhile."""
 
     def run(self, run: Run) -> None:
         """All epochs, with a checkpoint after each."""
-        key = {
-            "method": self.method,
-            "bits": self.hasher.bits,
-            "seed": self.hasher.seed,
-            "items": self.n,
-            **as_dict(self.config),
-        }
-        checkpoints = Checkpoints(run.checkpoint_dir, key)
-        kept = checkpoints.load()
+        key = {"method": self.method, "bits": self.hasher.bits, "seed": self.hasher.seed, "items": self.n}
+        checkpoints = Checkpoints(run.checkpoint_dir, key | as_dict(self.config))
+        state = checkpoints.load()
         run.begin()
-        done = self._resume(kept)
+        done = self._resume(state)
         with progress(self._steps(self.epochs), self.method, run.show_progress) as step:
             step(self._steps(done))
             for number in range(done + 1, self.epochs + 1):
@@ -170,52 +158,3 @@ def means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
         return {}
     table = torch.stack([value for row in rows for value in row.values()]).cpu().double().numpy().reshape(len(rows), -1)
     return {name: float(np.mean(table[:, i].copy())) for i, name in enumerate(rows[0])}
-
-
-class Checkpoints:
-    """The last state of a training run in a folder, replaced in one step at the end of every epoch.
-
-    folder: where to keep it; None keeps nothing. key: what the run depends on; a checkpoint of another run is an error,
-    not a start. Where several processes train together, the first one reads and writes.
-    """
-
-    def __init__(self, folder: str | Path | None, key: dict[str, Any]) -> None:
-        self.file = None if folder is None else Path(folder) / "checkpoint.pt"
-        self.key = json.dumps(key, sort_keys=True, default=str)
-
-    def load(self) -> dict[str, Any] | None:
-        """The state that was saved last, on the CPU, or None."""
-        distributed.check_same(self.key)
-        return distributed.from_first(self._read() if distributed.rank() == 0 else None)
-
-    def _read(self) -> dict[str, Any] | None:
-        if self.file is None or not self.file.exists():
-            return None
-        try:
-            saved = torch.load(self.file, map_location="cpu", weights_only=True)
-            kept, state = dict(json.loads(saved["key"])), saved["state"]
-        except Exception as error:
-            raise InputError(
-                f"checkpoint_dir: {self.file} is no checkpoint that can be read ({error}); remove it to start anew"
-            ) from error
-        mine = json.loads(self.key)
-        other = [
-            name
-            for name in sorted(kept.keys() | mine.keys())
-            if name not in kept or name not in mine or kept[name] != mine[name]
-        ]
-        shown = "; ".join(f"{name}: {_written(kept, name)} there, {_written(mine, name)} here" for name in other)
-        check(
-            not other,
-            f"checkpoint_dir: {self.file} is of another run ({shown}); use an empty folder, or the options of that run",
-        )
-        return state
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a state made of tensors and plain values."""
-        if self.file is not None and distributed.rank() == 0:
-            write_atomically(self.file, lambda path: torch.save({"key": self.key, "state": state}, path))
-
-
-def _written(key: dict[str, Any], name: str) -> str:
-    return json.dumps(key[name]) if name in key else "none"

@@ -11,17 +11,13 @@ Callback = Callable[[dict[str, Any], Any], None]
 
 
 class Run:
-    """What a schedule needs of the call to fit: where to keep checkpoints, whom to call, and whether to show progress."""
+    """What a schedule needs of the call to fit: where checkpoints are, whom to call, and whether to show progress."""
 
     def __init__(
         self, hasher: Any, checkpoint_dir: str | Path | None, callback: Callback | None, show_progress: bool
     ) -> None:
-        self.hasher, self.checkpoint_dir, self.callback, self.show_progress = (
-            hasher,
-            checkpoint_dir,
-            callback,
-            show_progress,
-        )
+        self.hasher, self.checkpoint_dir = hasher, checkpoint_dir
+        self.callback, self.show_progress = callback, show_progress
         # The hasher before this fit. What a fit trains is new, so that the old networks are whole until they are let
         # go.
         self._before: dict[str, Any] | None = dict(vars(hasher))

@@ -25,6 +25,7 @@ from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
+from cmhkit.ssah.model import network_for
 from cmhkit.train.device import generator, optimiser_for, placed, restore, sent
 from cmhkit.train.loop import exact, means
 from cmhkit.ugach import UGACH
@@ -148,7 +149,9 @@ def on_meta(kind):
     if kind is ADAH:
         hasher.network_ = hasher._built(t.shape[1], random, None, warn=False).to(META)
         return adah.Alternation(hasher, x, t, data.train.labels, random)
-    hasher.network_ = hasher._built(None, t.shape[1], data.train.labels.shape[1], random, None, warn=False).to(META)
+    hasher.network_ = network_for(hasher.config, hasher.bits, None, t.shape[1], data.train.labels.shape[1], random).to(
+        META
+    )
     return ssah.Supervision(hasher, x, t, data.train.labels, random)
 
 
@@ -171,9 +174,9 @@ def test_steps_of_ssah_read_nothing(nowhere):
         rows = []
         for name in ("label", "image", "text"):
             found._train_only(name)
-            rows.append(found._network_step(name, items)[0])
-        found._train_only(None)
-        rows.append(found._judges_step(items))
+            rows.append(found._network_step(name, items))
+        found._train_only("discriminators")
+        rows.append(found._discriminators_step(items))
     assert watch.found == []
     assert all(value.device == META and not value.requires_grad for row in rows for value in row.values())
 

@@ -1,4 +1,4 @@
-"""SSAH: each term against its formula, each stage against what it may touch, and the schedule against what it promises."""
+"""SSAH: each term against its formula, each stage against what it may touch, the schedule against its promises."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import itertools
 import warnings
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 import cmhkit as ck
 from cmhkit import codes
@@ -18,7 +20,14 @@ from cmhkit.nn.backbones import CNNF
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.ssah import SSAH, losses
 from cmhkit.ssah import fit as schedule
-from cmhkit.ssah.model import Discriminator, LocalResponseNorm, MultiScaleFusion, SemanticNetwork
+from cmhkit.ssah.model import (
+    BACKBONES,
+    Discriminator,
+    LocalResponseNorm,
+    MultiScaleFusion,
+    SemanticNetwork,
+    network_for,
+)
 from cmhkit.support.checks import InputError
 from cmhkit.train.device import generator
 
@@ -51,9 +60,9 @@ def players(data, items: int = 60, **options) -> schedule.Supervision:
     """A schedule that has not begun, on the first pairs."""
     hasher = hasher_of(**options)
     hasher._device, random = torch.device("cpu"), generator(3)
-    images = ck.nn.features.image_features(data.images[:items])
+    images = ck.data.features.image_features(data.images[:items])
     texts, labels = data.text_vectors[:items], data.labels[:items]
-    hasher.network_ = hasher._built(images.shape[1], texts.shape[1], labels.shape[1], random, None, warn=False)
+    hasher.network_ = network_for(hasher.config, 8, images.shape[1], texts.shape[1], labels.shape[1], random)
     return schedule.Supervision(hasher, images, texts, labels, random)
 
 
@@ -62,7 +71,7 @@ def weights(module: torch.nn.Module) -> torch.Tensor:
 
 
 def said(found: schedule.Supervision, name: str, items: torch.Tensor):
-    return getattr(found.network, name)(found._taken(name, items))
+    return getattr(found.network, name)(found._input(name, items))
 
 
 # The terms.
@@ -239,7 +248,8 @@ def test_a_network_stage_changes_its_network_only(tiny, preset, name):
     found = players(tiny, preset=preset, backbone="scenenet", side=224)
     parts = dict(found.network.named_children())
     before = {part: weights(module) for part, module in parts.items()}
-    found._network_stage(name, lambda k: None)
+    found.stages = [name]
+    found._epoch(1, lambda k: None)
     changed = {part for part, module in parts.items() if not torch.equal(before[part], weights(module))}
     assert changed == {name}
 
@@ -248,16 +258,16 @@ def test_the_discriminators_stage_changes_the_discriminators_only(tiny):
     found = players(tiny)
     parts = dict(found.network.named_children())
     before = {part: weights(module) for part, module in parts.items()}
-    row = found._judges_stage(lambda k: None)
+    found.stages = ["discriminators"]
+    row = found._epoch(1, lambda k: None)
     changed = {part for part, module in parts.items() if not torch.equal(before[part], weights(module))}
-    assert changed == {"image_judge", "text_judge"}
-    first = found._judges_step(torch.arange(60))
+    assert changed == {"image_discriminator", "text_discriminator"}
+    first = found._discriminators_step(torch.arange(60))
     for _ in range(30):
-        last = found._judges_step(torch.arange(60))
+        last = found._discriminators_step(torch.arange(60))
     assert all(last[f"d_{m}_loss"] < first[f"d_{m}_loss"] for m in ("image", "text"))
-    assert set(row) == {
-        f"d_{m}_{what}" for m in ("image", "text") for what in ("loss", "right_on_label", f"right_on_{m}")
-    }
+    expected = {f"d_{m}_{what}" for m in ("image", "text") for what in ("loss", "right_on_label", f"right_on_{m}")}
+    assert {name for name in row if not name.startswith("text_scale")} == {"epoch"} | expected
 
 
 @pytest.mark.parametrize("name", ["image", "text"])
@@ -279,12 +289,12 @@ def one_step(found: schedule.Supervision, name: str):
     """The network's weights after a step, and how far its discriminator takes its features for LabNet's, before and
     after.
     """
-    judge, items = found.judges[name], torch.arange(60)
-    features = getattr(found.network, name).eval().features(found._taken(name, items)).detach()
-    before = judge(features).mean().item()
+    discriminator, items = found.discriminators[name], torch.arange(60)
+    features = getattr(found.network, name).eval().features(found._input(name, items)).detach()
+    before = discriminator(features).mean().item()
     found._train_only(name)
     found._network_step(name, items)
-    return weights(getattr(found.network, name)), before, judge(features).mean().item()
+    return weights(getattr(found.network, name)), before, discriminator(features).mean().item()
 
 
 @pytest.mark.parametrize("name", ["image", "text"])
@@ -319,7 +329,7 @@ def test_the_terms_of_a_batch_are_its_share_of_the_whole(tiny):
     for binary in ("shared", "own"):
         found = players(tiny, binary=binary, reduction="sum", pair_weights="equal", adversarial="none", dropout=0.0)
         out = said(found, "image", items)
-        found._keep("image", items, out)
+        found._renew_bank("image", items, out)
         terms = found.terms("image", items, out)
         label = said(found, "label", torch.arange(60))
         labels = found.labels.numpy()
@@ -342,7 +352,7 @@ def test_the_terms_of_a_batch_are_its_share_of_the_whole(tiny):
 def test_balanced_pairs_give_similar_and_dissimilar_ones_equal_weight(tiny):
     found = players(tiny)
     similar = found.labels @ found.labels.T > 0
-    near, far = found.weights
+    near, far = found.pairs["weights"]
     assert near * similar.sum().item() == pytest.approx(far * (~similar).sum().item())
     assert near * similar.sum().item() + far * (~similar).sum().item() == pytest.approx(60 * 60)
 
@@ -351,16 +361,11 @@ def test_balanced_pairs_give_similar_and_dissimilar_ones_equal_weight(tiny):
 
 
 def test_the_order_of_the_stages(tiny, monkeypatch):
-    stages = []
-    for stage in ("_network_stage", "_judges_stage"):
-        original = getattr(schedule.Supervision, stage)
-        monkeypatch.setattr(
-            schedule.Supervision,
-            stage,
-            lambda self, *a, _o=original: stages.append(a[0] if len(a) == 2 else "judges") or _o(self, *a),
-        )
-    fitted(tiny, epochs=1, label_passes=2)
-    assert stages == ["label", "label", "judges", "image", "text"]
+    found, order = players(tiny, label_passes=2), []
+    original = found._train_only
+    monkeypatch.setattr(found, "_train_only", lambda player: order.append(player) or original(player))
+    found._epoch(1, lambda k: None)
+    assert order == ["label", "label", "discriminators", "image", "text"]
 
 
 def test_same_seed_same_codes_and_another_seed_others(tiny):
@@ -403,7 +408,7 @@ def test_history(tiny):
 def test_ablations(tiny):
     none = fitted(tiny, adversarial="none")
     assert (
-        none.network_.image_judge is None
+        none.network_.image_discriminator is None
         and "image_adversarial" not in none.history_[-1]
         and "d_image_loss" not in none.history_[-1]
     )
@@ -473,6 +478,17 @@ def test_save_and_load_give_the_same_codes(tiny, tmp_path):
     assert loaded.config == hasher.config and loaded.history_ == hasher.history_
 
 
+def test_a_file_with_the_old_names_of_the_discriminators_is_loaded():
+    path = Path(__file__).parent / "saved" / "format1" / "SSAH.safetensors"
+    network = ck.load(path).network_
+    with safe_open(path, framework="pt") as file:
+        for name in ("image", "text"):
+            discriminator = getattr(network, f"{name}_discriminator")
+            assert getattr(network, f"{name}_judge") is discriminator is not None
+            for parameter, value in discriminator.named_parameters():
+                assert torch.equal(file.get_tensor(f"{name}_judge.{parameter}"), value)
+
+
 def test_the_shared_code_is_the_sign_of_the_sum_of_what_was_seen_last(tiny):
     found = players(tiny)
     found._epoch(1, lambda k: None)
@@ -488,7 +504,7 @@ def test_features_and_label_scores(tiny):
     hasher = fitted(tiny)
     split, net = tiny.query, hasher.network_
     inputs = {
-        "images": ck.nn.features.image_features(split.images),
+        "images": ck.data.features.image_features(split.images),
         "texts": split.text_vectors,
         "labels": split.labels.astype(np.float32),
     }
@@ -534,21 +550,28 @@ def test_vectors_pass_as_they_are(tiny, backbone):
 def test_paper_and_official_go_through_the_pictures_backbone(tiny, monkeypatch, tmp_path):
     """CNN-F's shape with small widths: that it is trained, and that it can be kept."""
     small = partial(CNNF, widths=(4, 4, 4, 4, 4), hidden=8)
-    monkeypatch.setitem(schedule.BACKBONES, "cnn-f", small)
+    monkeypatch.setitem(BACKBONES, "cnn-f", small)
     data = replace(
         tiny, parts={name: part[:12] for name, part in tiny.parts.items()} | {"retrieval": tiny.parts["train"][:12]}
     )
     options = {**SMALL, "epochs": 1, "batch": 6, "side": 64}
     for preset in ("paper", "official"):
         with pytest.warns(UserWarning, match="starts untrained"):
-            start = SSAH(bits=8, preset=preset, seed=0, device="cpu", **options)._built(
-                None, 1000, 24, generator(0), None, warn=True
-            )
             hasher = SSAH(bits=8, preset=preset, seed=0, device="cpu", **options).fit(data, show_progress=False)
         assert hasher.encode(images=data.query).shape == (12, 1)
+        start = network_for(hasher.config, 8, None, 1000, 24, generator(0))
         assert not torch.equal(weights(start.image.front), weights(hasher.network_.image.front))
         loaded = ck.load(hasher.save(tmp_path / "a.safetensors"))
         assert (loaded.values(images=data.query) == hasher.values(images=data.query)).all()
+
+
+def test_a_backbone_starts_from_the_weights_that_were_given(tiny, monkeypatch):
+    files = []
+    monkeypatch.setitem(BACKBONES, "cnn-f", partial(CNNF, widths=(4, 4, 4, 4, 4), hidden=8))
+    monkeypatch.setattr(schedule, "load_weights", lambda net, path: files.append(path))
+    few = replace(tiny, parts=tiny.parts | {"train": tiny.parts["train"][:8]})
+    fitted(few, backbone="cnn-f", side=64, weights="imagenet-vgg-f.mat", epochs=1)
+    assert files == ["imagenet-vgg-f.mat"]
 
 
 def test_a_backbone_and_its_input_must_fit(tiny):

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cmhkit.support.checks import InputError
+from cmhkit.train.checkpoints import Checkpoints
 from cmhkit.train.device import generator, resolve_device
-from cmhkit.train.loop import Checkpoints
 
 
 def test_auto_takes_the_best_device(monkeypatch) -> None:
@@ -74,8 +74,9 @@ def test_a_checkpoint_of_another_run_names_the_options_that_differ(tmp_path: Pat
     now = kept | {"seed": 1, "pools": (5, 10, 15), "weights": "w.mat", "width": 7}
     del now["depth"]
     message = (
-        r"^checkpoint_dir: .*checkpoint\.pt is of another run \(depth: 3 there, none here; pools: \[5, 10\] there, \[5, 10, 15\] here; "
-        r'seed: 0 there, 1 here; weights: null there, "w\.mat" here; width: none there, 7 here\); use an empty folder, or the options of that run$'
+        r"^checkpoint_dir: .*checkpoint\.pt is of another run \(depth: 3 there, none here; pools: \[5, 10\] there, "
+        r'\[5, 10, 15\] here; seed: 0 there, 1 here; weights: null there, "w\.mat" here; width: none there, 7 here\); '
+        r"use an empty folder, or the options of that run$"
     )
     with pytest.raises(InputError, match=message):
         Checkpoints(tmp_path, now).load()

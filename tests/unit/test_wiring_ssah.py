@@ -18,9 +18,11 @@ import torch
 
 from cmhkit import codes
 from cmhkit.data import PairedData
+from cmhkit.nn import draws
 from cmhkit.nn.backbones import CNNF
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
+from cmhkit.ssah.model import BACKBONES, network_for
 from cmhkit.train import distributed
 from cmhkit.train import loop as schedules
 from cmhkit.train.device import generator
@@ -59,21 +61,26 @@ ALONE = {"supervision": "each-other", "adversarial": "none"}
 CODES_GAME = {"adversarial": "detached", "adversarial_loss": "cross-entropy", "adversarial_target": "flipped"}
 VARIANTS = {
     "lab": {},
-    "two passes of the discriminators, no dropout, no decay": {"d_passes": 2, "dropout": 0.0, "lr_decay": "none"},
+    "no dropout, no decay": {"dropout": 0.0, "lr_decay": "none"},
     "paper": SUMS | {"adversarial_labnet": True, "local_response_norm": True},
     "official": OFFICIAL | CODES_GAME,
-    "gradient descent with weight decay": DESCENT | {"weight_decay": 0.3, "lr_decay": "geometric", "decay": 0.4},
-    "Adam with weight decay": {"weight_decay": 0.3, "epochs": 3},
-    "batch by batch": {"game": "batch", "adversarial_labnet": True, "pools": ()},
-    "batch by batch, detached": SUMS | CODES_GAME | DESCENT | {"game": "batch", "lr_image": 1e-3, "lr_label": 1e-3},
+    "gradient descent": DESCENT | {"lr_decay": "geometric"},
+    "no fusion": {"adversarial_labnet": True, "pools": ()},
+    "gradient descent, detached": SUMS | CODES_GAME | DESCENT | {"lr_image": 1e-3, "lr_label": 1e-3},
     "flipped": {"adversarial_target": "flipped", "adversarial_labnet": True, "text_hidden": 0},
     "minus the cross-entropy": {"adversarial_loss": "cross-entropy", "adversarial_labnet": True, "label_hidden": 0},
     "detached, minus": {"adversarial": "detached", "adversarial_labnet": True},
     "no game": {"adversarial": "none", "pools": (), "input_scaling": "l2"},
     "each other": ALONE,
-    "each other, own signs": ALONE | {"binary": "own", "game": "batch", "pair_loss": "squared"},
+    "each other, own signs": ALONE | {"binary": "own", "pair_loss": "squared"},
 }
-START = {"label": "label.", "image": "image.", "text": "text.", "d_image": "image_judge.", "d_text": "text_judge."}
+START = {
+    "label": "label.",
+    "image": "image.",
+    "text": "text.",
+    "d_image": "image_discriminator.",
+    "d_text": "text_discriminator.",
+}
 
 
 class Game:
@@ -133,8 +140,8 @@ class Game:
         """The logit of D: how sure the discriminator of images or texts is that these are LabNet's features."""
         last = len(self.c.discriminator_hidden)
         for number in range(last):
-            f = torch.relu(self.layer(f, f"{who}_judge.layers.{number}"))
-        return self.layer(f, f"{who}_judge.layers.{last}")[:, 0]
+            f = torch.relu(self.layer(f, f"{who}_discriminator.layers.{number}"))
+        return self.layer(f, f"{who}_discriminator.layers.{last}")[:, 0]
 
     # What they lower.
 
@@ -171,14 +178,12 @@ class Game:
         """One step of Adam or of gradient descent, of one player alone."""
         c, kind = self.c, "discriminator" if player.startswith("d_") else player
         over = self.epoch - 1
-        shares = {"none": 1, "linear": (c.epochs - over) / c.epochs, "geometric": c.decay**over}
+        shares = {"none": 1, "linear": (c.epochs - over) / c.epochs, "geometric": 10 ** (-over / 2)}
         rate = getattr(c, f"lr_{kind}") * shares[c.lr_decay]
         names = [name for name in self.weights if name.startswith(START[player])]
         self.taken[player] += 1
         for name, g in zip(names, torch.autograd.grad(loss, [self.weights[name] for name in names]), strict=True):
             w = self.weights[name].detach()
-            if w.ndim == 2 and kind != "discriminator":
-                g = g + c.weight_decay * w
             if c.optimiser == "adam":
                 t, (m, v) = self.taken[player], self.moments[name]
                 m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
@@ -199,8 +204,6 @@ class Game:
             self.h[who][rows] = h.detach()
             if who in self.f:
                 self.f[who][rows] = f.detach()
-            first = who != "label" and c.adversarial != "none" and c.game == "batch"
-            judged = self.judge(who, rows, f) if first else {}
             summed = sum(bank[rows] for bank in self.h.values()) if c.binary == "shared" else h.detach()
             b = torch.tensor([[-1.0 if value < 0 else 1.0 for value in row] for row in summed.tolist()])
             terms = {
@@ -222,11 +225,11 @@ class Game:
                 terms["adversarial"] = self.deception(who, f.detach(), 0.0)
                 self.step(f"d_{who}", c.adversarial_weight * terms["adversarial"])
             figures = {**terms, "loss": loss}
-            history.append({f"{who}_{name}": value.item() for name, value in figures.items()} | judged)
+            history.append({f"{who}_{name}": value.item() for name, value in figures.items()})
         distinct = len({tuple(value >= 0 for value in row) for row in self.h[who].tolist()})
         return averaged(history) | {f"{who}_dead": 1 - share(alive), f"{who}_distinct": distinct}
 
-    def judge(self, who: str, rows, f) -> dict:
+    def tell_apart(self, who: str, rows, f) -> dict:
         """One step of a discriminator: y is 1 for LabNet's features, 0 for the modality's."""
         true, false = self.rating(who, self.f["label"][rows]), self.rating(who, f.detach())
         loss = self.distance(true, 1.0) + self.distance(false, 0.0)
@@ -239,11 +242,10 @@ class Game:
         self.epoch, row, judged = epoch, {"epoch": epoch}, []
         for _ in range(self.c.label_passes if "label" in self.teacher else 0):
             row |= self.teach("label")
-        for _ in range(self.c.d_passes if self.c.adversarial != "none" and self.c.game == "stage" else 0):
-            for rows in self.batches():
-                judged.append({})
-                for who in ("image", "text"):
-                    judged[-1] |= self.judge(who, rows, self.network(who, rows, learning=False)[0])
+        for rows in self.batches() if self.c.adversarial != "none" else ():
+            judged.append({})
+            for who in ("image", "text"):
+                judged[-1] |= self.tell_apart(who, rows, self.network(who, rows, learning=False)[0])
         row |= averaged(judged) | self.teach("image") | self.teach("text")
         for p, w in zip(self.c.pools, self.weights.get("text.front.raw", []), strict=bool(self.c.pools)):
             row[f"text_scale_{p}"] = w.item() if self.c.pool_scale == "relu" else math.log(1 + math.exp(w.item()))
@@ -292,7 +294,7 @@ def _float64(monkeypatch):
     torch.set_default_dtype(torch.float64)
     read = SSAH._read
     monkeypatch.setattr(SSAH, "_read", lambda self, x: read(self, x).double())
-    monkeypatch.setattr(ssah, "_CHUNK", 4)
+    monkeypatch.setitem(ssah._AT_ONCE, 2, 4)
     yield
     torch.set_default_dtype(before)
 
@@ -312,7 +314,7 @@ def started(seed: int = 1, preset: str = "lab", **options) -> tuple[ssah.Supervi
     images, texts, labels = small_data()
     hasher = SSAH(bits=BITS, seed=7, device="cpu", preset=preset, **{**OPTIONS, **options})
     hasher._device, random = torch.device("cpu"), generator(seed)
-    network = hasher.network_ = hasher._built(PIXELS, WORDS, LABELS, random, None, warn=False)
+    network = hasher.network_ = network_for(hasher.config, BITS, PIXELS, WORDS, LABELS, random)
     with torch.no_grad():
         for name, value in network.named_parameters():
             if value.ndim == 1 and not name.endswith("raw"):
@@ -363,7 +365,7 @@ def test_every_step_is_the_notes(variant):
     assert (real.shared_code() == game.shared_code()).all()
 
 
-@pytest.mark.parametrize("variant", ["lab", "official", "batch by batch", "each other"])
+@pytest.mark.parametrize("variant", ["lab", "official", "detached, minus", "each other"])
 def test_a_step_moves_every_parameter_of_its_player_and_nothing_else(variant):
     real, _, trace = started(**VARIANTS[variant])
     before = snapshot("", real.network.state_dict(), real.codes, real.features)
@@ -385,14 +387,14 @@ def test_a_step_moves_every_parameter_of_its_player_and_nothing_else(variant):
 
 def test_the_order_of_the_players():
     batches = math.ceil(PAIRS / 4)
-    real, _, trace = started(d_passes=2)
-    real._epoch(1, lambda k: None)
-    expected = ["label"] * 2 * batches + ["d_image", "d_text"] * 2 * batches + ["image"] * batches + ["text"] * batches
-    assert [one.player for one in trace] == expected
-    real, _, trace = started(game="batch", adversarial="detached")
-    real._epoch(1, lambda k: None)
-    once = [["label"] * 2, ["d_image", "image", "d_image"], ["d_text", "text", "d_text"]]
-    assert [one.player for one in trace] == [player for players in once for player in players * batches]
+    for adversarial, image, text in (
+        ("flows", ["image"], ["text"]),
+        ("detached", ["image", "d_image"], ["text", "d_text"]),
+    ):
+        real, _, trace = started(adversarial=adversarial)
+        real._epoch(1, lambda k: None)
+        expected = [*["label"] * 2 * batches, *["d_image", "d_text"] * batches, *image * batches, *text * batches]
+        assert [one.player for one in trace] == expected
 
 
 @pytest.mark.parametrize("who", ["image", "text"])
@@ -413,8 +415,8 @@ def test_the_game_is_played_in_its_direction(who, options):
         return tuple(game.rating(who, f).sigmoid().mean().item() for f in features)
 
     before = ratings()
-    real._train_only(None)
-    real._judges_step(rows)
+    real._train_only("discriminators")
+    real._discriminators_step(rows)
     judged = ratings()
     assert judged[0] - judged[1] > before[0] - before[1]
     real._train_only(who)
@@ -422,7 +424,7 @@ def test_the_game_is_played_in_its_direction(who, options):
     real._network_step(who, rows)
     moved = {name.split(".")[0] for name, x in real.network.state_dict().items() if not torch.equal(x, weights[name])}
     # Detached, it is the discriminator that learns to take the modality for LabNet.
-    assert moved == ({f"{who}_judge"} if options == CODES_GAME else {who})
+    assert moved == ({f"{who}_discriminator"} if options == CODES_GAME else {who})
     assert ratings()[1] > judged[1]
 
 
@@ -491,7 +493,7 @@ def test_fit_trains_from_its_seed_alone():
     data = PairedData("small", more[0], more[1], parts, more[2])
     hasher = SSAH(bits=BITS, seed=5, device="cpu", **OPTIONS)
     random = generator(5)
-    start = hasher._built(PIXELS, WORDS, LABELS, random, None, warn=False).state_dict()
+    start = network_for(hasher.config, BITS, PIXELS, WORDS, LABELS, random).state_dict()
     inputs = {"image": images, "text": texts, "label": labels}
     game = Game(hasher.config, start, {name: torch.from_numpy(x).double() for name, x in inputs.items()}, random)
     with pytest.warns(ssah.UnlabelledWarning, match="2 of 11 training pairs have no label, the first at position 5"):
@@ -551,14 +553,14 @@ def test_the_parts_of_a_batch_are_the_batch(monkeypatch, rows, counts):
 
     found = in_parts(monkeypatch, 3, call)
     random = generator(3)
-    draws, after = torch.rand(rows, 5, generator=random), torch.rand(4, 2, generator=random)
-    for (part, whole, gradient, drawn, free), own, slope, dice in zip(
-        found, batch.split(counts), slopes.split(counts), draws.split(counts), strict=True
+    dice, after = torch.rand(rows, 5, generator=random), torch.rand(4, 2, generator=random)
+    for (part, whole, gradient, drawn, free), own, slope, rolled in zip(
+        found, batch.split(counts), slopes.split(counts), dice.split(counts), strict=True
     ):
         assert torch.equal(part, own) and torch.equal(whole, batch)
         # The mean over three processes must be the gradient of the sum.
         assert torch.equal(gradient, 3 * slope)
-        assert torch.equal(drawn, dice) and torch.equal(free, after)
+        assert torch.equal(drawn, rolled) and torch.equal(free, after)
 
 
 @pytest.mark.parametrize("who", ["image", "text"])
@@ -571,7 +573,7 @@ def test_a_step_in_two_processes_is_the_step_of_one(monkeypatch, who):
 
     def call():
         real.random.set_state(state)
-        found = real._said(net, who, items)
+        found = real._outputs(net, who, items)
         slopes = torch.autograd.grad(real.weighted(real.terms(who, items, found)), list(net.parameters()))
         return found.features.detach(), found.logits.detach(), slopes, real.random.get_state()
 
@@ -587,19 +589,18 @@ def test_a_step_in_two_processes_is_the_step_of_one(monkeypatch, who):
 # Pictures.
 
 
-@pytest.mark.parametrize("trained", [True, False])
-def test_a_backbone_has_a_rate_of_its_own(monkeypatch, trained):
+def test_a_backbone_has_a_rate_of_its_own(monkeypatch):
     """One step of gradient descent: what a parameter moved, over its slope, is its rate."""
     torch.set_default_dtype(torch.float32)  # the backbone hands on float32
-    monkeypatch.setitem(ssah.BACKBONES, "cnn-f", functools.partial(CNNF, widths=(2, 3, 4, 3, 2), hidden=6))
+    monkeypatch.setitem(BACKBONES, "cnn-f", functools.partial(CNNF, widths=(2, 3, 4, 3, 2), hidden=6))
     images = np.random.default_rng(0).integers(0, 255, (PAIRS, 64, 64, 3)).astype(np.uint8)
     _, texts, labels = small_data()
-    options = {"backbone": "cnn-f", "side": 64, "train_backbone": trained, "weight_decay": 0.5}
+    options = {"backbone": "cnn-f", "side": 64}
     options |= {"optimiser": "sgd", "lr_decay": "linear", "epochs": 4, "lr_image": 0.25, "lr_backbone": 0.125}
     monkeypatch.setattr(SSAH, "_read", lambda self, x: torch.from_numpy(np.ascontiguousarray(x)))
     hasher = SSAH(bits=BITS, device="cpu", **{**OPTIONS, **options})
     hasher._device, random = torch.device("cpu"), generator(1)
-    hasher.network_ = hasher._built(None, WORDS, LABELS, random, None, warn=False)
+    hasher.network_ = network_for(hasher.config, BITS, None, WORDS, LABELS, random)
     real = ssah.Supervision(hasher, images, texts.astype(np.float32), labels, random)
     before = {name: x.detach().clone() for name, x in real.network.image.named_parameters()}
     real._set_rates(3)
@@ -607,12 +608,8 @@ def test_a_backbone_has_a_rate_of_its_own(monkeypatch, trained):
     real._network_step("image", torch.arange(PAIRS))
     fronts = set()
     for name, x in real.network.image.named_parameters():
-        if name.startswith("front") and not trained:
-            assert torch.equal(x, before[name]) and x.grad is None, name
-            continue
         rate = (0.125 if name.startswith("front") else 0.25) / 2
-        decay = 0.5 * before[name] if x.ndim > 1 else 0
         assert x.grad.any() or name.startswith("front"), name
         fronts |= {bool(x.grad.any())} if name.startswith("front") else set()
-        torch.testing.assert_close(x.detach(), before[name] - rate * (x.grad + decay), rtol=1e-5, atol=1e-7, msg=name)
-    assert (True in fronts) == trained
+        torch.testing.assert_close(x.detach(), before[name] - rate * x.grad, rtol=1e-5, atol=1e-7, msg=name)
+    assert True in fronts

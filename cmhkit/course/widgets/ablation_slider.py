@@ -11,7 +11,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.course.widgets.base import Result, State, Widget, bars
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 DIRECTIONS = ("image → text", "text → image")
 
@@ -91,10 +91,10 @@ class AblationState(State):
     def __post_init__(self) -> None:
         if self.sweep is None:
             object.__setattr__(self, "sweep", next(iter(self.sweeps)))
-        one_of("sweep", self.sweep, list(self.sweeps))
+        check_choice("sweep", self.sweep, list(self.sweeps))
         if self.position is None:
             object.__setattr__(self, "position", self.chosen.usual)
-        whole("position", self.position, 0, len(self.chosen.values) - 1)
+        check_integer("position", self.position, 0, len(self.chosen.values) - 1)
 
     @property
     def chosen(self) -> Sweep:

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from cmhkit.course.widgets.keys import keys_stay
-from cmhkit.support.checks import InputError, check, one_of
+from cmhkit.support.checks import InputError, check, check_choice
 
 BLUE, VERMILION, ORANGE, GREEN = (
     "#0072B2",
@@ -480,5 +480,5 @@ class Parts:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._taken:
-            self._taken[name] = getattr(self.data, one_of("split", name, SPLITS))
+            self._taken[name] = getattr(self.data, check_choice("split", name, SPLITS))
         return self._taken[name]

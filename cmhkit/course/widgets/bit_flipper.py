@@ -10,7 +10,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.course.widgets.base import Result, State, Widget
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 SIZES = (8, 16, 32)
 
@@ -40,8 +40,8 @@ class BitState(State):
     b: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        one_of("bits", self.bits, SIZES)
-        whole("seed", self.seed, 0, 2**32 - 1)
+        check_choice("bits", self.bits, SIZES)
+        check_integer("seed", self.seed, 0, 2**32 - 1)
         drawn = np.random.default_rng(self.seed).integers(0, 2, size=(2, self.bits), dtype=np.int8) * 2 - 1
         for name, default in zip("ab", drawn, strict=True):
             given = getattr(self, name)
@@ -62,8 +62,8 @@ class BitState(State):
 
     def flip(self, code: str, bit: int) -> BitState:
         """The state with one bit turned over. code: 'a' or 'b'. bit: 0 .. K - 1."""
-        one_of("code", code, ("a", "b"))
-        whole("bit", bit, 0, self.bits - 1)
+        check_choice("code", code, ("a", "b"))
+        check_integer("bit", bit, 0, self.bits - 1)
         turned = getattr(self, code).copy()
         turned[bit] *= -1
         return self.change(**{code: turned})

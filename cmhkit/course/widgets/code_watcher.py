@@ -10,7 +10,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.course.widgets.base import Result, State, Widget, bars, img
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
 
@@ -57,10 +57,10 @@ class WatchState(State):
                 given is None or len(given) == len(history),
                 f"{name}: expected {len(history)} entries, got {0 if given is None else len(given)}",
             )
-        whole("max_items", self.max_items, 1, 500)
+        check_integer("max_items", self.max_items, 1, 500)
         if self.epoch is None:
             object.__setattr__(self, "epoch", len(history) - 1)
-        whole("epoch", self.epoch, 0, len(history) - 1)
+        check_integer("epoch", self.epoch, 0, len(history) - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

@@ -13,7 +13,7 @@ import numpy as np
 from cmhkit.codes import check_packed, hamming
 from cmhkit.course.widgets.base import Parts, Result, State, Widget, card, cards, label_list, mark, picture_of, tags_of
 from cmhkit.metrics import average_precision
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 WAYS = {"images": "a picture asks for texts", "texts": "a text asks for pictures"}
 _OTHER = {"images": "texts", "texts": "images"}
@@ -68,12 +68,12 @@ class ComparisonState(State):
     against: str | None = None
 
     def __post_init__(self) -> None:
-        whole("query", self.query, 0, len(self.parts["query"]) - 1)
-        one_of("way", self.way, list(WAYS))
-        whole("k", self.k, 1, min(20, len(self.parts["retrieval"])))
+        check_integer("query", self.query, 0, len(self.parts["query"]) - 1)
+        check_choice("way", self.way, list(WAYS))
+        check_integer("k", self.k, 1, min(20, len(self.parts["retrieval"])))
         if self.against is None:
             object.__setattr__(self, "against", next(iter(self.codes)))
-        one_of("against", self.against, list(self.codes))
+        check_choice("against", self.against, list(self.codes))
 
     def _distances(self, name: str) -> np.ndarray:
         """Of the query to the retrieval set, by one method, (m,)."""

@@ -26,7 +26,7 @@ from cmhkit.course.widgets.base import (
     picture_of,
     tags_of,
 )
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 _MASK = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
 
@@ -58,8 +58,8 @@ class BrowserState(State):
     masks: bool = False
 
     def __post_init__(self) -> None:
-        one_of("split", self.split, SPLITS)
-        whole("page_size", self.page_size, 1, 60)
+        check_choice("split", self.split, SPLITS)
+        check_integer("page_size", self.page_size, 1, 60)
         names = self.parts.names
         check(
             self.concept is None or self.concept in names,
@@ -67,7 +67,7 @@ class BrowserState(State):
         )
         check(isinstance(self.masks, (bool, np.bool_)), f"masks: expected True or False, got {self.masks!r}")
         check(not self.masks or self.has_masks, "masks: these data have no truth masks")
-        whole("page", self.page, 0, self.pages - 1)
+        check_integer("page", self.page, 0, self.pages - 1)
 
     @property
     def has_masks(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cmhkit.course.widgets.base import BLUE, GREEN, VERMILION, Result, State, Widget, bars, img
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 KINDS = ("labels", "pictures", "words")
 _ARGUMENTS = {"labels": "label", "pictures": "image", "words": "text"}
@@ -159,12 +159,12 @@ class DistributionState(State):
                 given is None or len(given) == length,
                 f"{name}: expected {length} entries, got {0 if given is None else len(given)}",
             )
-        one_of("shown", self.shown, ("all", *KINDS[1:]))
-        one_of("links", self.links, ("none", "item", "all"))
-        whole("item", self.item, 0, n - 1)
+        check_choice("shown", self.shown, ("all", *KINDS[1:]))
+        check_choice("links", self.links, ("none", "item", "all"))
+        check_integer("item", self.item, 0, n - 1)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
-        whole("epoch", self.epoch, 0, count - 1)
+        check_integer("epoch", self.epoch, 0, count - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

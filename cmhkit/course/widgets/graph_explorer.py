@@ -28,7 +28,7 @@ from cmhkit.course.widgets.base import (
     picture_of,
     tags_of,
 )
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 METRICS = ("cosine", "euclidean")
 MODALITIES = ("image", "text", "both")
@@ -51,7 +51,7 @@ class Neighbours:
             rows = getattr(x, "shape", (None,))[0]
             check(rows == n, f"{name}_vectors: expected {n} rows, one for each item of the split, got {rows}")
         check(n >= 3, f"data: expected at least 3 items, got {n}")
-        self.max_k = min(whole("max_k", max_k, 1, 1000), n - 1)
+        self.max_k = min(check_integer("max_k", max_k, 1, 1000), n - 1)
         self._near: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def near(self, modality: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -124,10 +124,10 @@ class GraphState(State):
     modality: str = "image"
 
     def __post_init__(self) -> None:
-        whole("item", self.item, 0, len(self.source.items.images) - 1)
-        whole("k", self.k, 1, self.source.max_k)
-        one_of("metric", self.metric, METRICS)
-        one_of("modality", self.modality, MODALITIES)
+        check_integer("item", self.item, 0, len(self.source.items.images) - 1)
+        check_integer("k", self.k, 1, self.source.max_k)
+        check_choice("metric", self.metric, METRICS)
+        check_choice("modality", self.modality, MODALITIES)
 
     def _show(self) -> GraphResult:
         source, items = self.source, self.source.items

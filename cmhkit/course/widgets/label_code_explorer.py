@@ -14,7 +14,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.course.widgets.base import BLUE, Result, State, Widget, bars
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 Encoder = Callable[[np.ndarray], Any]
 MOST = 30  # rows of the table
@@ -118,7 +118,7 @@ class LabelCodeState(State):
         for name in self.labels:
             check(name in names, f"labels: expected names among {', '.join(names)}, got {name!r}")
         object.__setattr__(self, "labels", tuple(name for name in names if name in self.labels))
-        whole("k", self.k, 1, MOST)
+        check_integer("k", self.k, 1, MOST)
 
     @property
     def row(self) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cmhkit.course.widgets.base import Result, State, Widget, cards, img
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 SIDE = 176  # of every picture, about: a whole number of pixels a place
 LOW, HIGH, STEP = 0.05, 8.0, 0.05  # of the threshold, in units of 1/places
@@ -82,9 +82,11 @@ class MaskState(State):
             self._check_pictures()
         if self.words is not None:
             self._check_words()
-        object.__setattr__(self, "mode", one_of("mode", self.modes[0] if self.mode is None else self.mode, self.modes))
+        object.__setattr__(
+            self, "mode", check_choice("mode", self.modes[0] if self.mode is None else self.mode, self.modes)
+        )
         check(self.captions is None or len(self.captions) == len(self), f"captions: expected {len(self)} entries")
-        whole("item", self.item, 0, len(self) - 1)
+        check_integer("item", self.item, 0, len(self) - 1)
         number = isinstance(self.level, (int, float, np.number)) and not isinstance(self.level, bool)
         check(
             number and LOW <= self.level <= HIGH, f"level: expected a number from {LOW} to {HIGH:g}, got {self.level!r}"
@@ -130,7 +132,7 @@ class MaskState(State):
         )
         check(fits, "word_p: expected one probability for each word of each text")
         check(all(((row >= 0) & (row <= 1)).all() for row in rows), "word_p: expected probabilities, from 0 to 1")
-        whole("word_places", self.word_places, 2, 10**9)
+        check_integer("word_places", self.word_places, 2, 10**9)
         object.__setattr__(self, "word_p", rows)
 
     def __len__(self) -> int:

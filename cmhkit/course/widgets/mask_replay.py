@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cmhkit.course.widgets.base import Result, State, Widget, bars, card, cards, img
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 CELL = 14  # pixels of a place
 _MASK, _TRUE = (0, 114, 178), (213, 94, 0)
@@ -81,10 +81,10 @@ class ReplayState(State):
                 given is None or len(given) == length,
                 f"{name}: expected {length} entries, got {0 if given is None else len(given)}",
             )
-        whole("max_items", self.max_items, 1, 100)
+        check_integer("max_items", self.max_items, 1, 100)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
-        whole("epoch", self.epoch, 0, count - 1)
+        check_integer("epoch", self.epoch, 0, count - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cmhkit.course.widgets.base import BLUE, ORANGE, VERMILION, Result, State, Widget, bars, img
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 NETWORKS = ("LabNet", "ImgNet", "TxtNet")
 _PLUS, _MINUS = (0, 114, 178), (255, 236, 200)  # dark blue and pale cream: apart in lightness too
@@ -62,11 +62,11 @@ class NetworkState(State):
                 given is None or len(given) == length,
                 f"{name}: expected {length} entries, got {0 if given is None else len(given)}",
             )
-        whole("max_items", self.max_items, 1, 100)
+        check_integer("max_items", self.max_items, 1, 100)
         if self.epoch is None:
             object.__setattr__(self, "epoch", count - 1)
-        whole("epoch", self.epoch, 0, count - 1)
-        whole("item", self.item, 0, n - 1)
+        check_integer("epoch", self.epoch, 0, count - 1)
+        check_integer("item", self.item, 0, n - 1)
 
     def number(self, position: int) -> int:
         """The epoch number at a position."""

@@ -10,7 +10,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.course.widgets.base import Parts, Result, State, Widget, card, cards, label_list, mark, picture_of, tags_of
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 
 class Library:
@@ -115,16 +115,16 @@ class RetrievalState(State):
 
     def __post_init__(self) -> None:
         hashers, parts = self.library.hashers, self.library.parts
-        one_of("mode", self.mode, self.modes)
+        check_choice("mode", self.mode, self.modes)
         check(isinstance(self.words, str), f"words: expected a string, got {type(self.words).__name__}")
-        whole("picture", self.picture, 0, len(parts["query"]) - 1)
-        whole("k", self.k, 1, min(50, len(parts["retrieval"])))
+        check_integer("picture", self.picture, 0, len(parts["query"]) - 1)
+        check_integer("k", self.k, 1, min(50, len(parts["retrieval"])))
         if self.method is None:
             object.__setattr__(self, "method", next(iter(hashers)))
-        one_of("method", self.method, list(hashers))
+        check_choice("method", self.method, list(hashers))
         if self.bits is None:
             object.__setattr__(self, "bits", next(iter(hashers[self.method])))
-        one_of("bits", self.bits, list(hashers[self.method]))
+        check_choice("bits", self.bits, list(hashers[self.method]))
 
     @property
     def modes(self) -> tuple[str, ...]:

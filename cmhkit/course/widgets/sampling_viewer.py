@@ -11,7 +11,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from cmhkit.course.widgets.base import Result, State, Widget, card, cards, img, mark
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 REWARDS = ("softplus", "sigmoid")
 TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -31,7 +31,7 @@ def reward_of(scores: np.ndarray, reward: str = "softplus") -> np.ndarray:
     r"""The reward of a draw: 'softplus', $\log(1+e^{f})$ (the paper), or 'sigmoid', $1/(1+e^{-f})$ (the official code).
     scores: f, any shape.
     """
-    one_of("reward", reward, REWARDS)
+    check_choice("reward", reward, REWARDS)
     f = np.asarray(scores, float)
     return np.logaddexp(0, f) if reward == "softplus" else np.exp(-np.logaddexp(0, -f))
 
@@ -113,16 +113,16 @@ class SamplingState(State):
             object.__setattr__(self, "relevant", known)
         if self.pool is None:
             object.__setattr__(self, "pool", len(pool))
-        whole("query", self.query, 0, len(q) - 1)
-        whole("pool", self.pool, 2, len(pool))
-        whole("draws", self.draws, 1, 1000)
-        whole("seed", self.seed, 0, 2**32 - 1)
-        whole("top", self.top, 1, 60)
+        check_integer("query", self.query, 0, len(q) - 1)
+        check_integer("pool", self.pool, 2, len(pool))
+        check_integer("draws", self.draws, 1, 1000)
+        check_integer("seed", self.seed, 0, 2**32 - 1)
+        check_integer("top", self.top, 1, 60)
         warm = isinstance(self.temperature, (int, float, np.number)) and not isinstance(self.temperature, bool)
         check(
             warm and 0 < self.temperature < np.inf, f"temperature: expected a number above 0, got {self.temperature!r}"
         )
-        one_of("reward", self.reward, REWARDS)
+        check_choice("reward", self.reward, REWARDS)
 
     @property
     def members(self) -> np.ndarray:

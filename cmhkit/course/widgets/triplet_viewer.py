@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cmhkit.course.widgets.base import BLUE, VERMILION, Result, State, Widget, img
-from cmhkit.support.checks import check, one_of, whole
+from cmhkit.support.checks import check, check_choice, check_integer
 
 _ROWS = 8  # similar items drawn, and rows of the table
 _COLUMNS = 5  # dissimilar items in the table: so many fit a narrow window
@@ -23,7 +23,7 @@ _COLUMNS = 5  # dissimilar items in the table: so many fit a narrow window
 
 def code_distances(query: Any, items: Any, kind: str = "norm") -> np.ndarray:
     """All distances between codes. query: (n, K). items: (m, K). kind: 'norm' or 'squared'. Returns (n, m)."""
-    one_of("kind", kind, ("norm", "squared"))
+    check_choice("kind", kind, ("norm", "squared"))
     a, b = np.asarray(query, float), np.asarray(items, float)
     check(
         a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
@@ -74,13 +74,13 @@ class TripletState(State):
         check(self.names is None or len(self.names) == d.shape[1], f"names: expected {d.shape[1]} entries")
         object.__setattr__(self, "distance", d)
         object.__setattr__(self, "similar", s)
-        whole("anchor", self.anchor, 0, len(d) - 1)
+        check_integer("anchor", self.anchor, 0, len(d) - 1)
         number = isinstance(self.margin, (int, float, np.number)) and not isinstance(self.margin, bool)
         check(
             number and 0 <= self.margin <= self.limit,
             f"margin: expected a number from 0 to {self.limit:g}, got {self.margin!r}",
         )
-        one_of("own", self.own, (True, False))
+        check_choice("own", self.own, (True, False))
         check(
             self.own or d.shape[0] == d.shape[1],
             f"own: expected as many anchors as items to leave each one's own out, got {d.shape}",

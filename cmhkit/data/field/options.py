@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cmhkit.data.pairs import PairedData
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 _CHOICES = {"repeated": ("error", "drop", "keep"), "missing": ("error", "skip"), "subset": (None, "20015", "all")}
 _LIMITS = {"seed": (0, None), "resolution": (16, 1024), "words": (1, None), "least": (1, None)}
@@ -50,7 +50,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         for name, limits in _LIMITS.items():
-            whole(name, getattr(self, name), *limits)
+            check_integer(name, getattr(self, name), *limits)
         for name, allowed in _CHOICES.items():
             value, known = getattr(self, name), ", ".join(filter(None, allowed))
             check(value in allowed, f"{name}: expected one of {known}, got {value!r}")

@@ -17,7 +17,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.large import file_name
-from cmhkit.support.checks import check, whole
+from cmhkit.support.checks import check, check_integer
 
 _FORMAT = 1
 _STREAM = 7
@@ -76,7 +76,7 @@ def share(value: int | float, of: int, argument: str) -> int:
     anything else.
     """
     if isinstance(value, Integral) and not isinstance(value, bool):
-        whole(argument, value, 0)
+        check_integer(argument, value, 0)
         return int(value)
     good = isinstance(value, Real) and not isinstance(value, bool) and 0 < value < 1
     check(good, f"{argument}: expected a whole number of pairs or a share between 0 and 1, got {value!r}")
@@ -101,7 +101,7 @@ def fixed_split(
     own_pair: True leaves the queries in the retrieval set. Train and query never overlap.
     Errors: `InputError` if there are too few pairs.
     """
-    whole("seed", seed, 0)
+    check_integer("seed", seed, 0)
     n = len(ids)
     queries = share(query, n, "query")
     rest = n - queries
@@ -134,7 +134,7 @@ def fixed_training(name: str, ids: np.ndarray, *, train: int | float, seed: int 
 
     ids: of the pairs of the retrieval set, shape (n,). Errors: `InputError` if there are too few pairs.
     """
-    whole("seed", seed, 0)
+    check_integer("seed", seed, 0)
     training = share(train, len(ids), "train")
     check(1 <= training <= len(ids), f"train: expected from 1 to {len(ids)} pairs, got {training}; pass train=")
     return _kept(name, ids, {"train": training}, seed, lambda order: {"train": order[:training]})["train"]

@@ -11,12 +11,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cmhkit.support.checks import one_of
+from cmhkit.support.checks import check_choice
 
 NAMES = ("scores", "ablations", "published")
 
 
 def load(name: str) -> list[dict[str, Any]]:
     """The entries of one file, in its order. Raises `InputError` on another name."""
-    one_of("name", name, NAMES)
+    check_choice("name", name, NAMES)
     return json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
