@@ -134,8 +134,7 @@ def folds(page: BeautifulSoup) -> Iterator[str]:
             yield "a <details> without a <summary>"
 
 
-# ── Contrast
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Contrast ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def contrasts(page: BeautifulSoup) -> Iterator[str]:

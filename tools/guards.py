@@ -78,8 +78,7 @@ def tree_of(cell: NotebookNode) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-# ── Guards on the source
-# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Guards on the source ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def parity(notebook: NotebookNode, source: NotebookNode) -> Remarks:
@@ -220,8 +219,7 @@ def folded_answers(notebook: NotebookNode, source: NotebookNode) -> Remarks:
             yield i, "each <details> needs a <summary>…</summary>, an empty line, its text and </details>"
 
 
-# ── Guards on what was executed
-# ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Guards on what was executed ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def execution_counts(notebook: NotebookNode, source: NotebookNode) -> Remarks:

@@ -43,8 +43,7 @@ class NotebookError(RuntimeError):
     """A notebook could not be built or run; the message is for whoever wrote it."""
 
 
-# ── Which notebooks there are
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Which notebooks there are ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def sources(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -78,8 +77,7 @@ def read_source(source: Path) -> NotebookNode:
     return notebook
 
 
-# ── Running one
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Running one ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -221,8 +219,7 @@ def _run(before: str, after: str, values: str) -> None:
         sys.exit(f"cell {error.cell_index} failed with {error.ename}: {error.evalue}\n" + "\n".join(error.traceback))
 
 
-# ── build
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── build ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def clean(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
@@ -285,8 +282,7 @@ def guard(source: Path) -> list[guards.Problem]:
     return guards.problems(nbformat.read(target, as_version=4), read_source(source))
 
 
-# ── measure
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── measure ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(costs: Mapping[Path, Cost]) -> str:
@@ -330,8 +326,7 @@ def put_table(text: str, new: str, keep: bool = False) -> str:
     )
 
 
-# ── Command line
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Command line ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -57,8 +57,7 @@ class Page:
         return f"{self.stem}.html"
 
 
-# ── From a notebook to a page
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── From a notebook to a page ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def formula(tex: str, display: str) -> str:
@@ -156,8 +155,7 @@ def _settle_headings(page: BeautifulSoup) -> None:
         heading["id"] = slug
 
 
-# ── The bundle
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The bundle ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_pages(folder: Path = notebooks.NOTEBOOKS) -> tuple[list[Page], list[str]]:

@@ -146,8 +146,7 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
-# ── One submission
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── One submission ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_submission(path: Path, limits: Limits, size: str = "") -> Run:
@@ -387,8 +386,7 @@ def read_outcomes(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     )
 
 
-# ── What the source says
-# ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What the source says ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _code(notebook: Any) -> list[str]:
@@ -484,8 +482,7 @@ def look_behind(notebook: Any) -> Iterator[str]:
             yield f"code cell {number} uses {', '.join(sorted(names))}: read it"
 
 
-# ── The table
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The table ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rows_of(submission: str, run: Run) -> Iterator[dict[str, Any]]:

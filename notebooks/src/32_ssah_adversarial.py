@@ -32,7 +32,7 @@
 # | the note's symbol | in cmhkit | shape |
 # | --- | --- | --- |
 # | $F^l, F^v, F^t$ | `hasher.features(labels=…)`, `(images=…)`, `(texts=…)` | (n, 256), at least 0 |
-# | $D^{v,l}, D^{t,l}$ | `network_.image_judge`, `network_.text_judge` | features → a logit $z$, $D = \operatorname{sigmoid}(z)$ |
+# | $D^{v,l}, D^{t,l}$ | `network_.image_discriminator`, `network_.text_discriminator` | features → a logit $z$, $D = \operatorname{sigmoid}(z)$ |
 # | $y$ | 1 for $F^l$, 0 for $F^v$ and $F^t$ | – |
 # | $\mathcal{L}_{adv}$ | `losses.discriminator_loss` | a number |
 # | $-\mathcal{L}_{adv}$, a network's part | `losses.adversarial_term` | a number |
@@ -84,7 +84,7 @@ net.eval().requires_grad_(True)
 
 read = {"label": few.labels.astype(np.float32), "image": posterior[train.index[:128]], "text": few.text_vectors}
 read = {name: torch.from_numpy(values) for name, values in read.items()}
-judges = {"image": net.image_judge, "text": net.text_judge}
+discriminators = {"image": net.image_discriminator, "text": net.text_discriminator}
 
 
 def features(name):
@@ -118,8 +118,8 @@ q.q1.check(discriminator_loss)
 # %%
 library_gaps = []
 given = {name: features(name).detach() for name in read}
-for name, judge in judges.items():
-    on_label, on_own = judge(given["label"]), judge(given[name])
+for name, discriminator in discriminators.items():
+    on_label, on_own = discriminator(given["label"]), discriminator(given[name])
     by_hand = ((on_label.sigmoid() - 1) ** 2).sum() + (on_own.sigmoid() ** 2).sum()
     library_gaps.append(((by_hand - losses.discriminator_loss(on_label, on_own)) / by_hand).item())
     print(
@@ -218,14 +218,14 @@ nb.show(
 def arrives(target, kind):
     """Mean length of a term's gradient with respect to one picture's features."""
     F = given["image"].clone().requires_grad_()
-    term = losses.adversarial_term(net.image_judge(F), target=target, kind=kind)
+    term = losses.adversarial_term(net.image_discriminator(F), target=target, kind=kind)
     return torch.autograd.grad(term, F)[0].norm(dim=1).mean().item()
 
 
-optimiser = torch.optim.Adam(net.image_judge.parameters(), lr=1e-3)
+optimiser = torch.optim.Adam(net.image_discriminator.parameters(), lr=1e-3)
 table = []
 for step in range(61):
-    on_label, on_image = net.image_judge(given["label"]), net.image_judge(given["image"])
+    on_label, on_image = net.image_discriminator(given["label"]), net.image_discriminator(given["image"])
     if step % 20 == 0:
         table.append([step, on_image.sigmoid().mean().item(), *(arrives(*way) for way in ways)])
     optimiser.zero_grad()
@@ -258,7 +258,7 @@ for way, values in zip(ways, lengths, strict=True):
 
 # %%
 parts = {"LabNet": net.label, "ImgNet": net.image, "TxtNet": net.text}
-parts |= {"image discriminator": net.image_judge, "text discriminator": net.text_judge}
+parts |= {"image discriminator": net.image_discriminator, "text discriminator": net.text_discriminator}
 
 
 def step(loss, *owners):
@@ -287,16 +287,19 @@ flipped = {"target": "flipped", "kind": "cross-entropy"}
 
 
 def deceit(F):
-    return losses.adversarial_term(net.image_judge(F), **flipped)
+    return losses.adversarial_term(net.image_discriminator(F), **flipped)
 
 
-def of_judges():
-    return sum(losses.discriminator_loss(judge(given["label"]), judge(given[name])) for name, judge in judges.items())
+def of_discriminators():
+    return sum(
+        losses.discriminator_loss(discriminator(given["label"]), discriminator(given[name]))
+        for name, discriminator in discriminators.items()
+    )
 
 
 both = ("image discriminator", "text discriminator")
 taken = {"ImgNet, term flows": step(deceit(features("image")), "ImgNet")}
-taken["discriminators"] = step(of_judges(), *both)
+taken["discriminators"] = step(of_discriminators(), *both)
 taken["ImgNet, term detached"] = step(deceit(features("image").detach()), both[0])
 for name, (reached, changed) in taken.items():
     print(f"{name}\n    gradient in: {', '.join(sorted(reached))}\n    changed:     {', '.join(sorted(changed))}")
@@ -306,7 +309,7 @@ assert taken["ImgNet, term flows"] == ({"ImgNet", "image discriminator"}, {"ImgN
 assert taken["discriminators"] == (set(both), set(both))
 assert taken["ImgNet, term detached"] == ({"image discriminator"}, {"image discriminator"})
 try:
-    net.image_judge.requires_grad_(False)
+    net.image_discriminator.requires_grad_(False)
     step(deceit(features("image").detach()), "ImgNet")
 except RuntimeError as error:
     print(f"ImgNet alone, term detached: {str(error).split(' and does')[0]}")
@@ -429,13 +432,13 @@ def look(hasher):
         ]
     )
     net = hasher.network_
-    if net.image_judge is None:
+    if net.image_discriminator is None:
         return F, None
     on = torch.from_numpy(F).to(next(net.parameters()).device)
     with torch.no_grad():
         said = [
-            torch.stack([judge(on[0]), judge(on[i])]).sigmoid()
-            for i, judge in enumerate((net.image_judge, net.text_judge), start=1)
+            torch.stack([discriminator(on[0]), discriminator(on[i])]).sigmoid()
+            for i, discriminator in enumerate((net.image_discriminator, net.text_discriminator), start=1)
         ]
     return F, torch.stack(said).cpu().numpy()
 

@@ -114,8 +114,7 @@ def test_plain_nbval_over_the_course_compares_as_make_test_does() -> None:
     assert str(ROOT / "tests" / "notebooks" / "sanitize.cfg") in done.stdout
 
 
-# ── What CI runs
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What CI runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_ci_runs_every_part_in_a_bare_environment(tmp_path: Path) -> None:

@@ -168,8 +168,7 @@ def test_names_in_text_and_headings_in_code_are_not_mistaken(example: Example) -
     assert list(guards.headings(notebook, notebook)) == []
 
 
-# ── The course
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The course ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_there_is_a_course() -> None:

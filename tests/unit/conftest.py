@@ -16,7 +16,8 @@ settings.register_profile("kit", derandomize=True, deadline=None, suppress_healt
 settings.load_profile("kit")
 
 
-# What `make check` leaves out: files that start processes or train until something is learned, and single tests of more than a second.
+# What `make check` leaves out: files that start processes or train until something is learned, and single tests of more
+# than a second.
 SLOW_FILES = {
     "test_grade",
     "test_kill",

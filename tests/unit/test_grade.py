@@ -160,8 +160,7 @@ def test_what_a_run_cannot_see_and_what_a_forger_leaves_behind(tmp_path: Path, m
     assert "recorded an outcome for 01.q5, which no cell checks" in told and "code cell 2 uses CMHKIT_OUTCOMES" in told
 
 
-# ── Without a kernel
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Without a kernel ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_nothing_that_a_file_says_of_itself_is_kept(tmp_path: Path) -> None:

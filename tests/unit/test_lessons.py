@@ -64,8 +64,7 @@ def fresh() -> None:
     reset_outcomes()
 
 
-# ── Outcomes
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Outcomes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def empty(x): ...
@@ -198,8 +197,7 @@ def test_students_cannot_spoil_the_cases() -> None:
     assert array.tolist() == [1.0, 2.0]
 
 
-# ── Hints, solutions, records
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Hints, solutions, records ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_hints_are_a_ladder() -> None:
@@ -226,8 +224,7 @@ def test_outcomes_are_plain_data() -> None:
     assert json.loads(json.dumps(outcomes()))[0]["solution_seen"] is True
 
 
-# ── Looks
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Looks ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def luminance(colour: str) -> float:
@@ -259,8 +256,7 @@ def test_what_is_shown_is_fixed_and_escaped() -> None:
     )
 
 
-# ── Comparing
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Comparing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]])
 
@@ -333,8 +329,7 @@ def test_lessons_do_not_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-# ── Quizzes
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Quizzes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_quiz_answers_are_pure() -> None:
@@ -374,8 +369,7 @@ def test_live_view_of_a_quiz() -> None:
     assert "application/vnd.jupyter.widget-view+json" in QUIZ._repr_mimebundle_()
 
 
-# ── Pictures, results
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Pictures, results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[nb.Figure]:
@@ -452,8 +446,7 @@ def test_results(tmp_path: Any) -> None:
         nb.results(str(path), codes=object())
 
 
-# ── Every lesson
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Every lesson ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MODULES = {name: importlib.import_module(f"cmhkit.course.lessons.{name}") for name in lessons.names()}
 QUESTIONS = {

@@ -89,8 +89,7 @@ def test_both_themes_have_contrast() -> None:
     assert accessibility.theme_problems({**themes["light"], "quiet": "#999999"})
 
 
-# ── The report
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The report ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def page(stem: str, *cells: NotebookNode) -> report.Page:
@@ -181,8 +180,7 @@ def test_a_folder_is_written_whole_and_only_over_a_report(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "report"]
 
 
-# ── README, INSTRUCTORS, the Makefile
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── README, INSTRUCTORS, the Makefile ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_make_report_is_there() -> None:
