@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -39,7 +40,7 @@ class Verdict:
 
 def command(path: Path, report: Path, python: Path | str = sys.executable) -> list[str]:
     """nbval over one notebook: every output compared, but what the sanitise file takes out. report: its JUnit file."""
-    options = ["-o", "addopts=", "-o", "timeout=0", "-p", "no:cacheprovider", "-vv", "--color=no"]
+    options = ["-c", os.devnull, "-p", "nbval", "-p", "no:cacheprovider", "-vv", "--color=no"]
     files = [f"--rootdir={path.parent}", f"--junitxml={report}", f"--nbval-sanitize-with={SANITIZE}"]
     comparing = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={notebooks.CELL_LIMIT}"]
     return [str(python), "-m", "pytest", *options, *files, *comparing, str(path)]
@@ -58,7 +59,8 @@ def run(
     """
     report = scratch / f"{path.stem}.xml"
     report.unlink(missing_ok=True)
-    environment = {**notebooks.environment(), **(variables or {})}
+    # Plug-ins that nbval does without take two seconds to load.
+    environment = {**notebooks.environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(variables or {})}
     status, output = notebooks.run_limited(command(path, report, python), LIMIT, path.parent, environment)
     if status == 124:
         raise notebooks.NotebookError(f"nbval ran past {LIMIT} seconds\n{output[-4000:]}")

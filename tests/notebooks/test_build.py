@@ -59,10 +59,9 @@ def test_a_notebook_that_hangs_is_ended(tmp_path) -> None:
 
 
 def test_cost_counts_the_kernel_s_memory(tmp_path) -> None:
-    _, idle = notebooks.execute(small("seed = 0"), tmp_path)
-    _, full = notebooks.execute(
-        small("seed = 0", "import time\nblock = bytearray(b'x') * 200_000_000\ntime.sleep(0.5)"), tmp_path
-    )
+    heavy = small("seed = 0", "import time\nblock = bytearray(b'x') * 200_000_000\ntime.sleep(0.5)")
+    _, idle = notebooks.execute(small("seed = 0"), tmp_path, memory=True)
+    _, full = notebooks.execute(heavy, tmp_path, memory=True)
     assert 190 < full.megabytes - idle.megabytes < 260
     assert full.seconds > 0.5
 
