@@ -589,10 +589,10 @@ for name, order in orders.items():
 # by class.
 #
 # > **The note, the paper, the official code.** The reading notes from which this course starts say nothing of how equal
-# distances are ordered. The SSAH authors' > published code (`utils/calc_hammingranking.py`) ranks with
-# `np.argsort(distance)`. NumPy's default sort is not stable, so the order within a tie is left to the > library. An
-# empty query adds 0 to the sum and counts in the divisor, so it is scored 0. For comparison, cmhkit has both as
-# options: `ties="stable"` and `empty="zero"`.
+# > distances are ordered. The SSAH authors' published code (`utils/calc_hammingranking.py`) ranks with
+# > `np.argsort(distance)`. NumPy's default sort is not stable, so the order within a tie is left to the library. An
+# > empty query adds 0 to the sum and counts in the divisor, so it is scored 0. For comparison, cmhkit has both as
+# > options: `ties="stable"` and `empty="zero"`.
 
 # %% [markdown]
 # ## MAP@R and its three divisors

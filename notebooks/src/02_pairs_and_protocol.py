@@ -271,8 +271,8 @@ nb.show(figure, alt=alt, caption=f"S of {len(some)} scenes, bright where it is 1
 # the square is dark: $S$ is sparse.
 #
 # > **The note, the paper, the official code.** SSAH's note defines $S$ as "at least one label in common"; ADAH's says
-# only "similar". Both methods train on $S$. > UGACH's training never sees a label, so there $S$ is for scoring only.
-# When you compare their scores, keep in mind that two of them were taught the very thing that > is asked.
+# > only "similar". Both methods train on $S$. UGACH's training never sees a label, so there $S$ is for scoring only.
+# > When you compare their scores, keep in mind that two of them were taught the very thing that is asked.
 #
 # ## Splits
 #

@@ -540,10 +540,10 @@ for k in (step for step in steps if step >= 5):
 # one way that uses no label.
 #
 # > **The note, the paper, the official code.** The note leaves $k$ open, and calls both graphs undirected. The authors'
-# code takes the 5 nearest by picture and the 5 nearest by text, by Euclid in both, **the item itself counted** > in
-# each five. It puts both lists together, about nine different items, does not symmetrise, and uses the same list for
-# both directions of retrieval. > Here: `preset="official"` does the same; `preset="paper"` makes the graphs undirected
-# by union; `preset="lab"` has more text neighbours, by cosine, since these texts are short.
+# > code takes the 5 nearest by picture and the 5 nearest by text, by Euclid in both, **the item itself counted** in
+# > each five. It puts both lists together, about nine different items, does not symmetrise, and uses the same list for
+# > both directions of retrieval. Here: `preset="official"` does the same; `preset="paper"` makes the graphs undirected
+# > by union; `preset="lab"` has more text neighbours, by cosine, since these texts are short.
 #
 # ## Walk the graph
 #

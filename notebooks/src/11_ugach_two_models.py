@@ -232,7 +232,7 @@ for name, x in inputs.items():
 # root of the number of inputs. It helps, but with raw inputs half of the units still saturate.
 #
 # > Scaling the inputs is a **departure from the note**, which says nothing about it. In the library it is the option
-# `input_scaling`, and `docs/CHOICES.md` lists it.
+# > `input_scaling`, and `docs/CHOICES.md` lists it.
 #
 # The figure shows the outputs of the tanh for the first start in the table, deviation 0.1.
 
@@ -597,11 +597,12 @@ for name in names:
 # > **The note, the paper, the official code.**
 # >
 # > - *Pool.* The note's sum runs over all items $x^U$. The official code draws a random fiftieth of the other
-# modality's training items: 300 of 15,000. > - *Draws.* The note says nothing of their number. The official code draws
-# two items a query, with replacement.
+# >   modality's training items: 300 of 15,000.
+# > - *Draws.* The note says nothing of their number. The official code draws two items a query, with replacement.
 # > - *Margin.* The note has $m = 1$. The official code has $K/8$, so it grows with the code.
 # > - *Reward.* From the note's value function follows $\log(1 + e^f)$, as lesson 12 derives. The official code pays
-# $\operatorname{sigmoid}(f)$, which is $D$. > - *Inputs.* The official code takes them raw.
+# >   $\operatorname{sigmoid}(f)$, which is $D$.
+# > - *Inputs.* The official code takes them raw.
 # > - *True term.* The note writes it. The official code leaves it out: its discriminator minimises the triplet hinge.
 #
 # ## Quiz

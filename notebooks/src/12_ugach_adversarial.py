@@ -466,8 +466,8 @@ for way, count in cost.items():
 # `bench/RESULTS.md` has its whole runs for five seeds.
 #
 # > **MAP here is for reading only.** It is computed from the query set's labels. The result is the *last* epoch's,
-# whatever the curve says, and no option of the preset was set by it. > One exception, for honesty: that six rounds are
-# enough to show here was judged from such curves of whole runs, where MAP hardly moves after a few rounds.
+# > whatever the curve says, and no option of the preset was set by it. One exception, for honesty: that six rounds are
+# > enough to show here was judged from such curves of whole runs, where MAP hardly moves after a few rounds.
 
 # %%
 watched = train.images[:200]
@@ -635,14 +635,15 @@ told_apart("UGACH, the game", "UGACH, uniform negatives")
 # > **The note, the paper, the official code.**
 # >
 # > - *Pretraining.* The official code pretrains with the pair itself as the only positive; the graphs' positives enter
-# with the game. So a comparison of its game with its pretraining also >   compares two sets of positives. Ours has the
-# graphs' positives from the start (`pretrain_positives`).
+# >   with the game. So a comparison of its game with its pretraining also compares two sets of positives. Ours has the
+# >   graphs' positives from the start (`pretrain_positives`).
 # > - *Learning rate.* The official code sets up a decay of the rate that never fires: the step counter is not handed to
-# the optimiser. > - *Which epoch.* The official code keeps the epoch with the best MAP on the test labels. That is
-# selection on the test set. Ours reports the last epoch. > - *Baseline.* The official code has none, with rewards that
-# are all positive. Ours: `baseline`, "none" or "mean".
+# >   the optimiser.
+# > - *Which epoch.* The official code keeps the epoch with the best MAP on the test labels. That is selection on the
+# >   test set. Ours reports the last epoch.
+# > - *Baseline.* The official code has none, with rewards that are all positive. Ours: `baseline`, "none" or "mean".
 # > - *log p.* The official code normalises over the two drawn items, the biased estimate above. Ours: `log_p`, "pool"
-# or "draws".
+# >   or "draws".
 # > - *Weight decay.* The official code adds 0.01 times half the squared weights; the note does not mention it.
 #
 # `ck.UGACH(bits=32, preset="official")` sets the options of this list as the official code has them. The choice of

@@ -588,15 +588,18 @@ still.small_multiples({"level": 0.5}, {"level": 1.0}, {"level": 2.0}, {"mode": "
 # > **The note, the paper, the official code.**
 # >
 # > - *Code.* None was published, so there is no official code to compare with. What the note leaves open is a named
-# option; `docs/CHOICES.md` lists each with its reason. > - *A typo.* The note writes the attended feature as
-# $Z(h, w) \times f(h, w, w)$. The last index must be the channel: $f(h, w, c)$, as its own next line has it for the
-# unattended one. > - *Text threshold.* The note gives $\alpha = 1/(H \cdot W)$ for pictures and none for texts. $1/d$
-# is our reading by analogy. > - *Straight through.* The note points to a paper on binary networks, arXiv 1602.02830.
-# The estimator there also sets the gradient to 0 where its argument is beyond ±1. $P - \alpha$ never is. > - *Scale of
-# the scores.* The note says nothing of it. The preset `lab` scales each item's scores to deviation 1 all through
-# training (`mask_scaling="standard"`), a **departure from the note**. >   The preset `paper` scales the start only.
+# >   option; `docs/CHOICES.md` lists each with its reason.
+# > - *A typo.* The note writes the attended feature as $Z(h, w) \times f(h, w, w)$. The last index must be the channel:
+# >   $f(h, w, c)$, as its own next line has it for the unattended one.
+# > - *Text threshold.* The note gives $\alpha = 1/(H \cdot W)$ for pictures and none for texts. $1/d$ is our reading by
+# >   analogy.
+# > - *Straight through.* The note points to a paper on binary networks, arXiv 1602.02830. The estimator there also sets
+# >   the gradient to 0 where its argument is beyond ±1. $P - \alpha$ never is.
+# > - *Scale of the scores.* The note says nothing of it. The preset `lab` scales each item's scores to deviation 1 all
+# >   through training (`mask_scaling="standard"`), a **departure from the note**. The preset `paper` scales the start
+# >   only.
 # > - *Zeros.* The note multiplies the map by the mask, so that a place that is off enters the next layers as zeros. In
-# `lab` SceneNet pools over places, and one that is off is left out of the pooling.
+# >   `lab` SceneNet pools over places, and one that is off is left out of the pooling.
 #
 # ## Quiz
 

@@ -602,13 +602,14 @@ for m in (bits / 8, bits / 2, 2.0 * bits, 4.0 * bits):
 # > No code was published for ADAH. Where the note is silent or we depart from it, there is an option:
 # >
 # > - *The margin* $\varepsilon$. Not said. `margin`: half the code's bits in `lab`, an eighth in `paper`; both are our
-# guesses.
+# >   guesses.
 # > - *Norm or squared.* The note has the norm, and so has `paper`. `distance`: `lab` squares, so that a large margin
-# can be met.
+# >   can be met.
 # > - *Sum or mean.* The note sums, and so does `paper`. `reduction`: `lab` takes the mean, so that the rate does not
-# depend on the batch. > - *All triplets or mined ones.* The formula sums over all. We take all of a batch; over the
-# whole training set all codes would be needed at every step. > - *Whether $j = i$ counts.* Not said. `own`: it does, in
-# both presets.
+# >   depend on the batch.
+# > - *All triplets or mined ones.* The formula sums over all. We take all of a batch; over the whole training set all
+# >   codes would be needed at every step.
+# > - *Whether $j = i$ counts.* Not said. `own`: it does, in both presets.
 #
 # ## Quiz
 

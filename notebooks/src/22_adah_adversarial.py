@@ -470,18 +470,18 @@ still.small_multiples({"epoch": 0}, {"epoch": len(masks_by_epoch) - 1})
 
 # %% [markdown]
 # > **Given or free: the query in G's step.** An adversarial term holds two codes, the query's, attended, and the
-# database's, unattended. G makes the masks of both. The note says > "given a query"; that its code is then a constant
-# is our reading, `game_query="given"`. With `"free"` G may also raise the loss by *spoiling the query*, and attend the
-# background. On pairs held out of > training the free game took the masks' IoU below where it started;
-# `docs/CHOICES.md` has the figures. To see it, run `ck.ADAH(**game, game_query="free")` with the callback above.
+# > database's, unattended. G makes the masks of both. The note says "given a query"; that its code is then a constant
+# > is our reading, `game_query="given"`. With `"free"` G may also raise the loss by *spoiling the query*, and attend
+# > the background. On pairs held out of training the free game took the masks' IoU below where it started;
+# > `docs/CHOICES.md` has the figures. To see it, run `ck.ADAH(**game, game_query="free")` with the callback above.
 #
 # ## Results
 #
 # The third run, without attention, and two baselines: random codes, and ITQ (lesson 02).
 #
 # > **MAP here is for reading only.** No option of the method was chosen by it, and each figure is the last epoch's. The
-# runs are short to save time. Of two short plans we kept the one > in which the differences known from the full runs
-# (`bench/RESULTS.md`) can be seen: here they are an illustration, not new evidence.
+# > runs are short to save time. Of two short plans we kept the one in which the differences known from the full runs
+# > (`bench/RESULTS.md`) can be seen: here they are an illustration, not new evidence.
 #
 # **Predict.** Order the three runs of ADAH by their MAP.
 
@@ -520,9 +520,10 @@ for name, pair in sorted(score.items(), key=lambda item: sum(item[1])):
 # > **The note, the paper, the official code.**
 # >
 # > - *Code and figures.* No code was published for ADAH, so there is no preset `official`. We know of no confirmed MAP
-# of ADAH on the common files, so we print none. > - *Who minimises.* The adversarial loss is stated as min over D and
-# max over G; the total objective as min over E and D of all six terms. Ours follows the latter. > - *Steps.* They
-# alternate; in what ratio is not said. Ours: `d_steps` and `g_steps`, one batch each.
+# >   of ADAH on the common files, so we print none.
+# > - *Who minimises.* The adversarial loss is stated as min over D and max over G; the total objective as min over E
+# >   and D of all six terms. Ours follows the latter.
+# > - *Steps.* They alternate; in what ratio is not said. Ours: `d_steps` and `g_steps`, one batch each.
 # > - *Masks.* The note has no truth to measure masks by; the scenes do. IoU, precision and recall are ours.
 #
 # ## Quiz

@@ -863,14 +863,14 @@ for kind in ("likelihood", "squared"):
 # >
 # > - *The sign of η.* The note prints + for LabNet and − for the other two. It is + in all three.
 # > - *The likelihood.* The note sums $\log(1 + e^\theta) - S\theta$. The code takes half of the square of each pair's
-# term, with $S = .999$ and the plain $\log(1 + e^\theta)$, which overflows. Options `pair_loss`, `similarity`; >
-# always the safe form.
+# >   term, with $S = .999$ and the plain $\log(1 + e^\theta)$, which overflows. Options `pair_loss`, `similarity`;
+# >   always the safe form.
 # > - *The rate.* With the code's options LabNet died above. The code itself, run on the Wikipedia file, ended in one
-# single code as well. The preset `official` keeps its rate, and the library warns of the collapse. > - *Which B.* J3 of
-# LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the sign of
-# $H^v + H^t + H^l$: lesson 31, option `binary`. > - *Sums.* The note sums over all pairs. A mean has the same minimum,
-# and its rate does not depend on the number of items: `reduction`. That similar and dissimilar pairs get half of the
-# weight each is ours: `pair_weights`.
+# >   single code as well. The preset `official` keeps its rate, and the library warns of the collapse.
+# > - *Which B.* J3 of LabNet alone uses its own sign, as the note's $B^l$ and the code. Together, the paper's B is the
+# >   sign of $H^v + H^t + H^l$: lesson 31, option `binary`.
+# > - *Sums.* The note sums over all pairs. A mean has the same minimum, and its rate does not depend on the number of
+# >   items: `reduction`. That similar and dissimilar pairs get half of the weight each is ours: `pair_weights`.
 #
 # ## Quiz
 

@@ -728,11 +728,12 @@ for name, rows in history.items():
 # > **The note, the paper, the official code.**
 # >
 # > - *B.* Note: shared, $\operatorname{sign}(H^v + H^t + H^l)$. Code: the shared one is computed and never used; each
-# network is pulled to its own sign. `binary`. > - *η.* The note prints a minus for ImgNet and TxtNet. It is a typo; the
-# code has a plus.
+# >   network is pulled to its own sign. `binary`.
+# > - *η.* The note prints a minus for ImgNet and TxtNet. It is a typo; the code has a plus.
 # > - *Scalars of the fusion.* Code: drawn around 0, so about half are dead. Ours: softplus. `pool_scale`.
 # > - *The bank.* The note sums over all pairs; the code uses a batch against buffers of the whole training set, renewed
-# as batches are seen. So do we. > - *Pair loss and weights:* see lesson 30.
+# >   as batches are seen. So do we.
+# > - *Pair loss and weights:* see lesson 30.
 #
 # ## Quiz
 

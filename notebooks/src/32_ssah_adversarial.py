@@ -634,11 +634,11 @@ nb.show(
 # > - *The targets.* The note leaves $y$ undefined; ours is the code's.
 # > - *The error.* Squared in the note, sigmoid cross-entropy in the code: `adversarial_loss`.
 # > - *Who pulls.* $\mathcal{L}_{gen} - \mathcal{L}_{adv}$ in the note, flipped targets in the code:
-# `adversarial_target`.
+# >   `adversarial_target`.
 # > - *The gradient.* In the note it flows; in the code it reaches no network: `adversarial="detached"`, part of
-# `preset="official"`.
+# >   `preset="official"`.
 # > - *Witnesses.* Neither measures whether the distributions met. The energy distance and the fresh classifier are
-# ours.
+# >   ours.
 #
 # ## Quiz
 

@@ -602,12 +602,15 @@ for name, other in theirs.items():
 # > **The note, the paper, the official code.**
 # >
 # > - *One method, two figures.* DCMH, an older method, on NUS-WIDE, pictures → texts, 16 bits: its own table says .590,
-# SSAH's table says .478. > - *UGACH's figures* above are those that the table of a later paper, UCCH, gives for it.
-# UGACH's note takes 25,000 pairs of MIRFlickr, most others 20,015; what that table takes we have not confirmed. > -
-# *Which epoch.* UGACH's code keeps the epoch with the best MAP on the test labels. Ours are the last epoch's. So even
-# at the same split the two would not be the same quantity. > - *Ties.* Published codes rank with whatever their sort
-# does to equal distances. Ours take the mean over all orders. Lesson 41 measures what that is worth. > - *SSAH's code*
-# does not do what its paper says (lessons 30 to 32). Its README's figures are what its authors report.
+# >   SSAH's table says .478.
+# > - *UGACH's figures* above are those that the table of a later paper, UCCH, gives for it. UGACH's note takes 25,000
+# >   pairs of MIRFlickr, most others 20,015; what that table takes we have not confirmed.
+# > - *Which epoch.* UGACH's code keeps the epoch with the best MAP on the test labels. Ours are the last epoch's. So
+# >   even at the same split the two would not be the same quantity.
+# > - *Ties.* Published codes rank with whatever their sort does to equal distances. Ours take the mean over all orders.
+# >   Lesson 41 measures what that is worth.
+# > - *SSAH's code* does not do what its paper says (lessons 30 to 32). Its README's figures are what its authors
+# >   report.
 #
 # ## Quiz
 

@@ -706,9 +706,9 @@ for name, (with_it, without) in gallery.items():
 # mistake here raises the score. One that lowers it is more likely to be searched for.
 #
 # > **The note, the paper, the official code.** None of the three notes says how ties are broken. The note on SSAH
-# writes sign without a word on 0; the one on UGACH sets a bit > where $h \ge 0.5$, which leaves no third value. The
-# official code of UGACH picks the best epoch by the labels of its test set, which is mistake 4; ours reports the
-# last. > Lesson 40 shows by how much two papers' tables can differ.
+# > writes sign without a word on 0; the one on UGACH sets a bit where $h \ge 0.5$, which leaves no third value. The
+# > official code of UGACH picks the best epoch by the labels of its test set, which is mistake 4; ours reports the
+# > last. Lesson 40 shows by how much two papers' tables can differ.
 #
 # ## Quiz
 

@@ -664,11 +664,11 @@ for name in ("no_key", "too_few", "page", "pickle"):
 # </details>
 #
 # > **The note, the paper, the official code.** A paper names a benchmark, and its code names a file; neither says which
-# variant the file holds. The same key can hold pixels in one file and features in > another, with items in the rows or
-# in the columns, in MATLAB 5 or as HDF5. So figures of two papers on "MIRFlickr" need not be comparable.
-# `ck.data.load("mirflickr:PATH")` takes the makers' own folder or such a file, > and gives the papers' protocol;
-# NUS-WIDE, MS COCO, IAPR TC-12 and Wikipedia have readers too. Nothing is downloaded: `cmhkit data check PATH` says
-# what is there, what is missing, and where the > makers publish it.
+# > variant the file holds. The same key can hold pixels in one file and features in another, with items in the rows or
+# > in the columns, in MATLAB 5 or as HDF5. So figures of two papers on "MIRFlickr" need not be comparable.
+# > `ck.data.load("mirflickr:PATH")` takes the makers' own folder or such a file, and gives the papers' protocol;
+# > NUS-WIDE, MS COCO, IAPR TC-12 and Wikipedia have readers too. Nothing is downloaded: `cmhkit data check PATH` says
+# > what is there, what is missing, and where the makers publish it.
 #
 # ## On a GPU: the papers' networks
 #
