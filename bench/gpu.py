@@ -124,7 +124,7 @@ def plain_loop() -> Iterator[None]:
         stack.enter_context(mock.patch.object(precision, "FAST_ON", frozenset()))
         for schedule in (adah, ssah):
             stack.enter_context(mock.patch.object(schedule, "exact", _read))
-            stack.enter_context(mock.patch.object(schedule, "sent", _sent))
+            stack.enter_context(mock.patch.object(schedule, "to_device", _sent))
         stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
         torch.set_float32_matmul_precision("highest")
         try:

@@ -154,7 +154,7 @@ class CrossModalHasher:
             self._stage = "fitting"
             train = data.train if isinstance(data, PairedData) else data
             self.backbone_ = data.backbone
-            message = self._told_input() if data.images.ndim == 4 and show_progress else ""
+            message = self._input_message() if data.images.ndim == 4 and show_progress else ""
             if message:
                 print(f"{name}: {message}")
             self._remember_images(data.images, show_progress)
@@ -284,7 +284,7 @@ class CrossModalHasher:
         backbone = self.backbone_ or "scenenet"
         return image_features(images, self.image_kind, backbone=backbone, show_progress=show_progress)
 
-    def _told_input(self) -> str:
+    def _input_message(self) -> str:
         """What `fit` says of how pictures enter; empty if they cannot."""
         from cmhkit.data.features import BACKBONES
 

@@ -159,7 +159,7 @@ def execute(
     gpu: bool = False,
     memory: bool = False,
 ) -> tuple[NotebookNode, Cost]:
-    """Run a notebook with papermill in `folder`. memory: look at it twenty times a second, which takes a third of a core;
+    """Run a notebook with papermill in `folder`. memory: look at it twenty times a second, at a third of a core;
     else the cost says 0 MB. Raises NotebookError on an unknown parameter, a failing cell, or after `limit` seconds.
     """
     parameters = dict(parameters or {})

@@ -22,7 +22,7 @@ from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.support.checks import InputError, check
 from cmhkit.train import distributed
-from cmhkit.train.device import generator, placed, resolve_device, sent
+from cmhkit.train.device import generator, placed, resolve_device, to_device
 from cmhkit.train.loop import Schedule, exact, means
 from cmhkit.train.run import Run
 
@@ -97,8 +97,8 @@ class ADAH(CrossModalHasher):
         if self.config.backbone == "scenenet":
             super()._remember_images(images, show_progress)
 
-    def _told_input(self) -> str:
-        return super()._told_input() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
+    def _input_message(self) -> str:
+        return super()._input_message() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
 
     @torch.no_grad()
     def _by_chunks(self, x: np.ndarray, compute: Callable[[Tensor], Any]) -> list[Any]:
@@ -243,9 +243,9 @@ class Alternation(Schedule):
     def _batch(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A batch on the device: images and texts, this process's part of them, and S of the whole batch."""
         device, part = self.hasher._device, distributed.mine(items)
-        images = sent(self.images[part], device)
+        images = to_device(self.images[part], device)
         images = images.float() if images.is_floating_point() else images
-        return images, sent(self.texts[part], device), sent(self._similar(items), device)
+        return images, to_device(self.texts[part], device), to_device(self._similar(items), device)
 
     @torch.no_grad()
     def _spread(self) -> None:

@@ -24,7 +24,7 @@ from cmhkit.ssah.config import PRESETS
 from cmhkit.ssah.model import BACKBONES, Fc7, Outputs, network_for
 from cmhkit.support.checks import check
 from cmhkit.train import distributed
-from cmhkit.train.device import generator, placed, resolve_device, sent
+from cmhkit.train.device import generator, placed, resolve_device, to_device
 from cmhkit.train.loop import Schedule, exact, means
 from cmhkit.train.run import Run
 
@@ -146,9 +146,9 @@ class SSAH(CrossModalHasher):
         if self.config.backbone == "scenenet":
             super()._remember_images(images, show_progress)
 
-    def _told_input(self) -> str:
+    def _input_message(self) -> str:
         kind = self.config.backbone
-        return super()._told_input() if kind == "scenenet" else f"pictures go through {kind}."
+        return super()._input_message() if kind == "scenenet" else f"pictures go through {kind}."
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         """Vectors as `input_scaling` says; pictures as they are."""
@@ -159,7 +159,7 @@ class SSAH(CrossModalHasher):
 
     def _read(self, x: np.ndarray) -> Tensor:
         """A part of what a network reads, on the device."""
-        return sent(torch.from_numpy(np.ascontiguousarray(x)), self._device)
+        return to_device(torch.from_numpy(np.ascontiguousarray(x)), self._device)
 
     # What is saved.
 
@@ -276,7 +276,7 @@ class Supervision(Schedule):
         name: "label", "image" or "text". items: positions of the batch in the training set, whose codes in the bank are
         those of `outputs`.
         """
-        c, h, teacher, here = self.config, outputs.codes, self.teacher[name], sent(items, self.device)
+        c, h, teacher, here = self.config, outputs.codes, self.teacher[name], to_device(items, self.device)
         labels = self.labels[here]
         similar = LabelSimilarity(labels, self.labels, c.similarity).kept()
         relaxed = [bank[here] for bank in self.codes.values()] if c.binary == "shared" else [h.detach()]
@@ -315,7 +315,7 @@ class Supervision(Schedule):
         for name, discriminator in self.discriminators.items():
             with torch.no_grad():
                 features = self._outputs(getattr(self.network, name).features, name, items)
-            on_label = discriminator(self.features["label"][sent(items, self.device)])
+            on_label = discriminator(self.features["label"][to_device(items, self.device)])
             on_modality = discriminator(features)
             game = {"kind": c.adversarial_loss, "reduction": c.reduction}
             loss = losses.discriminator_loss(on_label, on_modality, **game)
@@ -353,7 +353,7 @@ class Supervision(Schedule):
 
     @torch.no_grad()
     def _renew_bank(self, name: str, items: Tensor, outputs: Outputs) -> None:
-        here = sent(items, self.device)
+        here = to_device(items, self.device)
         self.codes[name][here] = outputs.codes
         if name in self.features:
             self.features[name][here] = outputs.features

@@ -70,7 +70,7 @@ def placed(net: nn.Module, device: torch.device) -> nn.Module:
     return net.to(device, memory_format=torch.channels_last) if device.type in precision.FAST_ON else net.to(device)
 
 
-def sent(x: Tensor, device: torch.device) -> Tensor:
+def to_device(x: Tensor, device: torch.device) -> Tensor:
     """A CPU tensor on a device. A GPU gets it from pinned memory, so that nobody waits for the copy."""
     if device.type == "cuda" and x.device.type == "cpu":
         return x.pin_memory().to(device, non_blocking=True)

@@ -19,7 +19,7 @@ from cmhkit.nn import draws
 from cmhkit.nn.layers import Dropout
 from cmhkit.support.checks import check
 from cmhkit.train import distributed
-from cmhkit.train.device import generator, placed, resolve_device, sent
+from cmhkit.train.device import generator, placed, resolve_device, to_device
 from cmhkit.train.loop import Schedule, exact, means
 from cmhkit.train.run import Run
 from cmhkit.ugach import losses
@@ -197,7 +197,7 @@ class Game(Schedule):
         rows, related = items.numpy(), np.eye(self.pool, dtype=bool)
         if positives == "graph":
             related = self.hasher.positives_[rows][:, rows].toarray()
-        return sent(items, self.images.device), sent(torch.from_numpy(related), self.images.device)
+        return to_device(items, self.images.device), to_device(torch.from_numpy(related), self.images.device)
 
     def _draw(self, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Positions drawn with replacement by each row's weights, (n, count), and which rows have any weight, (n,)."""

@@ -26,7 +26,7 @@ from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
 from cmhkit.ssah.model import network_for
-from cmhkit.train.device import generator, optimiser_for, placed, restore, sent
+from cmhkit.train.device import generator, optimiser_for, placed, restore, to_device
 from cmhkit.train.loop import exact, means
 from cmhkit.ugach import UGACH
 from cmhkit.ugach import fit as ugach
@@ -86,7 +86,7 @@ def fast(monkeypatch):
 
 class Mixed(TorchDispatchMode):
     """Notes what would make a GPU wait: tensors of the CPU in an operation on the device, and copies that were not made
-    by `sent`.
+    by `to_device`.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Mixed(TorchDispatchMode):
         given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
         made = [x for x in tree_leaves(result) if isinstance(x, torch.Tensor)]
         here = [x for x in given if x.device == CPU and x.ndim > 0]
-        if here and any(x.device == META for x in (*given, *made)) and not _called_by("sent", "_uniform"):
+        if here and any(x.device == META for x in (*given, *made)) and not _called_by("to_device", "_uniform"):
             self.found.append(str(function))
         return result
 
@@ -117,7 +117,7 @@ def test_the_watch_sees_what_would_make_a_gpu_wait():
     with Mixed() as watch:
         there[torch.tensor([1, 2])]
         torch.ones(3).to(META)
-        sent(torch.ones(3), META)
+        to_device(torch.ones(3), META)
         there + 1
     assert watch.found == ["aten.index.Tensor", "aten._to_copy.default"]
     for read in (lambda: there.sum().item(), lambda: there[there > 0], lambda: there.cpu(), lambda: bool(there.any())):
@@ -319,7 +319,7 @@ def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsy
     seen = []
     monkeypatch.setattr(gpu, "write_section", None)
     monkeypatch.setattr(adah, "exact", lambda x: seen.append(precision.FAST_ON) or exact(x))
-    before = adah.sent
+    before = adah.to_device
     assert gpu.main(["--rehearse"]) == 0
     said = capsys.readouterr().out
     assert "A rehearsal on the CPU. No GPU figure exists yet" in said
@@ -331,12 +331,16 @@ def test_the_rehearsal_measures_both_ways(tiny, shared_cache, monkeypatch, capsy
         float(row[2].replace(",", "")) > 0 and float(row[3]) > 0 and 0 < float(row[6].rstrip("%")) for row in table[2:]
     )
     assert [row[3] for row in table[3::2]] == ["1.00", "1.00"]
-    assert adah.sent is before and precision.FAST_ON == {"cuda"} and set(map(frozenset, seen)) == {frozenset({"cuda"})}
+    assert (
+        adah.to_device is before
+        and precision.FAST_ON == {"cuda"}
+        and set(map(frozenset, seen)) == {frozenset({"cuda"})}
+    )
 
 
 def test_the_plain_loop_is_plain(monkeypatch):
     with gpu.plain_loop():
-        assert not precision.FAST_ON and adah.sent is ssah.sent is gpu._sent and adah.exact is gpu._read
+        assert not precision.FAST_ON and adah.to_device is ssah.to_device is gpu._sent and adah.exact is gpu._read
         assert torch.get_float32_matmul_precision() == "highest"
     assert adah.exact is exact and precision.FAST_ON == {"cuda"}
 
