@@ -73,4 +73,4 @@ class _Finder(MetaPathFinder, Loader):
 def install() -> None:
     """Make the old names importable."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        sys.meta_path.insert(0, _Finder())  # before what finds a folder that holds old bytecode only

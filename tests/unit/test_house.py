@@ -115,12 +115,20 @@ def module_names(old: str) -> list[str]:
     return [old, *(f"{old}.{path.stem}" for path in sorted(package.glob("*.py")) if path.stem != "__init__")]
 
 
+def test_a_folder_of_old_bytecode_does_not_hide_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `git pull` leaves it: `cmhkit/lessons/__pycache__` makes a package without a file."""
+    (tmp_path / "lessons" / "__pycache__").mkdir(parents=True)
+    monkeypatch.setattr(cmhkit, "__path__", [str(tmp_path), *cmhkit.__path__])
+    specification = importlib.util.find_spec("cmhkit.lessons")
+    assert specification is not None and type(specification.loader).__name__ == "_Finder"
+
+
 @pytest.mark.parametrize("old", MOVED)
 def test_an_old_name_works_and_says_the_new_one(old: str) -> None:
     from cmhkit.support.moved import new_name
 
-    finder = importlib.machinery.PathFinder
-    assert finder.find_spec(old.rpartition(".")[2], [str(KIT.joinpath(*old.split(".")[1:-1]))]) is None, "it has moved"
+    left = importlib.machinery.PathFinder.find_spec(old.rpartition(".")[2], [str(KIT.joinpath(*old.split(".")[1:-1]))])
+    assert left is None or left.loader is None, "it has moved; a folder of old bytecode may be left"
     specification = importlib.util.find_spec(old)
     assert specification is not None
     module = importlib.util.module_from_spec(specification)
