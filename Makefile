@@ -73,7 +73,7 @@ bench-full: setup-bench ## the same at every size, then what the methods retriev
 browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)
 	@"$(BIN)/python" -m pytest tests/browser
 
-portable: setup-test ## every lesson strictly as other machines run it: no AVX-512, no AVX, two threads, the newest packages (an hour)
+portable: setup-test ## every lesson strictly as other machines run it: no AVX-512, two threads, the newest packages (half an hour)
 	@"$(BIN)/python" tools/portable.py $(PORTABLE)
 
 clean: ## remove the environment and what the tools left behind

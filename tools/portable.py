@@ -1,11 +1,12 @@
 """Run the course strictly as other machines would: nothing a lesson keeps may depend on processor, threads or packages.
 
-python tools/portable.py                             # every lesson on every machine (about an hour)
+python tools/portable.py                             # every lesson as avx2 and newest (about half an hour)
 python tools/portable.py 11 30 --machines avx2       # two lessons on one machine, in any order of words
 
 A word is a machine's name or the beginning of a lesson's file name. The machines, each with a cache that starts empty:
   avx2      a processor without AVX-512, with one thread and with two
-  baseline  one without AVX either: PyTorch's and MKL's general kernels
+  baseline  one without AVX either: PyTorch's and MKL's general kernels; only where it is named, since lesson 00 prints
+            ITQ's codes, which differ there
   newest    this processor, with a second environment: the newest version of each package, but the pinned PyTorch
 
 The variables that choose kernels are set here, for the runs alone. On an AMD processor MKL takes its general kernels
@@ -51,6 +52,7 @@ KERNELS = {
     "newest": {},
 }
 EXTRAS = ("lab", "test")
+BY_DEFAULT = ("avx2", "newest")
 PROBE = """
 import json, numpy
 print(json.dumps(numpy.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])))
@@ -180,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = notebooks.sources(lessons)
         differing = 0
-        wanted = machines(names or list(KERNELS), options.newest_venv.resolve())
+        wanted = machines(names or BY_DEFAULT, options.newest_venv.resolve())
         features = {}
         for machine in wanted:
             if machine.name not in features:
