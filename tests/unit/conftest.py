@@ -19,13 +19,9 @@ settings.load_profile("kit")
 # What `make check` leaves out: files that start processes or train until something is learned, and single tests of more
 # than a second.
 SLOW_FILES = {
-    "test_grade",
-    "test_kill",
-    "test_mutants",
-    "test_parallel",
-    "test_report",
-    "test_speed",
-    "test_widgets_nbval",
+    *("test_field", "test_grade", "test_kill", "test_malformed", "test_matfiles", "test_mutants", "test_parallel"),
+    *("test_report", "test_speed"),
+    *("test_widgets", "test_widgets_nbval", "test_wiring_adah", "test_wiring_ssah", "test_wiring_ugach"),
 }
 SLOW_TESTS = {
     "test_a_damaged_data_set_is_built_again_to_the_same_bytes",
