@@ -41,7 +41,7 @@ lab: setup-lab ## set up, check the machine and open JupyterLab on the first not
 	exec "$(BIN)/jupyter" lab "$${options[@]}" --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url="$$page" \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
 
-test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill); some ten minutes
+test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill); about eleven minutes
 	@$(STYLE)
 	@echo "== unit tests and notebooks"; "$(BIN)/python" -m pytest $(WORKERS) tests/notebooks tests/unit
 
@@ -49,7 +49,7 @@ check: setup-test ## style and the quick tests, under a minute
 	@$(STYLE)
 	@echo "== quick tests"; "$(BIN)/python" -m pytest $(WORKERS) -m "not slow" tests/unit
 
-mutants: setup-test ## break the kit in small ways, one at a time, and see that the tests notice each (ten minutes of CPU)
+mutants: setup-test ## break the kit in small ways, one at a time, and see that the tests notice each (half an hour)
 	@$(ONE_THREAD) "$(BIN)/python" tools/mutants.py $(MUTANTS)
 
 notebooks: setup-test ## build and execute the notebooks from notebooks/src
