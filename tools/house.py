@@ -60,7 +60,8 @@ def lines(root: Path = ROOT) -> Counter[str]:
 def rooms(root: Path = ROOT) -> tuple[list[str], list[str]]:
     """What stands at the top of `root`/cmhkit: (folders, loose modules)."""
     top = [path for path in sorted((root / "cmhkit").iterdir()) if not path.name.startswith(("_", "."))]
-    return [path.name for path in top if path.is_dir()], [path.stem for path in top if path.suffix == ".py"]
+    folders = [path.name for path in top if (path / "__init__.py").exists()]  # not one of old bytecode alone
+    return folders, [path.stem for path in top if path.suffix == ".py"]
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
