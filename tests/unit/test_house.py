@@ -14,18 +14,10 @@ import pytest
 
 import cmhkit
 from cmhkit.support.moved import MOVED
+from tools.house import FLOORS
 
 KIT = Path(cmhkit.__file__).parent
-#: From the ground. What stands on one floor does not import each other, but for `BESIDE`.
-FLOORS = (
-    {"support"},
-    {"nn", "codes", "graphs", "index", "metrics"},
-    {"data", "train"},
-    {"hasher"},
-    {"ugach", "adah", "ssah", "baselines"},
-    {"course", "app"},
-)
-#: On one floor, and without a circle.
+#: Imports that stay on one floor of `FLOORS`, without a circle; none other does.
 BESIDE = {("graphs", "codes"), ("index", "codes"), ("metrics", "codes"), ("metrics", "graphs"), ("metrics", "nn")}
 #: Imports that go up or across still, each with the reason.
 ALLOWED = {("app", "course"): "`cmhkit grade` starts the grader; nothing of the course knows the command line"}
