@@ -72,17 +72,17 @@ class CCAConfig(Options):
     bit.
     """
 
-    ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
-    rotate: bool = switch(False, help="turn the space at random before the signs are taken", source="ours")
+    ridge: float = real(0.1, "share of the mean variance that is added to each variance", "ours", least=0)
+    rotate: bool = switch(False, "turn the space at random before the signs are taken", "ours")
 
 
 @attrs.frozen
 class ITQConfig(Options):
     """Every choice of ITQ."""
 
-    ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
-    iterations: int = integer(50, least=1, help="of the rotation", source="paper: 50")
-    weighted: bool = switch(True, help="directions of the CCA space count by their correlation", source="paper")
+    ridge: float = real(0.1, "share of the mean variance that is added to each variance", "ours", least=0)
+    iterations: int = integer(50, "of the rotation", "paper: 50", least=1)
+    weighted: bool = switch(True, "directions of the CCA space count by their correlation", "paper")
 
 
 class _Linear(CrossModalHasher):
