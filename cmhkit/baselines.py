@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.hasher import CrossModalHasher
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.options import Options, integer, real, switch
+from cmhkit.support.saved import check_arrays
 from cmhkit.train.run import Run
 
 
@@ -88,15 +89,8 @@ class ITQConfig(Options):
 class _Linear(CrossModalHasher):
     """Codes from one centred linear map a modality."""
 
-    def _values(self, x: np.ndarray, which: str) -> np.ndarray:
-        mean, matrix = self._maps[f"{which}_mean"], self._maps[f"{which}_matrix"]
-        return (x - mean) @ matrix
-
-    def _image_values(self, images: np.ndarray) -> np.ndarray:
-        return self._values(images, "image")
-
-    def _text_values(self, texts: np.ndarray) -> np.ndarray:
-        return self._values(texts, "text")
+    def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
+        return (x - self._maps[f"{modality}_mean"]) @ self._maps[f"{modality}_matrix"]
 
     def _state(self) -> dict[str, np.ndarray]:
         return self._maps
