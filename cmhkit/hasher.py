@@ -327,6 +327,12 @@ class NetworkHasher(CrossModalHasher):
     def _state(self) -> dict[str, np.ndarray]:
         return {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
 
+    def _check_supervised(self, labels: np.ndarray | None) -> None:
+        """Errors: `InputError` for training pairs without labels, and for fewer than two."""
+        name = type(self).__name__
+        check(labels is not None, f"data: expected labels, since {name} is supervised, got none")
+        check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
+
     def _load_state(self, state: dict[str, np.ndarray]) -> None:
         """Take a saved state over. The hasher has a network that is not trained, so that `_state` has its shapes."""
         import torch

@@ -22,6 +22,7 @@ class ADAHConfig(Options):
     }
     gone: ClassVar[dict[str, Any]] = {
         "train_backbone": True,
+        "image_map": "pool5",
         "alpha_image": None,
         "alpha_text": None,
         "weight_decay": 0.0,
@@ -34,7 +35,6 @@ class ADAHConfig(Options):
     weights: str | None = path(
         None, "file of VGG-19's weights; none starts it untrained, and says so", "ours: ImageNet's"
     )
-    image_map: str = choice(("pool5", "conv5"), "VGG-19's map, after the last pooling or before it", "note: not said")
     side: int = integer(224, "of VGG-19's pictures, in pixels", "ours: its own", least=1)
     text_hidden: int = integer(1024, "units of the first layer of E of texts", "note: not said", least=1)
     text_width: int = integer(512, "d, units of its second layer", "note: not said", least=1)

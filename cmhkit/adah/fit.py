@@ -19,7 +19,7 @@ from cmhkit.data.field.weights import load_weights
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import check
 from cmhkit.train import distributed
 from cmhkit.train.device import generator, placed, resolve_device, to_device
 from cmhkit.train.loop import Schedule, exact, means
@@ -27,6 +27,10 @@ from cmhkit.train.run import Run
 
 # Items that are encoded at once.
 _CHUNK = 128
+
+
+class DeadHingeWarning(UserWarning):
+    """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
 
 
 class ADAH(NetworkHasher):
@@ -52,27 +56,22 @@ class ADAH(NetworkHasher):
         return Mask(torch.cat([m.probability.cpu() for m in masks]), torch.cat([m.mask.cpu() for m in masks]))
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(labels is not None, "data: expected labels, since ADAH is supervised, got none")
-        check(len(images) >= 2, f"data: expected at least 2 training pairs, got {len(images)}")
-        random = generator(self.seed)
-        self._device = resolve_device(self.device)
-        self.network_ = placed(self._built(texts.shape[1], random, self.config.weights, warn=True), self._device)
+        self._check_supervised(labels)
+        random, self._device = generator(self.seed), resolve_device(self.device)
+        self.network_ = placed(self._built(texts.shape[1], random, load=True), self._device)
         Alternation(self, images, texts, labels, random).run(run)
 
-    def _built(self, text_width: int, random: Generator, weights: str | None, *, warn: bool) -> model.AttentionNetwork:
-        """The network before training. weights: file of VGG-19's. warn: whether to say so where there is none."""
+    def _built(self, text_width: int, random: Generator, *, load: bool = False) -> model.AttentionNetwork:
+        """The network before training. load: whether to read VGG-19's weights, or to say that there are none."""
         c = self.config
-        e_image: nn.Module
-        d_image: nn.Module
+        e_image: nn.Module = model.SceneFeatures()
         if c.backbone == "scenenet":
-            e_image = model.SceneFeatures()
-            d_image = model.SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
+            d_image: nn.Module = model.SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
         else:
             vgg = VGG19(side=c.side, generator=random)
-            if weights is not None or warn:
-                load_weights(vgg, weights)
-            e_image = model.VGGFeatures(vgg, c.image_map == "pool5")
-            d_image = model.VGGHead(vgg, self.bits, random)
+            if load:
+                load_weights(vgg, c.weights)
+            e_image, d_image = model.VGGFeatures(vgg), model.VGGHead(vgg, self.bits, random)
         e_text = model.TextFeatures(text_width, c.text_hidden, c.text_width, c.dropout, random)
         g_image = g_text = None
         if c.attention != "none":
@@ -86,7 +85,7 @@ class ADAH(NetworkHasher):
         return torch.cat(self._computed(x, _CHUNK, partial(self.network_.values, modality))).cpu().numpy()
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.network_ = self._built(self.text_width_, generator(0), None, warn=False)
+        self.network_ = self._built(self.text_width_, generator(0))
         self._load_state(state)
 
 
@@ -117,7 +116,11 @@ class Alternation(Schedule):
             rates = ((net.image_attention, c.lr_g), (net.text_attention, c.lr_g_text))
             self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate} for g, rate in rates])
             self._spread()
-        self.players = self._players()
+        #: The network as each player's steps call it: with several processes, a copy that knows whom to train.
+        self.players: dict[str, nn.Module] = {}
+        for player in self.optimisers:
+            self._train_only(player)
+            self.players[player] = distributed.replicated(net)
 
     def _steps(self, epochs: int) -> int:
         return epochs * -(-self.n // self.batch)
@@ -125,10 +128,10 @@ class Alternation(Schedule):
     def _epoch(self, epoch: int, step: Callable[[int], Any]) -> dict[str, Any]:
         """The game of one epoch: on each batch a step of E and D, and after every `d_steps` of them G's `g_steps`."""
         c = self.config
-        self._set_rates(epoch)
         d_rows: list[dict[str, Tensor]] = []
         g_rows: list[dict[str, Tensor]] = []
         skipped = 0
+        self._set_rates(epoch)
         order = torch.randperm(self.n, generator=self.random)
         for number, items in enumerate(order.split(self.batch), start=1):
             step(1)
@@ -140,11 +143,8 @@ class Alternation(Schedule):
                 d_rows.append(self._d_step(images, texts, similar))
                 if c.attention == "adversarial" and number % c.d_steps == 0:
                     g_rows += [self._g_step(images, texts, similar) for _ in range(c.g_steps)]
-        if not d_rows:
-            raise InputError(
-                f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does "
-                "an item have both; similar items share a label"
-            )
+        none = f"in none of {skipped} batches of {self.batch} does an item have both; similar items share a label"
+        check(d_rows, f"data: expected similar and dissimilar pairs, but {none}")
         return {"epoch": epoch, **means(d_rows), **means(g_rows), "skipped_batches": skipped}
 
     def _d_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, Tensor]:
@@ -192,16 +192,6 @@ class Alternation(Schedule):
             for p in parameters:
                 p.requires_grad_(player == owner)
 
-    def _players(self) -> dict[str, nn.Module]:
-        """The network as each player's steps call it: with several processes, a copy of it that knows whom to train."""
-        if distributed.size() == 1:
-            return dict.fromkeys(self.optimisers, self.network)
-        players = {}
-        for player in self.optimisers:
-            self._train_only(player)
-            players[player] = distributed.replicated(self.network)
-        return players
-
     def _similar(self, items: Tensor) -> Tensor:
         """S: which items of a batch share a label, bool, on the CPU."""
         labels = self.labels[items]
@@ -226,16 +216,11 @@ class Alternation(Schedule):
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
         if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":
-            warnings.warn(
+            message = (
                 f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the "
-                "attention module learns nothing; try a larger margin",
-                DeadHingeWarning,
-                stacklevel=2,
             )
-
-
-class DeadHingeWarning(UserWarning):
-    """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
+            message += "attention module learns nothing; try a larger margin"
+            warnings.warn(message, DeadHingeWarning, stacklevel=2)
 
 
 def _row(retrieval: list[Any], adversarial: list[Any], h: Codes) -> dict[str, Tensor]:

@@ -676,9 +676,7 @@ def test_a_network_that_reads_pictures_takes_them_from_the_file(tmp_path: Path, 
     pixels = np.random.default_rng(0).integers(0, 256, size=(24, 3, 32, 32), dtype=np.uint8)
     file = hdf5(tmp_path / "p.mat", IAll=pixels, YAll=kept["texts"], LAll=kept["labels"])
     data = load_mat(file, query=4, train=12, features=None, show_progress=False)
-    hasher = ck.ADAH(
-        bits=8, preset="paper", side=32, image_map="conv5", epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu"
-    )
+    hasher = ck.ADAH(bits=8, preset="paper", side=64, epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu")
     with pytest.warns(UserWarning, match="VGG-19 starts untrained"):
         hasher.fit(data, show_progress=False)
     codes = hasher.encode(images=data.retrieval)
