@@ -216,10 +216,8 @@ class Alternation(Schedule):
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
         if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":
-            message = (
-                f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the "
-            )
-            message += "attention module learns nothing; try a larger margin"
+            dead = f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active"
+            message = f"{dead}, so the attention module learns nothing; try a larger margin"
             warnings.warn(message, DeadHingeWarning, stacklevel=2)
 
 

@@ -44,41 +44,36 @@ class SSAH(NetworkHasher):
     Options: `cmhkit.ssah.SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`, a `model.SSAHNetwork`;
     `shared_code_`, B of the training pairs, packed, uint8, shape (n, bits // 8), from the codes as each was last seen
     in training; `unlabelled_`, how many training pairs have no label.
+
+    Where a method takes images, texts and labels, give one of the three: images and texts as `CrossModalHasher.encode`
+    reads them; labels as 0/1, shape (n, c), or as a `Split`, for LabNet, which no query has in earnest, and which is
+    the ceiling of the other two.
     """
 
     presets: ClassVar[dict[str, Any]] = PRESETS
     _vectors_note: ClassVar[str] = "; backbone='features' reads vectors"
 
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """Packed codes, uint8, shape (n, bits // 8).
-
-        images, texts: as `CrossModalHasher.encode` reads them. labels: a matrix of 0/1, shape (n, c), or a `Split`:
-        LabNet's codes, which no query has in earnest, and which are the ceiling of the other two. Give one of the
-        three.
-        """
+        """Packed codes, uint8, shape (n, bits // 8)."""
         return codes.pack(codes.sign(self.values(images=images, texts=texts, labels=labels)))
 
     def values(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit.
-        Arguments: as `encode`.
-        """
+        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit."""
         return self._outputs("logits", images, texts, labels)
 
     def features(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The semantic features F, float32, at least 0, shape (n, width). Arguments: as `encode`."""
+        """The semantic features F, float32, at least 0, shape (n, width)."""
         return self._outputs("features", images, texts, labels)
 
     def label_scores(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The label head's output, from 0 to 1, float32, shape (n, c). Arguments: as `encode`."""
+        """The label head's output, from 0 to 1, float32, shape (n, c)."""
         return self._outputs("labels", images, texts, labels)
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(labels is not None, "data: expected labels, since SSAH is supervised, got none")
-        used = self._used(labels)
-        images, texts, labels = images[used], texts[used], labels[used]
-        check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
-        random = generator(self.seed)
-        self._device = resolve_device(self.device)
+        used = slice(None) if labels is None else self._used(labels)
+        images, texts, labels = images[used], texts[used], None if labels is None else labels[used]
+        self._check_supervised(labels)
+        random, self._device = generator(self.seed), resolve_device(self.device)
         widths = images.shape[1] if images.ndim == 2 else None, texts.shape[1], labels.shape[1]
         network = network_for(self.config, self.bits, *widths, random)
         if self.config.backbone in BACKBONES:
@@ -98,8 +93,6 @@ class SSAH(NetworkHasher):
             message = f"SSAH: {number}, the first at position {int(bare.argmax())}; they are {fate}"
             warnings.warn(message, UnlabelledWarning, stacklevel=4)
         return ~bare if drop and self.unlabelled_ else slice(None)
-
-    # What a network reads.
 
     def _outputs(self, output: str, images: Any, texts: Any, labels: Any) -> np.ndarray:
         """One of a network's `Outputs`, by its name, for images, texts or labels."""
@@ -132,14 +125,10 @@ class SSAH(NetworkHasher):
         """A part of what a network reads, on the device."""
         return to_device(torch.from_numpy(np.ascontiguousarray(x)), self._device)
 
-    # What is saved.
-
     def _state(self) -> dict[str, np.ndarray]:
         return super()._state() | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        # cmhkit 0.1 called a discriminator a judge.
-        state = {name.replace("_judge.", "_discriminator."): array for name, array in state.items()}
         for name in ("image.labelling.bias", "shared_code"):
             good = name in state and state[name].ndim > 0
             check(good, f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}")
