@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cmhkit import codes, metrics
-from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
+from cmhkit.data.inputs import Pictures, read_texts
+from cmhkit.data.pairs import PairedData, Split, checked_images
 from cmhkit.data.text import Vocabulary
 from cmhkit.support import saved, show
-from cmhkit.support.checks import InputError, check, check_integer
+from cmhkit.support.checks import check, check_integer
 from cmhkit.support.options import as_dict, configured
 from cmhkit.train.run import Callback, Run
 
@@ -58,8 +59,6 @@ class CrossModalHasher:
     #: The kind of SceneNet feature that the method reads; see `cmhkit.data.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
-    #: What the error says last where pictures are expected, and vectors came.
-    _vectors_note: ClassVar[str] = ""
     #: A key of `_STATES`.
     _stage: str = "new"
 
@@ -145,10 +144,10 @@ class CrossModalHasher:
             self._stage = "fitting"
             train = data.train if isinstance(data, PairedData) else data
             self.backbone_ = data.backbone
-            message = self._input_message() if data.images.ndim == 4 and show_progress else ""
+            message = self._pictures.message if data.images.ndim == 4 and show_progress else ""
             if message:
                 print(f"{name}: {message}")
-            self._remember_images(data.images, show_progress)
+            self._pictures.remember(data.images, show_progress)
             images = self._image_input(train.images, show_progress)
             self.vocabulary_: Vocabulary | None = data.vocabulary
             self.history_ = []
@@ -182,7 +181,7 @@ class CrossModalHasher:
             yield "text", vectors
             return
         pictures = checked_images(images.images if isinstance(images, Split) else images)
-        self._remember_images(pictures, False)
+        self._pictures.remember(pictures, False)
         for start in range(0, max(len(pictures), 1), _AT_ONCE):
             x = self._image_input(pictures[start : start + _AT_ONCE], False)
             if x.ndim == 2:
@@ -254,66 +253,15 @@ class CrossModalHasher:
     # What pictures and texts enter as.
 
     @property
-    def _reads(self) -> str:
-        """What pictures go through: "scenenet", cached features of the data's backbone; "features", nothing, since they
-        are vectors; or a network that is trained.
-        """
-        return getattr(self.config, "backbone", "scenenet")
-
-    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
-        """Compute what the pictures of a whole set enter as, once, before parts of it are asked for."""
-        if images.ndim == 4 and self.backbone_ is not None and self._reads == "scenenet":
-            from cmhkit.data.features import check_backbone, remember
-
-            check_backbone(self.backbone_, self.image_kind)
-            remember(images, backbone=self.backbone_, show_progress=show_progress)
+    def _pictures(self) -> Pictures:
+        reads = getattr(self.config, "backbone", "scenenet")
+        return Pictures(type(self).__name__, reads, self.image_kind, self.backbone_)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        """Pictures or vectors as the method reads them."""
-        from cmhkit.data.features import image_features
-
-        images, reads = checked_images(images), self._reads
-        if reads == "scenenet":
-            check(
-                images.ndim == 2 or self.backbone_ is not None,
-                f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a "
-                "data set with backbone None; load it with features='efficientnet-lite0' or 'scenenet'",
-            )
-            backbone = self.backbone_ or "scenenet"
-            return image_features(images, self.image_kind, backbone=backbone, show_progress=show_progress)
-        wanted, note = f"feature vectors (n, d), since backbone={reads!r}", ""
-        if reads != "features":
-            wanted, note = f"pictures (n, H, W, 3), since backbone={reads!r} reads them", self._vectors_note
-        good = images.ndim == (2 if reads == "features" else 4)
-        check(good, f"images: expected {wanted}, got shape {images.shape}{note}")
-        return images
-
-    def _input_message(self) -> str:
-        """What `fit` says of how pictures enter; empty if they cannot."""
-        from cmhkit.data.features import BACKBONES
-
-        if self._reads != "scenenet":
-            return f"pictures go through {self._reads}."
-        if self.backbone_ not in BACKBONES:
-            return ""
-        kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
-        return f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}."
+        return self._pictures.read(images, show_progress)
 
     def _text_input(self, texts: Any) -> np.ndarray:
-        if isinstance(texts, Split):
-            return texts.text_vectors
-        if isinstance(texts, str):
-            raise InputError("texts: expected a list of texts, got one string; write [text]")
-        if isinstance(texts, np.ndarray) and texts.dtype.kind == "U":
-            texts = texts.tolist()
-        if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
-            check(
-                self.vocabulary_ is not None,
-                "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
-                "strings",
-            )
-            return self.vocabulary_.bag_of_words(texts)
-        return checked_vectors(texts, "texts")
+        return read_texts(texts, self.vocabulary_)
 
 
 class NetworkHasher(CrossModalHasher):

@@ -51,7 +51,6 @@ class SSAH(NetworkHasher):
     """
 
     presets: ClassVar[dict[str, Any]] = PRESETS
-    _vectors_note: ClassVar[str] = "; backbone='features' reads vectors"
 
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8)."""
