@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,3 +85,33 @@ def read_texts(texts: Any, vocabulary: Vocabulary | None) -> np.ndarray:
         check(vocabulary is not None, f"texts: expected text vectors (n, t), {since}")
         return vocabulary.bag_of_words(texts)
     return checked_vectors(texts, "texts")
+
+
+def scaling_statistics(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, np.ndarray]:
+    """What `scaled` needs of the training set: nothing, or each column's mean and deviation where kind is "standard".
+
+    images: float32, shape (n, d). texts: float32, shape (n, t). Returns "image_mean", "image_deviation" and the same of
+    texts.
+    """
+    statistics = {}
+    for side, x in (("image", images), ("text", texts)) if kind == "standard" else ():
+        deviation = x.std(axis=0)
+        statistics[f"{side}_mean"] = x.mean(axis=0)
+        statistics[f"{side}_deviation"] = np.where(deviation > 0, deviation, 1).astype(np.float32)
+    return statistics
+
+
+def scaled(x: np.ndarray, kind: str, side: str = "", statistics: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+    """The vectors that a network reads, float32, by the option `input_scaling`; pictures stay as they are.
+
+    x: shape (n, d). kind: "none"; "l2", to length 1, where a vector of zeros stays one; "standard", to z-scores of the
+    training set. side, statistics: for the last, "image" or "text", and what `scaling_statistics` gave.
+    """
+    if x.ndim == 4:
+        return x
+    if kind == "standard":
+        x = (x - statistics[f"{side}_mean"]) / statistics[f"{side}_deviation"]
+    elif kind == "l2":
+        length = np.linalg.norm(x, axis=1, keepdims=True)
+        x = x / np.where(length > 0, length, 1)
+    return np.ascontiguousarray(x, dtype=np.float32)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cmhkit import codes
 from cmhkit.data.field.weights import load_weights
+from cmhkit.data.inputs import scaled
 from cmhkit.data.pairs import Split, checked_labels
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn.pairwise import LabelSimilarity
@@ -114,15 +115,7 @@ class SSAH(NetworkHasher):
         return x.astype(np.float32)
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
-        """Vectors as `input_scaling` says; pictures as they are."""
-        if self.config.input_scaling == "none" or x.ndim == 4:
-            return x
-        length = np.linalg.norm(x, axis=1, keepdims=True)
-        return (x / np.where(length > 0, length, 1)).astype(np.float32)
-
-    def _read(self, x: np.ndarray) -> Tensor:
-        """A part of what a network reads, on the device."""
-        return to_device(torch.from_numpy(np.ascontiguousarray(x)), self._device)
+        return scaled(x, self.config.input_scaling)
 
     def _state(self) -> dict[str, np.ndarray]:
         return super()._state() | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
@@ -326,7 +319,8 @@ class Supervision(Schedule):
         return distributed.gathered(part, len(items))
 
     def _input(self, name: str, items: Tensor) -> Tensor:
-        return self.hasher._read(self.inputs[name][items.numpy()])
+        """What a network reads of a batch, on the device."""
+        return to_device(torch.from_numpy(np.ascontiguousarray(self.inputs[name][items.numpy()])), self.device)
 
     def _steps(self, epochs: int) -> int:
         return epochs * len(self.stages) * -(-self.n // self.batch)

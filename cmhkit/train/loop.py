@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.support.checks import InputError
+from cmhkit.support.checkpoints import Checkpoints
+from cmhkit.support.checks import check
 from cmhkit.support.options import as_dict
 from cmhkit.support.progress import progress
-from cmhkit.train.checkpoints import Checkpoints
 from cmhkit.train.device import optimiser_for, restore
 from cmhkit.train.run import Run
 
@@ -113,8 +113,8 @@ class Schedule:
 
     def _check_finite(self, row: dict[str, Any]) -> None:
         bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
-        if bad:
-            raise InputError(f"{self.method}: {bad[0]} is not finite after epoch {row['epoch']}; {self.advice}")
+        message = f"is not finite after epoch {row['epoch']}; {self.advice}"
+        check(not bad, f"{self.method}: {', '.join(bad)} {message}")
 
     def _checkpoint(self, epochs: int) -> dict[str, Any]:
         """The state after so many epochs."""

@@ -35,7 +35,7 @@ class UGACHConfig(Options):
         optional=True,
     )
     input_scaling: str = choice(
-        ("l2", "none", "standard", "standard-l2"),
+        ("l2", "none", "standard"),
         "vectors to length 1 (l2), or to z-scores of the training set (standard)",
         "code: none; else ours",
     )

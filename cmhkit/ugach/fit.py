@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.data.inputs import scaled, scaling_statistics
 from cmhkit.graphs import correlation_graph
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn import draws
@@ -24,7 +25,7 @@ from cmhkit.train.loop import Schedule, exact, means
 from cmhkit.train.run import Run
 from cmhkit.ugach import losses
 from cmhkit.ugach.config import PRESETS, UGACHConfig
-from cmhkit.ugach.model import CrossModalNetwork, scaled, scaling_statistics
+from cmhkit.ugach.model import CrossModalNetwork
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -63,7 +64,7 @@ class UGACH(NetworkHasher):
         return nn.ModuleDict({"discriminator": self.discriminator_, "generator": self.generator_})
 
     def _scaled(self, x: np.ndarray, side: str) -> Tensor:
-        return torch.from_numpy(scaled(x, side, self.config.input_scaling, self._scaling)).to(self._device)
+        return torch.from_numpy(scaled(x, self.config.input_scaling, side, self._scaling)).to(self._device)
 
     @torch.no_grad()
     def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
