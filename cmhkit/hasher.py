@@ -82,9 +82,7 @@ class CrossModalHasher:
 
     @property
     def fitted(self) -> bool:
-        """True once `fit` has returned, or `load` has read what was saved after it. False in a callback, though the
-        hasher can encode there.
-        """
+        """Whether `fit` has returned, or had when the hasher was saved; not in a callback, though it encodes there."""
         return self._stage == "fitted"
 
     def _check_encodes(self) -> None:
@@ -200,11 +198,8 @@ class CrossModalHasher:
         """
         check(isinstance(data, PairedData), f"data: expected PairedData, got {type(data).__name__}")
         check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
-        packed = {
-            f"{part}_{what}": self.encode(**{what: getattr(data, part)})
-            for part in ("query", "retrieval")
-            for what in ("images", "texts")
-        }
+        both = [(split, what) for split in (data.query, data.retrieval) for what in ("images", "texts")]
+        packed = {f"{split.name}_{what}": self.encode(**{what: split}) for split, what in both}
         return self.measured(data, packed, **options)
 
     def measured(self, data: PairedData, packed: dict[str, np.ndarray], **options: Any) -> Report:

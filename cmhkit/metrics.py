@@ -243,7 +243,6 @@ class _Pairs:
 
     @property
     def chunk(self) -> int:
-        """Queries at a time."""
         return _CHUNK_QUERIES
 
     def grade(self, rows: slice, columns: slice) -> NDArray:
@@ -477,9 +476,9 @@ def _normalised(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 def _first_hits_sum(s: int, hits_before: int, n: int, hits: int, first: int) -> float:
     """Expected sum of the precisions at the first `first` of the hits of a group of n items, first < hits.
 
-    Place s + i holds a hit with chance hits / n; Y of the other hits stand before it in the group, hypergeometric: i -
-    1 drawn from n - 1. It counts if Y < first, and adds (hits_before + 1 + Y) / (s + i). E[Y; Y < first] = (i -
-    1)(hits - 1)/(n - 1) · P(one drawn less has Y < first - 1).
+    Place s + i holds a hit with chance hits / n; Y of the other hits stand before it in the group, hypergeometric:
+    i - 1 drawn from n - 1. It counts if Y < first, and adds (hits_before + 1 + Y) / (s + i).
+    E[Y; Y < first] = (i - 1)(hits - 1)/(n - 1) · P(one drawn less has Y < first - 1).
     """
     drawn = np.arange(n)
     counted = _at_most(n - 1, hits - 1, first - 1)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from cmhkit.support.options import Options, choice, integer, margin, margin_for, path, real, share, switch
+from cmhkit.support.options import Options, choice, integer, margin, path, real, share, switch
 
 
 @attrs.frozen
@@ -73,10 +73,6 @@ class ADAHConfig(Options):
     game_query: str = choice(
         ("given", "free"), "in G's step the query's code is a constant; free lets G spoil it", "note: given"
     )
-
-    def margin_for(self, bits: int) -> float:
-        """The margin ε as a number."""
-        return margin_for(self.margin, bits)
 
 
 LAB = ADAHConfig()

@@ -177,13 +177,9 @@ class Alternation(Schedule):
         )
 
     def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
-        """H of a batch for a step of one player, whom alone its gradient reaches. With several processes this one
-        computes its part, and gathers the rest.
-        """
+        """H of a batch for a step of one player, whom alone its gradient reaches."""
         self._train_only(player)
-        with distributed.part_of(len(similar)):
-            codes = self.players[player](images, texts)
-        return distributed.gathered(codes, len(similar))
+        return self._whole(len(similar), self.players[player], images, texts)
 
     def _train_only(self, player: str) -> None:
         """Let gradients reach one of the two players only. Dropout is part of E's and D's training, not of G's."""

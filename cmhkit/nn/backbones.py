@@ -1,8 +1,8 @@
-"""Backbones: networks that were trained before, and are frozen here.
+"""Backbones: networks that were trained before.
 
-SceneNet is to the scenes what VGG-19 is to photographs in the papers. It was trained by `tools/train_scenenet.py` to
-name drawings. The weights of the papers' two networks are in files that others wrote: `cmhkit.data.field.weights` reads
-them.
+SceneNet is to the scenes what VGG-19 is to photographs in the papers, and frozen here. `tools/train_scenenet.py` has
+trained it to name drawings. The weights of VGG-19 and CNN-F are in files that others wrote, which
+`cmhkit.data.field.weights` reads.
 """
 
 from __future__ import annotations
@@ -30,11 +30,7 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class SceneNet(nn.Module):
-    """A small convolutional network, 64×64 pixels → an 8×8 map of 128 channels → a score for each drawing at each
-    place.
-
-    drawings: how many drawings it names.
-    """
+    """64×64 pixels → an 8×8 map of 128 channels → a score for each drawing at each place. drawings: their number."""
 
     def __init__(self, drawings: int) -> None:
         super().__init__()
@@ -66,9 +62,7 @@ def card() -> dict:
 
 @functools.cache
 def scenenet() -> SceneNet:
-    """SceneNet with its weights, frozen and in evaluation mode, on the CPU. A file that does not match the card's
-    checksum is an `InputError`.
-    """
+    """SceneNet with its weights, frozen, on the CPU. Errors: `InputError` for a file without the card's checksum."""
     from safetensors.torch import load_file
 
     described, digest = card(), sha256(WEIGHTS)

@@ -132,7 +132,6 @@ _PUBLISHED = attrs.evolve(
     reduction="sum",
     adversarial_weight=1.0,
     label_passes=1,
-    lr_discriminator=1e-3,
     lr_text=10**-3.5,
     lr_image=10**-4.5,
     lr_backbone=10**-4.5,

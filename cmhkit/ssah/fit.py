@@ -287,9 +287,7 @@ class Supervision(Schedule):
 
     @torch.no_grad()
     def _fill_banks(self) -> None:
-        """The teachers' features and codes before the first step; codes of networks that teach nothing are 0 until they
-        are seen.
-        """
+        """The teachers' features and codes before the first step; the others' codes are 0 until they are seen."""
         n, width, device = self.n, self.config.width, self.device
         self.codes = {name: torch.zeros(n, self.hasher.bits, device=device) for name in self.teacher}
         self.features = {name: torch.zeros(n, width, device=device) for name in set(self.teacher.values())}
@@ -310,13 +308,9 @@ class Supervision(Schedule):
         """B of the training pairs, packed, from the codes as each was last seen."""
         return _packed(*self.codes.values())
 
-    # What a step needs.
-
     def _outputs(self, net: Any, name: str, items: Tensor) -> Any:
-        """What a network gives for a batch. With several processes this one computes its part, and gathers the rest."""
-        with distributed.part_of(len(items)):
-            part = net(self._input(name, distributed.mine(items)))
-        return distributed.gathered(part, len(items))
+        """What a network gives for a batch."""
+        return self._whole(len(items), net, self._input(name, distributed.mine(items)))
 
     def _input(self, name: str, items: Tensor) -> Tensor:
         """What a network reads of a batch, on the device."""
@@ -329,10 +323,9 @@ class Supervision(Schedule):
         self.hasher.shared_code_ = self.shared_code()
         for name in self.teacher:
             if last and row[f"{name}_distinct"] == 1:
-                message = (
-                    f"SSAH: {_NETWORKS[name]} has collapsed: it gives all {self.n} training pairs one code, and "
-                    f"{row[f'{name}_dead']:.0%} of its semantic features are 0 for every pair; try a lower lr_{name}"
-                )
+                dead = f"{row[f'{name}_dead']:.0%} of its semantic features are 0 for every pair"
+                message = f"SSAH: {_NETWORKS[name]} has collapsed: it gives all {self.n} training pairs one code, and "
+                message += f"{dead}; try a lower lr_{name}"
                 warnings.warn(message, codes.CollapseWarning, stacklevel=2)
 
 

@@ -11,20 +11,16 @@ from cmhkit.nn import precision
 from cmhkit.support.processes import resolve_device as resolve_device
 
 #: The optimisers that `optimiser_for` makes.
-OPTIMISERS = ("sgd", "adam")
+OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 
 def generator(seed: int) -> torch.Generator:
-    """A CPU random generator started from a seed. Every draw of a schedule comes from one, so the global state is left
-    alone.
-    """
+    """A CPU random generator started from a seed. Every draw of a schedule comes from one, none from a global state."""
     return torch.Generator().manual_seed(seed)
 
 
 def placed(net: nn.Module, device: torch.device) -> nn.Module:
-    """The network on a device. Where `precision.FAST_ON` says so its convolutions keep their filters with the channels
-    last, as the pictures come.
-    """
+    """The network on a device; where it is fast (`precision.FAST_ON`) its filters have the channels last."""
     return net.to(device, memory_format=torch.channels_last) if device.type in precision.FAST_ON else net.to(device)
 
 
@@ -37,8 +33,7 @@ def to_device(x: Tensor, device: torch.device) -> Tensor:
 
 def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.Optimizer:
     """An optimiser. kind: one of `OPTIMISERS`. groups: of parameters, each with its rate."""
-    known = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    return known[kind](groups, fused=True if device.type in precision.FAST_ON else None)
+    return OPTIMISERS[kind](groups, fused=True if device.type in precision.FAST_ON else None)
 
 
 def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

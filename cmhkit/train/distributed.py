@@ -1,12 +1,11 @@
-"""Several processes that train one model: each takes a part of every batch, and the codes of the whole batch come
-together again.
+"""Several processes that train one model: each takes a part of every batch.
 
     torchrun --nproc-per-node 2 -m cmhkit train adah --preset paper --data ... --out RUN
 
-Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all processes gather
-them, and each computes the same loss from all of them. DistributedDataParallel adds up what the parts give to the
-gradient. All processes have one seed and draw the same numbers in the same order, so they agree on every batch without
-a message. With one process every function here hands back what it was given.
+Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all gather them, and
+each computes the same loss from all of them. DistributedDataParallel adds up what the parts give to the gradient. All
+have one seed and draw the same numbers in the same order, so they agree on every batch without a message. With one
+process every function here hands back what it was given.
 """
 
 from __future__ import annotations
@@ -43,9 +42,7 @@ def mine(batch: Tensor) -> Tensor:
 
 @contextmanager
 def part_of(rows: int) -> Iterator[None]:
-    """What is computed inside is this process's part of a batch of so many rows: `uniform` draws for the whole batch,
-    and keeps that part.
-    """
+    """What is computed inside is this process's part of a batch: `uniform` draws for all rows, and keeps that part."""
     if size() == 1:
         yield
         return
@@ -90,10 +87,9 @@ class _Gathered(torch.autograd.Function):
 
 
 def replicated(net: nn.Module) -> nn.Module:
-    """A network whose gradient is the mean over the processes. It covers the parameters that require a gradient now,
-    and starts as the first's.
+    """A network whose gradient is the mean over the processes, and which starts as the first's.
 
-    Two of them may cover different parameters of one network, for two players.
+    It covers the parameters that require a gradient now: two players may have two of one network.
     """
     if size() == 1:
         return net

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import attrs
 
 from cmhkit.support.checks import check
-from cmhkit.support.options import Options, choice, integer, margin, margin_for, real, share, switch
+from cmhkit.support.options import Options, choice, integer, margin, real, share, switch
 
 
 @attrs.frozen
@@ -83,10 +83,6 @@ class UGACHConfig(Options):
             self.draws >= 2 or self.baseline == "none",
             "draws: expected at least 2, since baseline='mean' compares draws, got 1",
         )
-
-    def margin_for(self, bits: int) -> float:
-        """The margin m as a number."""
-        return margin_for(self.margin, bits)
 
 
 LAB = UGACHConfig()

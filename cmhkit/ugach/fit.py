@@ -199,9 +199,8 @@ class Game(Schedule):
         return draws.multinomial(weights, count, self.random), usable
 
     def _embed(self, player: str, images: Tensor, texts: Tensor) -> Codes:
-        """A pool's codes by "d" or "g". With several processes, this one computes its part and gathers the rest."""
-        part = self.players[player](distributed.mine(images), distributed.mine(texts))
-        return distributed.gathered(part, len(images))
+        """A pool's codes by "d" or "g"."""
+        return self._whole(len(images), self.players[player], distributed.mine(images), distributed.mine(texts))
 
     @torch.no_grad()
     def _codes(self, net: CrossModalNetwork) -> Codes:
