@@ -61,11 +61,6 @@ def itq_rotation(v: np.ndarray, rotation: np.ndarray, iterations: int) -> np.nda
 
 
 @attrs.frozen
-class RandomHashConfig(Options):
-    """Nothing to set."""
-
-
-@attrs.frozen
 class CCAConfig(Options):
     """Every choice of CCA. For more bits than it finds directions, the space is always turned."""
 
@@ -116,7 +111,7 @@ class _Linear(CrossModalHasher):
 class RandomHash(_Linear):
     """Signs of random directions, each modality on its own: what no learning gives."""
 
-    presets: ClassVar[dict[str, Any]] = {"lab": RandomHashConfig()}
+    presets: ClassVar[dict[str, Any]] = {"lab": Options()}
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         rng = np.random.default_rng(self.seed)

@@ -153,10 +153,10 @@ class CodeDiagnostics:
 
     def summary(self) -> str:
         """A few lines to read."""
+        size = f"{self.items} items, {self.bits} bits: {self.distinct} distinct codes"
         low, high = self.balance.min(), self.balance.max()
         lines = [
-            f"{self.items} items, {self.bits} bits: {self.distinct} distinct codes, the commonest held by "
-            f"{self.commonest:.1%} of the items",
+            f"{size}, the commonest held by {self.commonest:.1%} of the items",
             f"balance (share of +1): {low:.2f} to {high:.2f}; constant bits: {self.constant_bits}",
             f"mean |correlation| of two bits: {self.mean_correlation:.2f}; effective bits: {self.effective_bits:.1f}",
         ]

@@ -174,7 +174,7 @@ class CrossModalHasher:
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         self._check_encodes()
         if images is None:
-            vectors = self._text_input(texts)
+            vectors = read_texts(texts, self.vocabulary_)
             self._check_width("texts", "vectors", vectors, self.text_width_)
             yield "text", vectors
             return
@@ -193,8 +193,7 @@ class CrossModalHasher:
     def evaluate(self, data: PairedData, **options: Any) -> Report:
         """Search with every query, both ways, and measure the rankings.
 
-        options: those of `metrics.evaluate` (ties, r, divisor, empty, precision_at). Two items are relevant to each
-        other if they share a label.
+        options: those of `metrics.evaluate`. Two items are relevant to each other if they share a label.
         """
         check(isinstance(data, PairedData), f"data: expected PairedData, got {type(data).__name__}")
         check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
@@ -254,9 +253,6 @@ class CrossModalHasher:
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
         return self._pictures.read(images, show_progress)
-
-    def _text_input(self, texts: Any) -> np.ndarray:
-        return read_texts(texts, self.vocabulary_)
 
 
 class NetworkHasher(CrossModalHasher):
@@ -321,11 +317,7 @@ def load(path: str | Path) -> CrossModalHasher:
 
 @dataclass(frozen=True)
 class Report:
-    """How well a hasher retrieves, both ways.
-
-    image_to_text, text_to_image: `metrics.Metrics`. image_codes, text_codes: `codes.CodeDiagnostics` of the retrieval
-    set.
-    """
+    """How well a hasher retrieves, both ways. image_codes, text_codes: of the retrieval set."""
 
     method: str
     bits: int

@@ -1,10 +1,9 @@
 r"""Ranking metrics for Hamming search, from histograms of distance: no sort, and no luck with ties.
 
 A code of K bits has only K + 1 distances, so a ranking is a few groups of items that tie. For each query we count, at
-every distance, the items and the relevant items; every metric here follows from these counts, because the expectation
-over the orders of a tie group has a closed form (McSherry and Najork, "Computing Information Retrieval Performance
-Measures Efficiently in the Presence of Tied Scores", ECIR 2008).
-The histogram view is also that of He, Cakir, Bargal and Sclaroff, "Hashing as Tie-Aware Learning to Rank", CVPR 2018.
+every distance, the items and the relevant items. Every metric here follows from these counts, because the expectation
+over the orders of a tie group has a closed form (McSherry and Najork, ECIR 2008; with histograms: He et al., "Hashing
+as Tie-Aware Learning to Rank", CVPR 2018).
 
 A group of n items, r of them relevant, behind s items with R relevant ones, adds to the sum of precisions at hits, over
 its first t places,
@@ -22,8 +21,7 @@ with $H$ the harmonic numbers: place s + i holds a relevant item with probabilit
 - "stable": by place in the database, as a stable sort does. A database sorted by class then gets a wrong score.
 
 `divisor` says what the sum of precisions at hits within the first R is divided by:
-- "hits": the hits among the first R. Expected: the mean of the ratio, summed over the hits that the group cut by R may
-  put within R (hypergeometric).
+- "hits": the hits among the first R. Expected: the mean of the ratio, over the hits that the group cut by R may have.
 - "relevant": min(R, relevant items in the database).
 - "hits_capped": no MAP@R at all, but found in published code: the mean precision at the first min(R, relevant) hits,
   wherever they stand; R caps the hits counted, not the places looked at.
@@ -32,8 +30,7 @@ with $H$ the harmonic numbers: place s + i holds a relevant item with probabilit
 mean), "nan" (every mean becomes NaN), "error". They are counted in `Metrics.empty_queries`. Relevant: shares at least
 one label, or as `relevant` says.
 
-Codes may be NumPy arrays, or torch tensors: then the counts are made on the tensors' device, and the result is the same
-(`nn.histograms`).
+Of codes that are torch tensors the counts are made on their device (`nn.histograms`); the result is the same.
 """
 
 from __future__ import annotations

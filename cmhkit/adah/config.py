@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
@@ -13,14 +13,14 @@ from cmhkit.support.options import Options, choice, integer, margin, path, real,
 class ADAHConfig(Options):
     """Every choice of ADAH, a field each: its default, the values it takes, what it means, and where it comes from."""
 
-    headings: ClassVar[dict[str, str]] = {
+    headings: ClassVar = {
         "features": "backbone",
         "attention": "attention",
         "hashing": "readout",
         "loss": "margin",
         "schedule": "epochs",
     }
-    gone: ClassVar[dict[str, Any]] = {
+    gone: ClassVar = {
         "train_backbone": True,
         "image_map": "pool5",
         "alpha_image": None,

@@ -19,6 +19,7 @@ from cmhkit.data.field.weights import load_weights
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
+from cmhkit.nn.triplet import sides
 from cmhkit.support.checks import check
 from cmhkit.train import distributed
 from cmhkit.train.device import generator, placed, resolve_device, to_device
@@ -34,8 +35,7 @@ class DeadHingeWarning(UserWarning):
 
 
 class ADAH(NetworkHasher):
-    """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from
-    attended features only.
+    """Attention-aware deep adversarial hashing: labels say who is similar, codes come from attended features only.
 
     Options: `cmhkit.adah.ADAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`.
     """
@@ -44,10 +44,9 @@ class ADAH(NetworkHasher):
     image_kind: ClassVar[str] = "map"
 
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
-        """The attention masks of pictures or of texts, with their probabilities.
+        """The attention masks of pictures or of texts, on the CPU; of pictures in the shape (n, H·W), row by row.
 
-        images, texts: as `encode` reads them; give one of both. Returns `Mask`, on the CPU: for pictures of shape (n,
-        H·W), row by row. Errors: `InputError` for a hasher without attention.
+        images, texts: as for `encode`. Errors: `InputError` for a hasher without attention.
         """
         attends = self.config.attention != "none"
         check(attends, "ADAH: expected a hasher with attention, got attention='none'")
@@ -57,7 +56,8 @@ class ADAH(NetworkHasher):
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         self._check_supervised(labels)
-        random, self._device = generator(self.seed), resolve_device(self.device)
+        random = generator(self.seed)
+        self._device = resolve_device(self.device)
         self.network_ = placed(self._built(texts.shape[1], random, load=True), self._device)
         Alternation(self, images, texts, labels, random).run(run)
 
@@ -92,8 +92,7 @@ class ADAH(NetworkHasher):
 class Alternation(Schedule):
     """The two players over one training set: "d", who is E and D, and "g".
 
-    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes
-    from it.
+    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: deals all draws.
     """
 
     method = "ADAH"
@@ -236,8 +235,5 @@ def _active_share(terms: list[Any]) -> Tensor:
 
 def _has_triplets(similar: Tensor, own: bool) -> bool:
     """Whether some item of a batch has both a similar and a dissimilar one."""
-    near, far = similar.clone(), ~similar
-    if not own:
-        for x in (near, far):
-            x.fill_diagonal_(False)
+    near, far = sides(similar, own)
     return bool((near.any(1) & far.any(1)).any())

@@ -81,14 +81,20 @@ def triplet_hinge(
     return TripletHinge(loss.to(distance.dtype), triplets, active)
 
 
+def sides(similar: Tensor, own: bool) -> tuple[Tensor, Tensor]:
+    """Which items are similar to each query, and which are not, bool, shape (n, m). own: as for `triplet_hinge`."""
+    if own:
+        return similar, ~similar
+    n, m = similar.shape
+    check(n == m, f"own: expected as many queries as items to leave each query's own item out, got {n} and {m}")
+    others = ~torch.eye(n, dtype=torch.bool, device=similar.device)
+    return similar & others, ~similar & others
+
+
 def _active_counts(distance: Tensor, similar: Tensor, margin: float, own: bool) -> tuple[Tensor, Tensor, Tensor]:
     """w, int64, shape (n, m); the number of triplets; the number of active ones."""
     n, m = distance.shape
-    near, far = similar, ~similar
-    if not own:
-        check(n == m, f"own: expected as many queries as items to leave each query's own item out, got {n} and {m}")
-        others = ~torch.eye(n, dtype=torch.bool, device=distance.device)
-        near, far = near & others, far & others
+    near, far = sides(similar, own)
     far_count = far.sum(1, keepdim=True)
     sorted_far, order = distance.masked_fill(~far, torch.inf).sort(dim=1)
     # For each similar j: how many dissimilar k lie strictly below margin + d_ij.

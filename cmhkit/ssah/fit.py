@@ -73,7 +73,8 @@ class SSAH(NetworkHasher):
         used = slice(None) if labels is None else self._used(labels)
         images, texts, labels = images[used], texts[used], None if labels is None else labels[used]
         self._check_supervised(labels)
-        random, self._device = generator(self.seed), resolve_device(self.device)
+        random = generator(self.seed)
+        self._device = resolve_device(self.device)
         widths = images.shape[1] if images.ndim == 2 else None, texts.shape[1], labels.shape[1]
         network = network_for(self.config, self.bits, *widths, random)
         if self.config.backbone in BACKBONES:
@@ -134,8 +135,7 @@ class SSAH(NetworkHasher):
 class Supervision(Schedule):
     """LabNet's supervision of ImgNet and TxtNet, over one training set.
 
-    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes
-    from it.
+    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: deals all draws.
     """
 
     method = "SSAH"

@@ -43,29 +43,17 @@ class Outputs:
         return torch.sigmoid(self.label_logits)
 
 
-class LocalResponseNorm(nn.Module):
-    r"""Local response normalisation over neighbouring units of a layer.
-
-    $$y_i = x_i \Big/ \Big(k + a \sum_{|j - i| \le 2} x_j^2\Big)^{0.75}, \qquad k = 2,\; a = 10^{-4}$$
-
-    These are the published code's numbers. PyTorch divides its alpha by the size, hence 5 times a.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: shape (n, units). Returns the same shape."""
-        return F.local_response_norm(x[:, :, None], size=5, alpha=5e-4, beta=0.75, k=2.0)[:, :, 0]
-
-
 class SemanticNetwork(nn.Module):
     r"""One network: a front, layers up to the semantic feature F, and the two heads.
 
     $$F = \operatorname{ReLU}(W_2\, \operatorname{LRN}(\operatorname{ReLU}(W_1 x))), \qquad
       H = \tanh(W_h F), \qquad \hat L = \operatorname{sigmoid}(W_l F)$$
 
-    each layer with a bias. inputs: width of what the front gives. hidden: units of the first layer; 0 leaves it out.
-    width: s. bits: of the code. labels: c. normalise: whether there is a local response normalisation. dropout: share
-    of the inputs (not of pictures) and of the first layer's units left out in training. front: what comes before, a
-    backbone or the multi-scale fusion; None for nothing. generator: draws the weights.
+    each layer with a bias; LRN over neighbouring units, $y_i = x_i / (k + a \sum_{|j - i| \le 2} x_j^2)^{0.75}$, with
+    the code's k = 2 and a = 10^-4. inputs: width of what the front gives. hidden: units of the first layer; 0 leaves it
+    out. width: s. bits: of the code. labels: c. normalise: whether there is the LRN. dropout: share of the inputs (not
+    of pictures) and of the first layer's units left out in training. front: what comes before, a backbone or the
+    multi-scale fusion; None for nothing. generator: draws the weights.
     """
 
     def __init__(
@@ -85,7 +73,8 @@ class SemanticNetwork(nn.Module):
         self.front = front
         self.dropout = Dropout(dropout, generator)
         self.first = linear(inputs, hidden, generator) if hidden else None
-        self.normalise = LocalResponseNorm() if normalise and hidden else None
+        # PyTorch divides its alpha by the size, hence 5 times a.
+        self.normalise = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0) if normalise and hidden else None
         self.semantic = linear(hidden or inputs, width, generator)
         self.hashing, self.labelling = linear(width, bits, generator), linear(width, labels, generator)
 
@@ -96,7 +85,7 @@ class SemanticNetwork(nn.Module):
             x = self.front(x)
         if self.first is not None:
             x = torch.relu(self.first(x))
-            x = self.dropout(x if self.normalise is None else self.normalise(x))
+            x = self.dropout(x if self.normalise is None else self.normalise(x[:, :, None])[:, :, 0])
         return torch.relu(self.semantic(x))
 
     def forward(self, x: Tensor) -> Outputs:

@@ -117,9 +117,8 @@ class Schedule:
         optimiser.step()
 
     def _check_finite(self, row: dict[str, Any]) -> None:
-        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
-        message = f"is not finite after epoch {row['epoch']}; {self.advice}"
-        check(not bad, f"{self.method}: {', '.join(bad)} {message}")
+        bad = next((name for name, x in row.items() if isinstance(x, float) and not np.isfinite(x)), None)
+        check(bad is None, f"{self.method}: {bad} is not finite after epoch {row['epoch']}; {self.advice}")
 
     def _checkpoint(self, epochs: int) -> dict[str, Any]:
         """The state after so many epochs."""

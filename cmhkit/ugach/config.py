@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
@@ -14,17 +14,8 @@ from cmhkit.support.options import Options, choice, integer, margin, real, share
 class UGACHConfig(Options):
     """Every choice of UGACH, a field each: its default, the values it takes, what it means, and where it comes from."""
 
-    headings: ClassVar[dict[str, str]] = {
-        "networks": "hidden",
-        "graphs": "k_image",
-        "game": "margin",
-        "schedule": "pretrain_steps",
-    }
-    gone: ClassVar[dict[str, Any]] = {
-        "metric_image": "euclidean",
-        "reject_positives": True,
-        "generator_start": "random",
-    }
+    headings: ClassVar = {"networks": "hidden", "graphs": "k_image", "game": "margin", "schedule": "pretrain_steps"}
+    gone: ClassVar = {"metric_image": "euclidean", "reject_positives": True, "generator_start": "random"}
 
     hidden: int = integer(512, "units of the representation layer", "code: 8192", least=1)
     init_std: float | None = real(
@@ -101,7 +92,6 @@ _PUBLISHED = UGACHConfig(
     rounds=30,
     d_steps=250,
     g_steps=500,
-    lr_pretrain=0.01,
     lr_d=0.001,
     lr_g=0.01,
     baseline="none",

@@ -1,7 +1,6 @@
 """UGACH's networks. The generator and the discriminator have the same shape and separate weights.
 
-Source: Zhang, Peng, Yuan, "Unsupervised Generative Adversarial Cross-modal Hashing", AAAI 2018; the note, section
-"Model".
+Source: Zhang, Peng, Yuan, AAAI 2018; the note, section "Model".
 """
 
 from __future__ import annotations
