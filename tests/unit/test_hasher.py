@@ -15,8 +15,8 @@ from small_hashers import fitted as fitted_small
 
 import cmhkit as ck
 from cmhkit import codes, metrics
-from cmhkit import hasher as face
 from cmhkit.data import PairedData, Vocabulary
+from cmhkit.support import saved as saved_file
 from cmhkit.support.checks import InputError
 
 METHODS = {"RandomHash": ck.RandomHash, "CCA": ck.CCA, "ITQ": ck.ITQ}
@@ -596,7 +596,7 @@ def test_a_file_of_format_1_is_loaded(shared_cache, tmp_path: Path, method: str)
     for kind, given in probes(method).items():
         np.testing.assert_allclose(back.values(**{kind: given}), expected[kind], rtol=2e-3, atol=2e-3)
         assert np.array_equal(again.values(**{kind: given}), back.values(**{kind: given}))
-    assert described(tmp_path / "h")["format"] == face.FORMAT
+    assert described(tmp_path / "h")["format"] == saved_file.FORMAT
 
 
 def rewritten(path: Path, state: dict | None = None, **changes) -> Path:
