@@ -92,8 +92,8 @@ def check_packed(packed: ArrayLike, name: str) -> NDArray[np.uint8]:
     """Return `packed` as a contiguous uint8 array (n, K // 8), or raise InputError naming the argument `name`.
 
     Bits that nobody packed, a byte each, are told by their values: 0 and 1 alone, or -1 and 1 as bytes (255 and 1), in
-    at least 8 columns and 64 bytes. Packed codes look so only where seven bits of every byte are dead or alike; 64 random
-    bytes look so once in 2^447 times.
+    at least 8 columns and 64 bytes. Packed codes look so only where seven bits of every byte are dead or alike; 64
+    random bytes look so once in 2^447 times.
     """
     packed = as_array(packed, name)
     check(

@@ -18,6 +18,7 @@ from cmhkit.adah.model import Codes, Mask, spread_masks
 from cmhkit.data.field.weights import load_weights
 from cmhkit.data.pairs import checked_images
 from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.nn import precision
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.support.checks import InputError, check
@@ -40,6 +41,7 @@ class ADAH(CrossModalHasher):
     presets: ClassVar[dict[str, Any]] = PRESETS
     image_kind: ClassVar[str] = "map"
 
+    @precision.own_settings()
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
         """The attention masks of pictures or of texts, with their probabilities.
 
