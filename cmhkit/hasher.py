@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -13,9 +15,9 @@ import numpy as np
 
 from cmhkit import codes, metrics
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
-from cmhkit.data.text import Vocabulary
+from cmhkit.data.text import Vocabulary, in_order
 from cmhkit.support import saved, show
-from cmhkit.support.checks import InputError, check, check_integer
+from cmhkit.support.checks import check, check_integer
 from cmhkit.support.options import as_dict, configured
 from cmhkit.train.run import Callback, Run
 
@@ -43,6 +45,15 @@ _STATES = {
 }
 # Pictures that are encoded at once: their features and layers are the memory of a search.
 _AT_ONCE = 512
+
+
+def own_settings() -> AbstractContextManager[None]:
+    """A block that PyTorch's settings of the caller do not reach; see `cmhkit.nn.precision.own_settings`."""
+    if "torch" not in sys.modules:  # nobody can have set anything, and a baseline need not import it
+        return nullcontext()
+    from cmhkit.nn import precision
+
+    return precision.own_settings()
 
 
 class CrossModalHasher:
@@ -142,18 +153,19 @@ class CrossModalHasher:
         )
         run = Run(self, checkpoint_dir, callback, show_progress)
         try:
-            self._stage = "fitting"
-            train = data.train if isinstance(data, PairedData) else data
-            self.backbone_ = data.backbone
-            message = self._input_message() if data.images.ndim == 4 and show_progress else ""
-            if message:
-                print(f"{name}: {message}")
-            self._remember_images(data.images, show_progress)
-            images = self._image_input(train.images, show_progress)
-            self.vocabulary_: Vocabulary | None = data.vocabulary
-            self.history_ = []
-            self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
-            self._fit(images, train.text_vectors, train.labels, run)
+            with own_settings():
+                self._stage = "fitting"
+                train = data.train if isinstance(data, PairedData) else data
+                self.backbone_ = data.backbone
+                message = self._input_message() if data.images.ndim == 4 and show_progress else ""
+                if message:
+                    print(f"{name}: {message}")
+                self._remember_images(data.images, show_progress)
+                images = self._image_input(train.images, show_progress)
+                self.vocabulary_: Vocabulary | None = data.vocabulary
+                self.history_ = []
+                self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
+                self._fit(images, train.text_vectors, train.labels, run)
         except BaseException:
             run.undo()
             raise
@@ -163,14 +175,15 @@ class CrossModalHasher:
     def encode(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
 
-        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: a list of strings, vectors (n, t), or a
-        `Split`. Give one of both.
+        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: strings (a list, or anything else in order,
+        such as a column of a table), vectors (n, t), or a `Split`. Give one of both.
         """
         return codes.pack(codes.sign(self.values(images=images, texts=texts)))
 
     def values(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """The real values behind the codes, float32, shape (n, bits); the sign of each is the bit."""
-        return np.concatenate([self._values(modality, x) for modality, x in self._parts(images, texts)])
+        with own_settings():
+            return np.concatenate([self._values(modality, x) for modality, x in self._parts(images, texts)])
 
     def _parts(self, images: Any, texts: Any) -> Iterator[tuple[str, np.ndarray]]:
         """What is to be encoded as the method reads it, a part at a time: ("image", x) or ("text", x)."""
@@ -302,18 +315,15 @@ class CrossModalHasher:
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):
             return texts.text_vectors
-        if isinstance(texts, str):
-            raise InputError("texts: expected a list of texts, got one string; write [text]")
-        if isinstance(texts, np.ndarray) and texts.dtype.kind == "U":
-            texts = texts.tolist()
-        if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
-            check(
-                self.vocabulary_ is not None,
-                "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
-                "strings",
-            )
-            return self.vocabulary_.bag_of_words(texts)
-        return checked_vectors(texts, "texts")
+        texts = in_order(texts)
+        if isinstance(texts, np.ndarray) or not any(isinstance(text, str) for text in texts):
+            return checked_vectors(texts, "texts")
+        check(
+            self.vocabulary_ is not None,
+            "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
+            "strings",
+        )
+        return self.vocabulary_.bag_of_words(texts)
 
 
 class NetworkHasher(CrossModalHasher):
@@ -365,7 +375,8 @@ def load(path: str | Path) -> CrossModalHasher:
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
-        hasher._set_state(state)
+        with own_settings():
+            hasher._set_state(state)
         hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
 
@@ -404,6 +415,8 @@ class Report:
     def rows(self) -> list[tuple[str, str, str]]:
         """(what, image → text, text → image), as text."""
         rows = [("MAP", *(f"{m.map:.3f}" for m in self._both))]
+        if self.image_to_text.r is not None:
+            rows.append((self.image_to_text.name_at_r, *(f"{m.map_at_r:.3f}" for m in self._both)))
         rows += [
             (f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in self._both))
             for n in self.image_to_text.precision_at

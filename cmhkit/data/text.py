@@ -7,12 +7,13 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from cmhkit.support.checks import check, check_integer
+from cmhkit.support.checks import as_array, check, check_integer
 
 _WORD = re.compile(r"\w+")
 # First and last code point of the scripts that are written without blanks between words, in order (Unicode's
@@ -101,11 +102,27 @@ def _without_blanks(character: str) -> bool:
     return place >= 0 and ord(character) <= _WITHOUT_BLANKS[place][1] and not character.isdecimal()
 
 
+def in_order(texts: Any) -> list[Any] | np.ndarray:
+    """What was given for texts, gone through once: numbers as an array, anything else as a list.
+
+    texts: anything with an order, such as a list, a generator, a column of a table or an array. Errors: `InputError`
+    for one string, for what has no order (a set, a dictionary), and for an array of strings with several axes.
+    """
+    if hasattr(texts, "__array__"):
+        array = as_array(texts, "texts")
+        if array.dtype.kind not in "OSTU":
+            return array
+        check(array.ndim < 2, f"texts: expected one text a row, got an array of shape {array.shape}")
+        texts = array.tolist()
+    check(not isinstance(texts, str), "texts: expected a list of texts, got one string; write [text]")
+    ordered = isinstance(texts, Iterable) and not isinstance(texts, (bytes, set, frozenset, Mapping))
+    check(ordered, f"texts: expected a list of texts, got {type(texts).__name__}")
+    return list(texts)
+
+
 def checked_texts(texts: Iterable[str]) -> list[str]:
     """Texts as a list of strings; one string, or anything else among them, is an `InputError`."""
-    check(not isinstance(texts, str), "texts: expected a list of texts, got one string; write [text]")
-    check(isinstance(texts, Iterable), f"texts: expected a list of texts, got {type(texts).__name__}")
-    texts = list(texts)
+    texts = list(in_order(texts))
     for row, text in enumerate(texts):
         check(isinstance(text, str), f"texts: expected strings, got {type(text).__name__} at position {row}")
     return texts
@@ -146,7 +163,7 @@ class Vocabulary:
     def __contains__(self, word: object) -> bool:
         return word in self._column  # type: ignore[attr-defined]
 
-    def bag_of_words(self, texts: Sequence[str]) -> np.ndarray:
+    def bag_of_words(self, texts: Iterable[str]) -> np.ndarray:
         """Which words each text holds, float32 0/1, shape (n, len(self)). Words outside the vocabulary are left out."""
         texts = checked_texts(texts)
         bag = np.zeros((len(texts), len(self)), dtype=np.float32)
