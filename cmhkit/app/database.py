@@ -223,12 +223,14 @@ def _need_pgvector(connection: Connection) -> None:
 
 
 def _copy(connection: Connection, table: str, ids: NDArray, codes: list[NDArray], columns: list[Sequence[Any]]) -> None:
-    """Send the rows, a block at a time. PostgreSQL's texts cannot hold the character 0: U+FFFD stands in its place."""
+    """Send the rows, a block at a time. What PostgreSQL's texts cannot hold is replaced: the character 0 by U+FFFD,
+    half a surrogate pair by "?".
+    """
     from psycopg import sql
 
     def storable(value: Any) -> Any:
         if isinstance(value, str):
-            return value.replace("\0", "\ufffd")
+            return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
         return None if value is None else [storable(part) for part in value]
 
     statement = sql.SQL("COPY {} FROM STDIN").format(_identifier(table))

@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -47,9 +47,8 @@ def server(folder: str | Path) -> Iterator[str]:
     with _socket_folder(folder) as sockets, tempfile.TemporaryFile() as log:
         command = [programs / "postgres", "-D", folder, "-k", sockets, "-h", "", "-c", "unix_socket_permissions=0700"]
         with _running(command, log) as process:
-            address = f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}"
-            _wait(address, process, log, folder)
-            yield address
+            _wait(process, log, folder)
+            yield f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}"
 
 
 def _programs(folder: Path) -> Path:
@@ -127,33 +126,30 @@ def _running(command: Sequence[Any], log: IO[bytes]) -> Iterator[subprocess.Pope
         process.wait()
 
 
-def _wait(address: str, process: subprocess.Popen[bytes], log: IO[bytes], folder: Path) -> None:
-    """Return once the server answers."""
-    import psycopg
-
+def _wait(process: subprocess.Popen[bytes], log: IO[bytes], folder: Path) -> None:
+    """Return once this very server answers: another process's may be running in the folder."""
     end = time.monotonic() + _LONGEST_START
-    while True:
-        try:
-            psycopg.connect(address).close()
-            return
-        except psycopg.OperationalError:
-            late = time.monotonic() > end
-            if process.poll() is None and not late:
-                time.sleep(0.02)
-                continue
-        log.seek(0)
-        said = log.read().decode("utf-8", "replace")
-        check(
-            'lock file "postmaster.pid" already exists' not in said,
-            f"embedded: expected a folder that no other process uses, got {folder}, whose server runs now",
-        )
-        raise InputError(f"embedded: the server in {folder} does not start: {_last(said) if said else 'it is silent'}")
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(OSError):
+            lines = (folder / "postmaster.pid").read_text(encoding="utf-8").split("\n")
+            if lines[0] == str(process.pid) and "ready" in (line.strip() for line in lines):
+                return
+        time.sleep(0.02)
+    log.seek(0)
+    said = log.read().decode("utf-8", "replace")
+    check(
+        'lock file "postmaster.pid" already exists' not in said,
+        f"embedded: expected a folder that no other process uses, got {folder}, whose server runs now",
+    )
+    raise InputError(f"embedded: the server in {folder} does not start: {_last(said)}")
 
 
 def _last(text: str) -> str:
     """The last line that says what went wrong, or else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in reversed(lines) if "FATAL" in line or "error:" in line), (lines or ["?"])[-1])
+    return next(
+        (line for line in reversed(lines) if "FATAL" in line or "error:" in line), (lines or ["it says nothing"])[-1]
+    )
 
 
 def _as_user() -> dict[str, Any]:
