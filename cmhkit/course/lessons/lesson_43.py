@@ -127,7 +127,7 @@ def _always(build, scan, walk):
 
 q4 = Question(
     "43.q4",
-    "The smallest whole number of queries after which an index has paid for its building, or infinity if it never does.",
+    "The least whole number of queries after which an index has paid for its building; infinity if it never does.",
     check=function_equals(queries_to_pay, COSTS),
     solution=queries_to_pay,
     hints=[
