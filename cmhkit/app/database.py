@@ -177,7 +177,9 @@ def write(
         check_same_bits(packed, first, name, names[0])
     for name, values in {**codes, "ids": ids, **columns}.items():
         check(len(values) == len(first), f"{name}: expected one for each of the {len(first)} codes, got {len(values)}")
-    check(len(np.unique(ids)) == len(ids) > 0, "ids: expected different ones, at least one, got the same twice or none")
+    check(len(first) > 0, f"codes[{names[0]!r}]: expected at least one code, got none")
+    check(ids.dtype.kind in "iu", f"ids: expected whole numbers, got {ids.dtype}")
+    check(len(np.unique(ids)) == len(ids), "ids: expected different ones, got the same id twice")
     bits, new = 8 * first.shape[1], f"{table}__new"
     facts = {"items": len(ids), "bits": bits, "codes": names, "columns": list(columns), "index": index}
     lists = {name: isinstance(values[0], list) for name, values in columns.items()}
@@ -260,7 +262,8 @@ def nearest(connection: Connection, table: str, among: str, query: ArrayLike, k:
     rows = list(_answers(connection, table, among, check_packed(query, "query"), k, ef))
     fewest = min(map(len, rows), default=k)
     check(fewest == k, f"ef: expected more than {ef}, since the index found {fewest} of {k} codes")
-    ids, distances = (np.array([[row[column] for row in found] for found in rows]) for column in (0, 1))
+    columns = ([row[column] for found in rows for row in found] for column in (0, 1))
+    ids, distances = (np.array(values).reshape(len(rows), k) for values in columns)
     return Hits(ids.astype(np.int64), distances.astype(np.uint16))
 
 

@@ -63,9 +63,10 @@ def _programs(folder: Path) -> Path:
         ) from error
     version = max(POSTGRES_VERSIONS)
     if (folder / "PG_VERSION").is_file():
-        version = int((folder / "PG_VERSION").read_text(encoding="ascii"))
-        known = ", ".join(map(str, POSTGRES_VERSIONS))
-        check(version in POSTGRES_VERSIONS, f"{folder}: expected data of PostgreSQL {known}, got {version}")
+        made_by = (folder / "PG_VERSION").read_text(encoding="utf-8", errors="replace").strip()
+        known = {str(number): number for number in POSTGRES_VERSIONS}
+        check(made_by in known, f"{folder}: expected data of PostgreSQL {' or '.join(known)}, got {made_by!r}")
+        version = known[made_by]
     return POSTGRES_VERSIONS[version]
 
 
@@ -86,17 +87,18 @@ def _socket_folder(folder: Path) -> Iterator[Path]:
 def _make(folder: Path, programs: Path) -> None:
     """Make the folder's data in one step, unless they are there."""
     check(not folder.exists() or folder.is_dir(), f"embedded: expected a folder, got the file {folder}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for path in (folder, programs):
-        _open_the_way(path)
-    if (folder / "PG_VERSION").is_file():
-        return
-    strange = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+    made = (folder / "PG_VERSION").is_file()
+    strange = sorted(p.name for p in folder.iterdir()) if folder.exists() and not made else []
     check(
         not strange,
         f"embedded: expected a new folder, or one of an embedded server, got {folder}, which holds "
         + ", ".join(strange[:3]),
     )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for path in (folder, programs):
+        _open_the_way(path)
+    if made:
+        return
     with temporary_beside(folder) as new:
         new.mkdir(mode=0o700)
         _hand_over(new)

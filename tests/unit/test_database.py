@@ -191,7 +191,8 @@ def test_only_a_table_of_the_same_hasher_is_replaced_unasked(shared) -> None:
         ({"codes": {"image": np.zeros((2, 1), "u1"), "text": np.zeros((1, 1), "u1")}}, "each of the 2 codes, got 1"),
         ({"ids": [1]}, "ids: expected one for each of the 2 codes, got 1"),
         ({"ids": [1, 1]}, "ids: expected different ones"),
-        ({"codes": {"image": np.zeros((0, 1), "u1")}}, "at least one, got the same twice or none"),
+        ({"ids": [1.5, 2]}, "ids: expected whole numbers, got float64"),
+        ({"codes": {"image": np.zeros((0, 1), "u1")}}, "expected at least one code, got none"),
         ({"columns": {"caption": ["a"]}}, "caption: expected one for each of the 2 codes, got 1"),
     ],
 )
@@ -383,15 +384,25 @@ def test_another_s_folder_is_left_alone(room: Path) -> None:
     (room / "mine").mkdir()
     (room / "mine" / "photo.jpg").touch()
     (room / "old").mkdir()
-    (room / "old" / "PG_VERSION").write_text("9\n")
+    (room / "old" / "PG_VERSION").write_text("9.x\n")
     for name, message in (
         ("mine", "expected a new folder, or one of an embedded server, got .*, which holds photo.jpg"),
         ("mine/photo.jpg", "expected a folder, got the file"),
-        ("old", "old: expected data of PostgreSQL .*, got 9"),
+        ("old", "old: expected data of PostgreSQL .*, got '9.x'"),
     ):
         with pytest.raises(InputError, match=message), connected(f"embedded:{room / name}"):
             pass
     assert sorted(path.name for path in room.rglob("*")) == ["PG_VERSION", "mine", "old", "photo.jpg"]
+
+
+def test_a_server_that_does_not_start_says_why(room: Path) -> None:
+    folder = room / "server"
+    with embedded.server(folder):
+        pass
+    (folder / "postgresql.conf").write_text("no_such_setting = 1\n")
+    with pytest.raises(InputError, match=r"does not start: .*configuration file"), embedded.server(folder):
+        pass
+    assert not servers(folder)
 
 
 def test_without_the_packages_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch, room: Path) -> None:
