@@ -81,13 +81,13 @@ clean: ## remove the environment and what the tools left behind
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-lab:
-	$(SETUP) lab
+	$(SETUP) lab database
 
 setup-test:
-	$(SETUP) lab test faiss photos
+	$(SETUP) lab test faiss photos database
 
 setup-bench:
-	$(SETUP) lab test faiss bench
+	$(SETUP) lab test faiss bench database
 
 setup-browser:
-	$(SETUP) lab test browser faiss photos
+	$(SETUP) lab test browser faiss photos database

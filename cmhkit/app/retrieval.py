@@ -188,18 +188,24 @@ def search(
     image: str | Path | None = None,
     k: int = 10,
     among: str | None = None,
+    at: str | None = None,
+    table: str | None = None,
+    ef: int | None = None,
     say: Say = print,
 ) -> list[dict[str, Any]]:
     """The nearest items of a finished run's retrieval set, by words or by a picture.
 
     words: typed ones. image: a picture file. Give one of both. among: "images" or "texts", whose codes are searched;
-    None takes the other kind. say: takes a line about words that the run does not know.
+    None takes the other kind. at, table, ef: search the codes that `cmhkit push` wrote into a database, as
+    `cmhkit.app.database` says; the exact answer is the same as without. say: takes a line about words that the run does
+    not know.
     Returns a dictionary for each item: "rank" from 1, "id", "distance" in bits, and "labels", "file", "text" where they
     are known. Errors: `InputError`, also where the run knows none of the words.
     """
     check((words is None) != (image is None), "search: expected words or --image, one of both")
     among = among or ("images" if image is None else "texts")
     check(among in ("images", "texts"), f"--among: expected images or texts, got {among!r}")
+    check(at is not None or (table is None and ef is None), "--table, --ef: expected --at too")
     folder = RunFolder(path)
     hasher = folder.hasher()
     if image is None:
@@ -208,6 +214,10 @@ def search(
         query = hasher.encode(texts=[words])
     else:
         query = hasher.encode(images=read_picture(folder, Path(image))[None])
+    if at is not None:
+        from cmhkit.app import database
+
+        return database.search(path, at, query, k=k, among=among, table=table, ef=ef)
     ids = folder.codes("retrieval_ids")
     database = folder.codes(f"retrieval_{among}")
     check(1 <= k <= len(ids), f"--k: expected a number from 1 to {len(ids)}, got {k}")

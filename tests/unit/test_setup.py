@@ -58,7 +58,7 @@ def pip_pins(lines: list[str]) -> dict[str, str]:
 def test_everything_direct_is_pinned() -> None:
     direct = CORE | BUILD | set().union(*EXTRAS.values())
     assert direct <= set(PINS), f"constraints.txt lacks {sorted(direct - set(PINS))}"
-    assert set(EXTRAS) == {"lab", "test", "browser", "faiss", "photos", "bench"}
+    assert set(EXTRAS) == {"lab", "test", "browser", "faiss", "photos", "bench", "database"}
     assert PINS["torch"] == "2.13.0"
 
 
@@ -87,7 +87,10 @@ def test_environment_yml_names_the_same_packages_and_versions() -> None:
     conda, pip = conda_file("environment.yml")
     assert pip[-1] == "-e ."
     named = {**conda, **pip_pins(pip)}
-    assert set(named) - {"python", "pip"} == CORE | BUILD | EXTRAS["lab"] | EXTRAS["test"] | EXTRAS["faiss"]
+    assert (
+        set(named) - {"python", "pip"}
+        == CORE | BUILD | EXTRAS["lab"] | EXTRAS["test"] | EXTRAS["faiss"] | EXTRAS["database"]
+    )
     for name, version in conda.items():
         if name not in {"python", "pip"}:
             assert version == ".".join(PINS[name].split(".")[:2]), (
@@ -102,7 +105,7 @@ def test_binder_names_the_same_packages_and_versions() -> None:
     named = pip_pins(pip)
     assert named.pop("torch") == f"{PINS['torch']}+cpu"
     assert named.items() <= PINS.items(), f"not as in constraints.txt: {dict(named.items() - PINS.items())}"
-    assert CORE - {"torch"} | BUILD | EXTRAS["lab"] <= set(named)
+    assert CORE - {"torch"} | BUILD | EXTRAS["lab"] | EXTRAS["database"] <= set(named)
     outside = set().union(*(EXTRAS[extra] for extra in ("test", "browser", "faiss", "photos", "bench"))) - {"nbformat"}
     assert not outside & set(named), "Binder needs no tests"
     assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), (
