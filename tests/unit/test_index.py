@@ -107,6 +107,14 @@ def test_words_are_counted_one_after_the_other(width, few, monkeypatch):
     assert (got.ids == ids).all() and (got.distances == distances).all()
 
 
+def test_the_limit_after_a_tile_is_the_kth_distance(monkeypatch):
+    monkeypatch.setattr(module, "_TILE_ITEMS", 4)
+    distances = [5, 9, 16, 16, 16, 7, *[16] * 14]
+    database = np.packbits(np.arange(16) < np.array(distances)[:, None], axis=1)
+    got = HammingIndex(database, engine="numpy").search(np.zeros((1, 2), dtype=np.uint8), 2)
+    assert got.ids.tolist() == [[0, 5]] and got.distances.tolist() == [[5, 7]]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("width", [32, 64])
 def test_the_farthest_codes_there_are(engine, width):
