@@ -109,10 +109,10 @@ def test_words_are_counted_one_after_the_other(width, few, monkeypatch):
 
 def test_the_limit_after_a_tile_is_the_kth_distance(monkeypatch):
     monkeypatch.setattr(module, "_TILE_ITEMS", 4)
-    distances = [5, 9, 16, 16, 16, 7, *[16] * 14]
+    distances = [5, 9, *[16] * 8, 7, *[16] * 9]
     database = np.packbits(np.arange(16) < np.array(distances)[:, None], axis=1)
     got = HammingIndex(database, engine="numpy").search(np.zeros((1, 2), dtype=np.uint8), 2)
-    assert got.ids.tolist() == [[0, 5]] and got.distances.tolist() == [[5, 7]]
+    assert got.ids.tolist() == [[0, 10]] and got.distances.tolist() == [[5, 7]]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
