@@ -84,10 +84,10 @@ setup-lab:
 	$(SETUP) lab
 
 setup-test:
-	$(SETUP) lab test faiss photos
+	$(SETUP) lab test faiss photos words
 
 setup-bench:
 	$(SETUP) lab test faiss bench
 
 setup-browser:
-	$(SETUP) lab test browser faiss photos
+	$(SETUP) lab test browser faiss photos words

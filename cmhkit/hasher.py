@@ -15,8 +15,9 @@ import numpy as np
 
 from cmhkit import __version__, codes, metrics
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
+from cmhkit.data.sentences import CARD, TEXT_FEATURES, sentence_vectors
 from cmhkit.data.text import Vocabulary
-from cmhkit.support.checks import InputError, check, check_integer
+from cmhkit.support.checks import InputError, check, check_choice, check_integer
 from cmhkit.support.files import write_atomically
 from cmhkit.support.options import as_dict, check_name, configured, current
 from cmhkit.train.run import Callback, Run
@@ -59,13 +60,15 @@ class CrossModalHasher:
     bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
     device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
     Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_`
-    (what pictures go through, as the training data said; pictures that are encoded later go through the same).
+    and `text_features_` (what pictures go through and what strings become, as the training data said; what is encoded
+    later goes the same way).
     """
 
     presets: ClassVar[dict[str, Any]] = {}
     #: The kind of SceneNet feature that the method reads; see `cmhkit.data.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
+    text_features_: str = "bag"
     #: A key of `_STATES`.
     _stage: str = "new"
 
@@ -160,6 +163,7 @@ class CrossModalHasher:
             self._remember_images(data.images, show_progress)
             images = self._image_input(train.images, show_progress)
             self.vocabulary_: Vocabulary | None = data.vocabulary
+            self.text_features_ = data.text_features
             self.history_ = []
             self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
             self._fit(images, train.text_vectors, train.labels, run)
@@ -257,6 +261,8 @@ class CrossModalHasher:
             "text_width": self.text_width_,
             "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
+            "text_features": self.text_features_,
+            "text_encoder": CARD if self.text_features_ == "minilm" else None,
             "history": self.history_,
         }
         state = {name: np.ascontiguousarray(array) for name, array in self._state().items()}
@@ -301,6 +307,8 @@ class CrossModalHasher:
         if isinstance(texts, np.ndarray) and texts.dtype.kind == "U":
             texts = texts.tolist()
         if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
+            if self.text_features_ == "minilm":
+                return sentence_vectors(texts, show_progress=False)
             check(
                 self.vocabulary_ is not None,
                 "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
@@ -323,6 +331,7 @@ def load(path: str | Path) -> CrossModalHasher:
         with safe_open(path, framework="np") as file:
             described = json.loads((file.metadata() or {})["cmhkit"])
             _check_format(described, path)
+            _check_encoder(described, path)
             state = {name: file.get_tensor(name) for name in file.keys()}
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
@@ -332,6 +341,7 @@ def load(path: str | Path) -> CrossModalHasher:
         hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
+        hasher.text_features_ = described.get("text_features", "bag")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
         hasher._set_state(state)
     except _OtherVersion:
@@ -362,6 +372,17 @@ def _check_format(described: Mapping[str, Any], path: Path) -> None:
         raise _OtherVersion(
             f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} "
             f"wrote in format {number}; this is cmhkit {__version__}: update it, or fit the hasher again"
+        )
+
+
+def _check_encoder(described: Mapping[str, Any], path: Path) -> None:
+    """Errors: `InputError` for a hasher whose texts are read by a network that this version does not have."""
+    check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)
+    card = described.get("text_encoder") or CARD
+    if card["sha256"] != CARD["sha256"]:
+        raise _OtherVersion(
+            f"path: expected texts read by {CARD['model']} of {CARD['package']}, got {path}, whose texts "
+            f"{card['model']} of {card['package']} reads; load it with cmhkit {_version_of(described)}, or fit the hasher again"
         )
 
 
