@@ -382,7 +382,7 @@ def _check_encoder(described: Mapping[str, Any], path: Path) -> None:
     if card["sha256"] != CARD["sha256"]:
         raise _OtherVersion(
             f"path: expected texts read by {CARD['model']} of {CARD['package']}, got {path}, whose texts "
-            f"{card['model']} of {card['package']} reads; load it with cmhkit {_version_of(described)}, or fit the hasher again"
+            f"{card['model']} of {card['package']} reads; load it with cmhkit {_version_of(described)}, or fit it again"
         )
 
 

@@ -39,6 +39,8 @@ _WITHOUT_BLANKS = (
     (0x20000, 0x3FFFF),  # Han, extensions B and later
 )
 _STARTS = [first for first, _ in _WITHOUT_BLANKS]
+# Endings of English words, and what stands in their place in another form of the word.
+_ENDINGS = (("ies", "y"), ("es", ""), ("s", ""), ("ing", ""), ("ing", "e"), ("ed", ""), ("ed", "e"), ("er", ""))
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
@@ -101,6 +103,16 @@ def _without_blanks(character: str) -> bool:
     return place >= 0 and ord(character) <= _WITHOUT_BLANKS[place][1] and not character.isdecimal()
 
 
+def _forms(word: str) -> set[str]:
+    """A word, and what is left of it without an ending: "running" is "runn" and "run" too."""
+    forms = {word}
+    for ending, instead in _ENDINGS:
+        stem = word.removesuffix(ending)
+        if len(word) > len(stem) >= 3:
+            forms |= {stem + instead, stem[:-1] if stem[-1] == stem[-2] else stem}
+    return forms
+
+
 def checked_texts(texts: Iterable[str]) -> list[str]:
     """Texts as a list of strings; one string, or anything else among them, is an `InputError`."""
     check(not isinstance(texts, str), "texts: expected a list of texts, got one string; write [text]")
@@ -160,12 +172,14 @@ class Vocabulary:
         return [word for word in tokens(text) if word not in self]
 
     def nearest(self, word: str) -> str | None:
-        """The word that a mistyped one may stand for: the same letters in another order, or nearly the same letters.
-        None where there is none.
+        """The word that one may stand for which is not known: another form of it, as English forms them ("puppies",
+        "puppy"); the same letters in another order; or nearly the same letters. None where there is none.
         """
+        forms = _forms(word)
+        same = (other for other in self.words if forms & _forms(other))
         swapped = (other for other in self.words if sorted(other) == sorted(word))
         near = difflib.get_close_matches(word, self.words, n=1, cutoff=0.75)
-        return next(swapped, near[0] if near else None)
+        return next(same, next(swapped, near[0] if near else None))
 
     def told(self, words: Iterable[str]) -> str:
         """Unknown words as a message lists them, each with its nearest where it has one."""

@@ -103,7 +103,7 @@ def test_binder_names_the_same_packages_and_versions() -> None:
     assert named.pop("torch") == f"{PINS['torch']}+cpu"
     assert named.items() <= PINS.items(), f"not as in constraints.txt: {dict(named.items() - PINS.items())}"
     assert CORE - {"torch"} | BUILD | EXTRAS["lab"] <= set(named)
-    outside = set().union(*(EXTRAS[extra] for extra in ("test", "browser", "faiss", "photos", "words", "bench"))) - {"nbformat"}
+    outside = set().union(*(packages for extra, packages in EXTRAS.items() if extra != "lab")) - {"nbformat"}
     assert not outside & set(named), "Binder needs no tests"
     assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), (
         "the indirect pins belong to Binder too"
