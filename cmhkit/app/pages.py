@@ -134,7 +134,7 @@ def _page(title: str, body: Sequence[str]) -> str:
 
 
 def _picture(picture: np.ndarray, words: str) -> str:
-    """A small picture inside the page. picture: uint8, shape (H, W, 3). words: what stands for it where it is not seen."""
+    """A small picture inside the page. picture: uint8, shape (H, W, 3). words: for who does not see it."""
     from PIL import Image
 
     small = Image.fromarray(np.asarray(picture))

@@ -270,9 +270,9 @@ def write_search_page(
         else:
             notes.append("There are no pictures, since the run's data have features in their place.")
     among = among or ("images" if image is None else "texts")
-    what = "pictures" if among == "images" else "texts"
+    what, items = "pictures" if among == "images" else "texts", config["items"]
     lead = (
-        f"The {len(rows):,} nearest of {config['items']['parts']['retrieval']:,} {what} of {config['items']['name']}, by "
+        f"The {len(rows):,} nearest of {items['parts']['retrieval']:,} {what} of {items['name']}, by "
         f"{config['method']} with {config['bits']} bits. The distance is the number of bits that differ."
     )
     query = words if image is None else read_picture(folder, Path(image))
@@ -299,7 +299,7 @@ def _say_unknown(hasher: CrossModalHasher, words: str, say: Say) -> None:
         says_something,
         f"search: expected a word that the training texts had, got none; unknown: {listed or 'no word at all'}; "
         f"it knows {', '.join(vocabulary.words[:_OFFERED])}{', ...' if len(vocabulary) > _OFFERED else ''}; "
-        "a run on data loaded with text_features=minilm finds other words by what they mean (pip install 'cmhkit[words]')",
+        "a run with --data-option text_features=minilm finds other words by what they mean",
     )
     if unknown:
         say(f"note: not among the {len(vocabulary):,} words that the run knows: {listed}")
