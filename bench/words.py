@@ -4,7 +4,7 @@ Run:  python -m bench.words        (about ten minutes on one core; needs the ext
 
 The pictures are Tux Paint's stamps, of Debian's package tuxpaint-stamps-default, which apt-get fetches into a temporary
 folder: photographs and drawings, each with a caption in English, in folders that say what is in them. They are not
-stored. Pages of a few searches are written to results/words/ beside this file, which git leaves alone.
+stored. Pages of a few searches are written to out/words/, which git leaves alone.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FEATURES = ("bag", "minilm")
 WORDS = ("bird", "puppy", "automobile")
 # Letters, digits and notes say nothing that a picture could be searched by.
 _LEFT_OUT = "symbols"
-_RESULTS = Path(__file__).parent / "results"
+_RESULTS, _PAGES = Path(__file__).parent / "results", Path(__file__).parents[1] / "out" / "words"
 
 
 @contextlib.contextmanager
@@ -180,7 +180,7 @@ def main() -> None:
         sets = {features: read(folder, features) for features in ("efficientnet-lite0", "scenenet")}
         print(sets["efficientnet-lite0"].report, flush=True)
         done = measure(sets, _RESULTS / "words.json", arguments.fresh)
-        found = search(folder, _RESULTS / "words")
+        found = search(folder, _PAGES)
         write_section("words", report(sets["efficientnet-lite0"], done, found))
 
 

@@ -60,7 +60,8 @@ pre { background: var(--band); padding: .75rem; overflow-x: auto; white-space: p
   font-size: .9rem; }
 .warning { border-left: 4px solid var(--two); padding-left: .75rem; } summary { cursor: pointer; }
 .hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.25rem 1rem; padding: 0;
-  list-style: none; } .hits img, .asked img { width: 100%; max-width: 14rem; border-radius: 4px; display: block; }
+  list-style: none; }
+.hits img, .asked img { width: 100%; height: auto; max-width: 14rem; border-radius: 4px; display: block; }
 .hits p { margin: .25rem 0; font-size: .9rem; line-height: 1.35; overflow-wrap: anywhere; } .asked { margin: 1rem 0; }
 """
 
@@ -102,7 +103,8 @@ def search_page(
     body = [f"<h1>{_text(f'“{query}”' if by_words else title)}</h1>", f'<p class="soft">{_text(lead)}</p>']
     if not by_words:
         body.append(f'<figure class="asked">{_picture(query, "The picture that was asked with.")}</figure>')
-    body += [f'<p class="warning">{_text(note)}</p>' for note in notes]
+    for note in (note.removeprefix("note: ") for note in notes):
+        body.append(f'<p class="warning">{_text(note[:1].upper() + note[1:])}</p>')
     body.append('<ol class="hits">')
     for row, picture in zip(rows, pictures, strict=True):
         caption, labels, file = row.get("text", ""), ", ".join(row.get("labels", ())), row.get("file", "")

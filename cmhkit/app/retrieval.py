@@ -24,8 +24,6 @@ from cmhkit.support.progress import progress
 
 # Pictures that are read before they are encoded.
 _PICTURES = 256
-# Known words that a search names where it knows none of those that it was given.
-_OFFERED = 8
 
 
 def encode_pictures(path: str | Path, given: str | Path, say: Say) -> dict[str, np.ndarray]:
@@ -298,7 +296,7 @@ def _say_unknown(hasher: CrossModalHasher, words: str, say: Say) -> None:
     check(
         says_something,
         f"search: expected a word that the training texts had, got none; unknown: {listed or 'no word at all'}; "
-        f"it knows {', '.join(vocabulary.words[:_OFFERED])}{', ...' if len(vocabulary) > _OFFERED else ''}; "
+        f"it knows {', '.join(vocabulary.offers(unknown))} and others; "
         "a run with --data-option text_features=minilm finds other words by what they mean",
     )
     if unknown:

@@ -103,6 +103,11 @@ def _without_blanks(character: str) -> bool:
     return place >= 0 and ord(character) <= _WITHOUT_BLANKS[place][1] and not character.isdecimal()
 
 
+def _alike(word: str, words: Iterable[str]) -> list[str]:
+    """Up to three of some words that have more than half of their letters in common with one, in the same order."""
+    return difflib.get_close_matches(word, words, n=3, cutoff=0.5)
+
+
 def _forms(word: str) -> set[str]:
     """A word, and what is left of it without an ending: "running" is "runn" and "run" too."""
     forms = {word}
@@ -180,6 +185,13 @@ class Vocabulary:
         swapped = (other for other in self.words if sorted(other) == sorted(word))
         near = difflib.get_close_matches(word, self.words, n=1, cutoff=0.75)
         return next(same, next(swapped, near[0] if near else None))
+
+    def offers(self, words: Iterable[str], most: int = 8) -> list[str]:
+        """Known words that could stand for unknown ones: the nearest, those with letters in common, the most alike
+        first; where there are none, the words that most training texts hold.
+        """
+        near = [other for word in words for other in (self.nearest(word), *_alike(word, self.words)) if other]
+        return list(dict.fromkeys(near or self.words))[:most]
 
     def told(self, words: Iterable[str]) -> str:
         """Unknown words as a message lists them, each with its nearest where it has one."""

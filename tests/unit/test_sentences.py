@@ -282,6 +282,13 @@ def test_other_forms_of_a_word_are_offered(word: str, near: str | None) -> None:
     assert Vocabulary(known).nearest(word) == near
 
 
+def test_what_is_offered_where_nothing_is_known() -> None:
+    known = Vocabulary(("the", "dog", "poppy", "guppy", "happy", "carpet", "car"))
+    assert known.offers(["puppy"]) == ["poppy", "guppy", "happy"]
+    assert known.offers(["cars", "dgo"]) == ["car", "carpet", "dog"]
+    assert known.offers(["xylophone"], most=2) == known.offers([], most=2) == ["the", "dog"]
+
+
 def test_a_plural_is_known_by_its_singular_and_the_other_way() -> None:
     assert Vocabulary(("puppies", "cats")).nearest("puppy") == "puppies"
     assert Vocabulary(("puppies", "cats")).nearest("cat") == "cats"
