@@ -89,10 +89,10 @@ setup-lab:
 	$(SETUP) lab database
 
 setup-test:
-	$(SETUP) lab test faiss photos database
+	$(SETUP) lab test faiss photos database words
 
 setup-bench:
 	$(SETUP) lab test faiss bench database
 
 setup-browser:
-	$(SETUP) lab test browser faiss photos database
+	$(SETUP) lab test browser faiss photos database words

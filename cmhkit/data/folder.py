@@ -23,6 +23,7 @@ from cmhkit.data.features import check_features
 from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
+from cmhkit.data.sentences import MODEL, check_text_features, sentence_vectors
 from cmhkit.data.text import Vocabulary, tokens
 from cmhkit.support.checks import InputError, check, check_choice, check_integer
 from cmhkit.support.progress import progress
@@ -60,16 +61,17 @@ class FolderReport:
     other_files: int = 0
     parts: dict[str, int] = field(default_factory=dict)
     words: int = 0
+    text_features: str = "bag"
 
     def reasons(self) -> dict[str, int]:
         """How many were skipped for each reason, the most common first."""
         return dict(Counter(reason for _, reason in self.skipped).most_common())
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{name} {count:,}" for name, count in self.parts.items())
+        parts, bag = ", ".join(f"{name} {count:,}" for name, count in self.parts.items()), self.text_features == "bag"
         lines = [
             f"{self.path}: {self.pairs:,} pairs" + (f" ({parts})" if parts else ""),
-            f"texts: {self.texts}; {self.words:,} words in the vocabulary",
+            f"texts: {self.texts}; {self.words:,} words in the vocabulary{'' if bag else '; read by ' + MODEL}",
             f"labels: {self.labels}",
         ]
         if self.other_files:
@@ -121,6 +123,7 @@ def load_folder(
     side: int = 224,
     resize: str = "letterbox",
     features: str | None = "efficientnet-lite0",
+    text_features: str = "bag",
     query: float = 0.1,
     train: float = 1.0,
     vocabulary: int = 1000,
@@ -141,7 +144,11 @@ def load_folder(
     what stands at the edge) or "crop" (the largest square in the middle).
     features: what the pictures go through for methods that read features: "efficientnet-lite0" (for photographs; the
     extra `photos`), "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays with the
-    data set as `data.backbone`. query: share of the pairs that ask. train: share of the others, which are the retrieval
+    data set as `data.backbone`.
+    text_features: what texts become: "bag", a bag of words; or "minilm", vectors of what English texts mean, so that a
+    search may use words that no text has (the extra `words`; `cmhkit.data.sentences`). It stays as
+    `data.text_features`.
+    query: share of the pairs that ask. train: share of the others, which are the retrieval
     set, that a method learns from. A picture's part follows from its content alone: it stays where it is when pictures
     are added, and equal pictures are never in different parts. Shares are therefore met on average only; each part has
     at least one pair.
@@ -161,6 +168,7 @@ def load_folder(
     check_integer("side", side, 16, 1024)
     check_choice("resize", resize, RESIZE)
     check_features(features)
+    check_text_features(text_features)
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
         number = isinstance(share, Real) and not isinstance(share, bool)
         good = number and (0 < share < 1 or (name == "train" and share == 1))
@@ -179,6 +187,9 @@ def load_folder(
     except InputError as error:
         expected = f"path: expected texts with words in {root}"
         raise InputError(f"{expected}, got none in the {len(parts['train'])} training pairs") from error
+    described = [pair.text for pair in pairs]
+    by_meaning = text_features == "minilm"
+    vectors = sentence_vectors(described, show_progress=show_progress) if by_meaning else words.bag_of_words(described)
     labels, label_names = _labels(pairs)
     first_names = ", ".join(label_names[:8]) + (", ..." if len(label_names) > 8 else "")
     report = FolderReport(
@@ -191,6 +202,7 @@ def load_folder(
         other_files=contents.others,
         parts={name: len(parts[name]) for name in PARTS},
         words=len(words),
+        text_features=text_features,
     )
     if report.skipped:
         lines = [f"{root}: {len(report.skipped):,} skipped; data.report says more", *_listed(report.skipped)]
@@ -198,13 +210,14 @@ def load_folder(
     return PairedData(
         name=f"folder:{root.resolve().name}",
         images=images,
-        text_vectors=words.bag_of_words([pair.text for pair in pairs]),
+        text_vectors=vectors,
         parts=parts,
         labels=labels,
-        texts=[pair.text for pair in pairs],
+        texts=described,
         label_names=label_names,
         vocabulary=words,
         backbone=features,
+        text_features=text_features,
         report=report,
         details={
             "folder": str(root.resolve()),

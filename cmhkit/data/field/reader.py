@@ -29,6 +29,7 @@ from cmhkit.data.field.recognise import Recognised, TextLists, recognise
 from cmhkit.data.field.tables import PARTS, WIKIPEDIA_TOPICS
 from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, rows_of
 from cmhkit.data.pairs import PairedData
+from cmhkit.data.sentences import sentence_vectors
 from cmhkit.data.text import Vocabulary
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.progress import progress
@@ -99,6 +100,10 @@ def paired(
         parts = parts | {"train": rows[fixed_training(name, rows, train=train, seed=options.seed)]}
         content.notes.append(f"training pairs drawn from the database with seed {options.seed}")
     vocabulary, vectors = content.vocabulary, content.vectors
+    by_meaning = options.text_features == "minilm"
+    if by_meaning:
+        came = f"vectors of width {0 if vectors is None else vectors.shape[1]} alone"
+        check(content.texts is not None, f"text_features: expected texts in {name} for 'minilm', got {came}")
     if vectors is None:
         assert content.texts is not None
         with progress(2, "Counting words", options.show_progress) as step:
@@ -106,6 +111,8 @@ def paired(
             step()
             vectors = vocabulary.bag_of_words(content.texts)
             step()
+    if by_meaning:
+        vectors = sentence_vectors(content.texts, show_progress=options.show_progress)
     images = content.images
     if isinstance(images, list):
         images = resized_pictures(content.pictures_name or name, images, options.resolution, options.show_progress)
@@ -124,6 +131,7 @@ def paired(
         vocabulary=vocabulary,
         own_pair=options.own_pair,
         backbone=backbone,
+        text_features=options.text_features,
         details=details,
     )
 
