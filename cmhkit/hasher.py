@@ -260,6 +260,7 @@ class CrossModalHasher:
             "text_width": self.text_width_,
             "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
+            "tags": self.vocabulary_ is not None and self.vocabulary_.tags,
             "history": self.history_,
         }
         return saved.write(path, described, self._state())
@@ -371,7 +372,8 @@ def load(path: str | Path) -> CrossModalHasher:
         kind = getattr(importlib.import_module(METHODS[method]), method)
         options = saved.options_of(type(kind.presets["lab"]), described, path)
         hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **options)
-        hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
+        words = described["vocabulary"]
+        hasher.vocabulary_ = None if words is None else Vocabulary(tuple(words), described.get("tags", False))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]

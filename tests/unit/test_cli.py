@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import cmhkit
 from cmhkit.app import cli, doctor
+from cmhkit.app.retrieval import encode_texts
 
 runner = CliRunner()
 
@@ -494,6 +495,16 @@ def test_encode_texts_and_data(run: Path, tiny, shared_cache: Path, tmp_path: Pa
             np.array_equal(np.flatnonzero(found["part"] == "query"), np.sort(query))
             and (found["part"] == "train").sum() == 400
         )
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_code_for_each_line_of_a_file(run: Path, shared_cache: Path, tmp_path: Path, inside: str, end: str) -> None:
+    texts = [f"dog{inside}flower", f"{inside}cat", "dog", f"sun{inside}"]
+    (tmp_path / "lines.txt").write_bytes(end.join(texts).encode("utf-8-sig"))
+    found = encode_texts(run, tmp_path / "lines.txt", lambda line: None)
+    assert found["names"].tolist() == texts
+    assert np.array_equal(found["codes"], cmhkit.load(run / "hasher.safetensors").encode(texts=texts))
 
 
 @pytest.mark.parametrize(
