@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 
 import numpy as np
@@ -101,6 +102,21 @@ def test_pictures_and_features_may_be_tensors_with_a_gradient() -> None:
         assert np.array_equal(hasher(method).encode(images=with_gradient), hasher(method).encode(images=images.numpy()))
     with pytest.raises(InputError, match="images: expected an array, got what NumPy makes none of"):
         hasher().encode(images=torch.zeros(2, 9, device="meta"))
+
+
+def test_a_saved_hasher_keeps_its_tags(tmp_path) -> None:
+    texts = ["new york, night", "york", "night", "york, new york"] * 8
+    vocabulary = Vocabulary.build(texts, tags=True)
+    data = data_for("CCA")
+    data = dataclasses.replace(data, texts=texts, vocabulary=vocabulary, text_vectors=vocabulary.bag_of_words(texts))
+    fitted_to_tags = ck.CCA(bits=8).fit(data)
+    fitted_to_tags.save(tmp_path / "h")
+    loaded = ck.load(tmp_path / "h")
+    assert loaded.vocabulary_ == vocabulary and loaded.vocabulary_.tags
+    for h in (fitted_to_tags, loaded):
+        assert np.array_equal(h.encode(texts=texts[:4]), h.encode(texts=data.take(range(4))))
+        assert np.array_equal(h.values(texts=["new york"]), h.values(texts=["New York,"]))
+    assert not hasher().vocabulary_.tags
 
 
 # Settings of PyTorch.
