@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data import repeats
 from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
@@ -86,12 +86,17 @@ def paired(
     details: dict[str, Any],
 ) -> PairedData:
     """Content with its split, its bag of words (of a new vocabulary, if it has no vectors) and its pictures."""
-    parts = content.parts
+    images, parts = content.images, content.parts
+    if isinstance(images, list):
+        images = resized_pictures(content.pictures_name or name, images, options.resolution, options.show_progress)
+    with progress(len(images), "Comparing pictures", options.show_progress and len(images) > 5000) as step:
+        marks = repeats.digests(images, step=step)
+    group = repeats.groups(marks)
     train = protocol.train if options.train is None else options.train
     if parts is None:
         ids = np.arange(len(content.labels)) if content.ids is None else content.ids
         query = protocol.query if options.query is None else options.query
-        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair}
+        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair, "group": group}
         parts = fixed_split(name, ids, query=query, train=train, **drawn)
         content.notes.append(f"split drawn from seed {options.seed}: {protocol.source}")
     elif content.whole_training and train is not None:
@@ -106,9 +111,11 @@ def paired(
             step()
             vectors = vocabulary.bag_of_words(content.texts)
             step()
-    images = content.images
-    if isinstance(images, list):
-        images = resized_pictures(content.pictures_name or name, images, options.resolution, options.show_progress)
+    texts = repeats.digests(vectors) if content.texts is None else content.texts
+    found = repeats.repeats(images, marks, texts, parts, group, options.show_progress)
+    content.notes += found.lines()
+    if found.equal:
+        log.warning("%s: %s", name, "; ".join(found.lines()))
     if options.standardise:
         vectors = standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images
@@ -317,7 +324,7 @@ def _joined(
     total = sum(sizes.values())
     with progress(total, "Comparing the parts", options.show_progress and total > 5000) as step:
         for part in sizes if names is None else ():
-            marks[part] = _marks(images[part], vectors[part], labels[part], step)
+            marks[part] = repeats.digests(images[part], vectors[part], labels[part], step=step)
     base = "db" if "db" in images else "tr"
     rows, extra = np.arange(sizes[base]), np.zeros(0, dtype=np.int64)
     notes = []
@@ -346,18 +353,6 @@ def _joined(
     parts = {"query": np.arange(n, n + len(test)), "retrieval": np.arange(n), "train": np.sort(rows)}
     whole = "tr" not in images
     return Content(joined(images), joined(labels), joined(vectors), parts=parts, whole_training=whole, notes=notes)
-
-
-def _marks(images: Any, vectors: np.ndarray, labels: np.ndarray, step: Any) -> list[bytes]:
-    """A checksum of the content of each pair."""
-    marks = []
-    for image, vector, label in zip(images, vectors, labels, strict=True):
-        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
-        digest.update(vector.data)
-        digest.update(label.data)
-        marks.append(digest.digest())
-        step()
-    return marks
 
 
 def _places(training: list[Any], among: list[Any]) -> tuple[np.ndarray, np.ndarray]:

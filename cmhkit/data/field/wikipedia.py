@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmhkit.data import repeats
 from cmhkit.data.field.containers import Container, Piece, Unreadable, expect, matrix, open_container, stored
 from cmhkit.data.field.folders import numbered_lines
 from cmhkit.data.field.layouts import READERS, is_raw
@@ -52,15 +53,18 @@ def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
             train, test = standardised(train, train), standardised(test, train)
         return np.concatenate([train, test]).astype(np.float32)
 
-    retrieval = np.arange(n)
+    images, vectors, retrieval = joined("I"), joined("T"), np.arange(n)
+    parts = {"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval}
+    marks = repeats.digests(images)
+    found = repeats.repeats(images, marks, repeats.digests(vectors), parts, repeats.groups(marks))
     return PairedData(
         name="wikipedia",
-        images=joined("I"),
-        text_vectors=joined("T"),
-        parts={"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval},
+        images=images,
+        text_vectors=vectors,
+        parts=parts,
         labels=labels,
         label_names=WIKIPEDIA_TOPICS if labels.shape[1] == len(WIKIPEDIA_TOPICS) else (),
-        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source},
+        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source, "notes": found.lines()},
     )
 
 
