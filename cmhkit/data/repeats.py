@@ -8,7 +8,8 @@ together (`groups`). A split that comes with the data stays as it is, and the re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from cmhkit import codes
 from cmhkit.data import cache
+from cmhkit.data.large import LargePictures
 from cmhkit.data.pictures import BARS
 from cmhkit.support.checks import check
 from cmhkit.support.progress import Step, progress
@@ -33,8 +35,8 @@ _THUMBNAIL = 8
 _FORMAT = 1
 # Pictures that a report names.
 _NAMED = 5
-# Queries that are compared at once.
-_AT_ONCE = 256
+# Queries that are compared at once, and pictures that are read at once.
+_AT_ONCE, _READ = 256, 4
 
 
 def digests(*columns: Any, step: Step | None = None) -> list[bytes]:
@@ -43,7 +45,7 @@ def digests(*columns: Any, step: Step | None = None) -> list[bytes]:
     columns: arrays, shape (n, ...), `LargePictures`, or lists of texts. step: called after each row.
     """
     marks = []
-    for row in zip(*columns, strict=True):
+    for row in zip(*map(_each, columns), strict=True):
         digest = hashlib.blake2b(digest_size=16)
         for part in row:
             if isinstance(part, str):
@@ -56,6 +58,13 @@ def digests(*columns: Any, step: Step | None = None) -> list[bytes]:
         if step is not None:
             step()
     return marks
+
+
+def _each(rows: Any) -> Iterable[Any]:
+    """The rows one by one; of `LargePictures` a few are read at once."""
+    if not isinstance(rows, LargePictures):
+        return rows
+    return (row for start in range(0, len(rows), _READ) for row in rows[start : start + _READ])
 
 
 def groups(*keys: Sequence[Hashable]) -> np.ndarray:
@@ -78,6 +87,14 @@ def groups(*keys: Sequence[Hashable]) -> np.ndarray:
     return start[place].astype(np.int64)
 
 
+def shared(marks: Sequence[bytes], group: np.ndarray) -> list[bytes]:
+    """The least checksum of each row's group: rows of one group share it, and a row alone keeps its own."""
+    least: dict[int, bytes] = {}
+    for first, mark in zip(group.tolist(), marks, strict=True):
+        least[first] = min(mark, least.get(first, mark))
+    return [least[first] for first in group.tolist()]
+
+
 def kept_together(order: np.ndarray, group: np.ndarray, allowed: np.ndarray, most: int) -> np.ndarray:
     """The first rows of an order, as many as fit, so that no group is cut.
 
@@ -98,6 +115,10 @@ def kept_together(order: np.ndarray, group: np.ndarray, allowed: np.ndarray, mos
             taken.append(g)
             room -= size[g]
     return order[np.isin(group[order], taken or candidates[:1])]
+
+
+class LeakWarning(UserWarning):
+    """Queries of a split that came with the data are among its other pairs too."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +152,11 @@ class Repeats:
                 many = f"{len(pairs):,} of {self.queries:,} queries have {what} among the pairs that are searched"
                 said.append(f"{many} or learned from: {listed}")
         return [*said, self.without] if self.without else said
+
+    def warn(self, what: str, name: Callable[[int], str] = "pair {}".format) -> None:
+        """Emit a `LeakWarning` where queries have their picture among the other pairs. what: the set."""
+        if self.equal:
+            warnings.warn(f"{what}: {'; '.join(self.lines(name))}", LeakWarning, stacklevel=3)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -196,7 +222,7 @@ def _looks(images: Any, marks: Sequence[bytes], show_progress: bool) -> tuple[np
         hashes = np.empty((n, 8), dtype=np.uint8)
         thumbnails = np.empty((n, _THUMBNAIL, _THUMBNAIL, 3), dtype=np.uint8)
         with progress(n, "Looking for nearly equal pictures", show_progress and n > 500) as step:
-            for row, picture in enumerate(images):
+            for row, picture in enumerate(_each(images)):
                 image = Image.fromarray(_without_bars(np.asarray(picture)))
                 hashes[row] = np.packbits(imagehash.phash(image).hash.ravel())
                 thumbnails[row] = np.asarray(image.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX))

@@ -114,8 +114,7 @@ def paired(
     texts = repeats.digests(vectors) if content.texts is None else content.texts
     found = repeats.repeats(images, marks, texts, parts, group, options.show_progress)
     content.notes += found.lines()
-    if found.equal:
-        log.warning("%s: %s", name, "; ".join(found.lines()))
+    found.warn(name)
     if options.standardise:
         vectors = standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images

@@ -57,6 +57,7 @@ def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
     parts = {"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval}
     marks = repeats.digests(images)
     found = repeats.repeats(images, marks, repeats.digests(vectors), parts, repeats.groups(marks))
+    found.warn("wikipedia")
     return PairedData(
         name="wikipedia",
         images=images,
