@@ -35,8 +35,8 @@ _THUMBNAIL = 8
 _FORMAT = 1
 # Pictures that a report names.
 _NAMED = 5
-# Queries that are compared at once, and pictures that are read at once.
-_AT_ONCE, _READ = 256, 4
+# Queries that are compared at once.
+_AT_ONCE = 256
 
 
 def digests(*columns: Any, step: Step | None = None) -> list[bytes]:
@@ -61,10 +61,8 @@ def digests(*columns: Any, step: Step | None = None) -> list[bytes]:
 
 
 def _each(rows: Any) -> Iterable[Any]:
-    """The rows one by one; of `LargePictures` a few are read at once."""
-    if not isinstance(rows, LargePictures):
-        return rows
-    return (row for start in range(0, len(rows), _READ) for row in rows[start : start + _READ])
+    """The rows one by one: `LargePictures` give a block of them when they are gone through."""
+    return (rows[i] for i in range(len(rows))) if isinstance(rows, LargePictures) else rows
 
 
 def groups(*keys: Sequence[Hashable]) -> np.ndarray:

@@ -29,7 +29,7 @@ SLOW_FILES = {
         "test_mutants",
         "test_parallel",
     ),
-    *("test_report", "test_speed"),
+    *("test_repeats", "test_report", "test_speed"),
     *("test_widgets", "test_widgets_nbval", "test_wiring_adah", "test_wiring_ssah", "test_wiring_ugach"),
 }
 SLOW_TESTS = {

@@ -130,7 +130,7 @@ def paired(
         vocabulary=vocabulary,
         own_pair=options.own_pair,
         backbone=backbone,
-        details=details,
+        details=details | {"notes": content.notes},
     )
 
 
