@@ -162,12 +162,13 @@ def _rows(
     Some writers quote cells, some write `\\"` in them, and some quote nothing at all, so that a quotation mark is one.
     The first reading that goes through is taken, unless another gives more rows of the first one's width.
     """
-    readings = [
+    readings: list[Callable[[], list[tuple[int, list[str]]]]] = [
         lambda: _quoted(body, start, delimiter, names, skipinitialspace=True),
         lambda: _quoted(body, start, delimiter, names),
-        lambda: _quoted(body, start, delimiter, names, doublequote=False, escapechar="\\"),
-        lambda: [(n, line.split(delimiter)) for n, line in lines],
+        lambda: _unquoted(lines, delimiter),
     ]
+    if '\\"' in body:
+        readings.insert(2, lambda: _quoted(body, start, delimiter, names, doublequote=False, escapechar="\\"))
     best: tuple[int, list[tuple[int, list[str]]]] | None = None
     wrong: InputError | None = None
     for reading in readings:
@@ -177,8 +178,6 @@ def _rows(
             wrong = wrong or error
             continue
         odd = sum(len(row) != len(rows[0][1]) for _, row in rows)
-        if wrong and odd:
-            continue
         if best is None or odd < best[0]:
             best = odd, rows
         if not odd:
@@ -205,6 +204,15 @@ def _quoted(body: str, start: int, delimiter: str, names: Names, **dialect: Any)
     return rows
 
 
+def _unquoted(lines: Sequence[tuple[int, str]], delimiter: str) -> list[tuple[int, list[str]]]:
+    """Rows in which a quotation mark is one. Errors: `InputError` for a line with one and another number of cells."""
+    rows = [(n, line.split(delimiter)) for n, line in lines]
+    width = len(rows[0][1])
+    torn = next((n for n, row in rows if len(row) != width and any('"' in cell for cell in row)), None)
+    check(torn is None, f"line {torn} (a quotation mark)")
+    return rows
+
+
 def _check_swallowed(row: Sequence[str], width: int, line: int, delimiter: str, names: Names) -> None:
     """Errors: `InputError` if a cell over several lines holds a line that is a row itself, with a picture's name."""
     for inner in (inner for cell in row for inner in _LINE_END.split(cell)[1:]):
@@ -220,9 +228,14 @@ def _headless(
     form: str,
     names: Names,
 ) -> Table:
-    """A table without headings. Where rows differ in width, all after the first cell is one."""
+    """A table without headings. Where rows differ in width, or commas have a blank behind them, all after the first
+    cell is one.
+    """
     width = len(rows[0][1])
-    if any(len(row) != width for _, row in rows) and 2 * sum(names(row[0].strip()) for _, row in rows) > len(rows):
+    loose = any(len(row) != width for _, row in rows)
+    if delimiter == "," and not any('"' in line for _, line in lines):
+        loose |= any(cell.startswith(" ") for _, row in rows for cell in row[2:])
+    if loose and 2 * sum(names(row[0].strip()) for _, row in rows) > len(rows):
         rows, width = [(n, line.split(delimiter, 1)) for n, line in lines if delimiter in line], 2
     kept = [(n, row) for n, row in rows if len(row) == width]
     columns = {f"column {i + 1}": [row[i].strip() for _, row in kept] for i in range(width)}
@@ -293,6 +306,7 @@ def _json_table(text: str, name: str, ending: str, names: Names, headings: Headi
         raise InputError(f"texts: expected JSON in {name}, which cannot be read ({error})") from error
     rows = list(_records(value, name, names, headings, dropped))
     table = flat_table(rows, form, list(dropped))
+    table.headed = not all(heading.startswith("column ") for heading in table.columns)
     if len(places) == len(table):
         table.places = places
     return table

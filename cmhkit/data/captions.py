@@ -97,7 +97,8 @@ def _caption_like(heading: str) -> bool:
 def understood(table: Table, name: str, names: PictureNames, column: str | None = None) -> Said:
     """A table with its columns told apart.
 
-    name: the file's, relative to the folder. column: the heading of the captions, if it was given. Errors: `InputError`
+    name: the file's, relative to the folder. column: the heading of the captions, if it was given; empty for a table
+    whose captions are not asked for. Errors: `InputError`
     for a table in which no column names pictures, an unknown column, and several columns of captions.
     """
     base = name.rpartition("/")[0]
@@ -107,10 +108,10 @@ def understood(table: Table, name: str, names: PictureNames, column: str | None 
     texts = _texts(table, name, [h for h in rest if not _names_pictures(table.columns[h], names, base)], column)
     rest = [heading for heading in rest if heading not in texts]
     label = next((h for known in LABELS for h in rest if plain(h) == known), None)
-    if not table.headed and label is None:
-        label = next((h for h in rest if all(re.fullmatch(r"-?\d+", cell) for cell in table.columns[h])), None)
+    if not table.headed and len(table.columns) == 2 and label is None:
+        label = next((h for h in rest if all(re.fullmatch(r"-?\d+", str(cell)) for cell in table.columns[h])), None)
     split = next((h for h in rest if plain(h) in SPLITS and any(map(part_of, table.columns[h]))), None)
-    marks = [h for h in rest if _zeros_and_ones(h, table.columns[h])]
+    marks = [h for h in rest if table.headed and _zeros_and_ones(h, table.columns[h])]
     flags = {} if split else _flags(marks)
     marks = [h for h in marks if h not in flags] if label is None else []
     labels, parts = None, None
@@ -137,19 +138,17 @@ def _pictures(table: Table, name: str, names: PictureNames, base: str) -> str:
     """The heading of the column that names pictures: a known heading before others, then the most pictures found."""
     scores: dict[str, tuple[bool, int, int, int, int]] = {}
     for place, (heading, values) in enumerate(table.columns.items()):
-        known = plain(heading) in PICTURES or heading == KEY
         different = {value for value in values if isinstance(value, (str, int))}
         found = sum(names.find(value, base)[0] is not None for value in different)
+        known = found > 0 if heading == KEY else plain(heading) in PICTURES
         whole = sum(isinstance(value, str) and names.looks(value) for value in different)
         rank = PICTURES.index(plain(heading)) if plain(heading) in PICTURES else len(PICTURES) + place
         rank = -1 if heading == KEY else rank
         if known or (found and 2 * found >= len(different)) or 2 * whole > len(different):
             scores[heading] = (bool(found) and known, min(found, whole), found, whole, -rank)
     columns = ", ".join(list(table.columns)[:8]) or "none"
-    expected = f"texts: expected a first line with the columns file and text in {name}"
-    if not table.headed:
-        expected = f"texts: expected a column of {name} that names pictures of the folder"
-    check(scores, f"{expected}, got {columns}, none of which names pictures")
+    expected = f"texts: expected a column or key of {name} that names pictures of the folder"
+    check(scores, f"{expected}, got {columns}")
     return max(scores, key=lambda heading: scores[heading])
 
 
@@ -161,6 +160,8 @@ def _names_pictures(values: Sequence[Any], names: PictureNames, base: str) -> bo
 
 def _texts(table: Table, name: str, candidates: Sequence[str], column: str | None) -> list[str]:
     """The headings of the columns that hold captions; none, one, or numbered ones together."""
+    if column == "":
+        return []
     if column is not None:
         chosen = [h for h in table.columns if h.casefold() == column.strip().casefold()]
         chosen = chosen or [h for h in table.columns if plain(h) == plain(column)]

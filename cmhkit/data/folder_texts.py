@@ -137,6 +137,8 @@ def paired(
     used |= {said.name for said in extra if said.labels is not None or (own_split and said.name in from_files)}
     _name_unread(contents, sources, found, chosen, ending, used, own_split)
     if not own_split:
+        if found.split.startswith("the ") and from_files <= used:
+            found.unread.append(f"the parts that {found.split} say")
         found.split = ""
     return found
 
@@ -167,14 +169,13 @@ def _sources(contents: Contents, encoding: str, column: str | None) -> _Sources:
                     known[owner] = file
                 else:
                     out.strange.append(file)
+        elif ending in PERHAPS_TABLES and _lists_folders(path, encoding, folders):
+            out.harmless.append(file)
         elif ending in (*TABLES, *PERHAPS_TABLES):
             try:
                 out.said[file] = _said(path, file, encoding, names, column)
             except InputError as error:
-                if _lists_folders(path, encoding, folders):
-                    out.harmless.append(file)
-                else:
-                    out.wrong[file] = error
+                out.wrong[file] = error
         else:
             out.strange.append(file)
     if described and not out.beside:
@@ -224,12 +225,9 @@ def _said(path: Path, file: str, encoding: str, names: PictureNames, column: str
 
 
 def _with_column(table: Table, file: str, names: PictureNames, column: str | None) -> Said:
-    """A table understood. One that lacks the column that was asked for has no captions."""
+    """A table understood. The captions of one that lacks the column that was asked for are not."""
     there = column is None or any(plain(heading) == plain(column) for heading in table.columns)
-    said = understood(table, file, names, column if there else None)
-    if not there and said.captions is not None:
-        said.captions = None
-    return said
+    return understood(table, file, names, column if there else "")
 
 
 def _said_plainly(name: str) -> str:
@@ -258,6 +256,9 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
     if texts != "auto":
         return _named(contents, sources, texts)
     tables = [said for said in sources.said.values() if said.captions is not None]
+    columns = [f"{said.name} ({', '.join(said.table.columns)})" for said in sources.said.values()]
+    expected = f"column: expected a column of a table in {contents.root}"
+    check(column is None or tables, f"{expected}, got {column!r}; there are {'; '.join(columns) or 'no tables'}")
     matched = [said for said in tables if said.matched]
     several = _overlapping(matched)
     check(
@@ -277,21 +278,23 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
         return matched, ""
     if sources.beside:
         return [], _ending(contents, sources, "")
-    asked = column is not None and not any(said.captions for said in tables)
-    if len(tables) == 1 and not asked:
+    if len(tables) == 1:
         return tables, ""
+    in_folders = any(map(folder_of, contents.pictures))
     unread = [*sources.wrong, *sources.strange, *(said.name for said in sources.said.values() if _may_hold(said))]
     if len(unread) == 1 and unread[0] in sources.wrong and unread[0].lower().endswith(TABLES):
-        raise sources.wrong[unread[0]]
-    reasons = [f"\n  {name}: {_reason(sources, name)}" for name in unread[:_NAMED]]
-    more = f"\n  and {len(unread) - _NAMED:,} more" if len(unread) > _NAMED else ""
+        alternative = "; or pass texts='folders' for the names of the folders" if in_folders else ""
+        raise InputError(f"{sources.wrong[unread[0]]}{alternative}") from sources.wrong[unread[0]]
+    reasons = [f"\n  {name}: {_reason(sources, name)}" for name in unread if name not in sources.strange]
+    reasons += [f"\n  {files}: no table as text or JSON" for files in _by_ending(sources.strange)]
+    more = f"\n  and {len(reasons) - _NAMED:,} more" if len(reasons) > _NAMED else ""
     check(
         not unread,
         f"texts: expected texts in {contents.root}, got files that may hold them and were not read; pass "
-        f"texts=NAME for a table, or texts='folders' for the names of the folders:{''.join(reasons)}{more}",
+        f"texts=NAME for a table, or texts='folders' for the names of the folders:{''.join(reasons[:_NAMED])}{more}",
     )
     check(
-        any(map(folder_of, contents.pictures)),
+        in_folders,
         f"path: expected texts in {contents.root}: a .txt beside each picture, a table (.csv or .tsv) with the "
         "columns file and text, or folders whose names say what is in them; got none",
     )
@@ -309,7 +312,18 @@ def _reason(sources: _Sources, name: str) -> str:
         return str(sources.wrong[name]).partition(": ")[2]
     if name in sources.said:
         return f"no column of captions among {', '.join(sources.said[name].table.columns)}"
-    return "not a table as text or JSON; save it as .csv, or as .json"
+    return "no table as text or JSON"
+
+
+def _by_ending(files: Iterable[str]) -> list[str]:
+    """Files as a message names them: each, or of many with one ending the first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        groups[posixpath.splitext(file)[1].lower()].append(file)
+    return [
+        ", ".join(group) if len(group) <= _NAMED else f"{len(group):,} {ending} files, such as {group[0]}"
+        for ending, group in groups.items()
+    ]
 
 
 def _overlapping(said: Sequence[Said]) -> list[str]:
@@ -540,7 +554,11 @@ def _told(chosen: Sequence[Said]) -> str:
     names = ", ".join(said.name for said in chosen)
     told = f"{names}, {chosen[0].table.form}"
     columns = chosen[0].columns[:2]
-    return told if [plain(c) for c in columns] == ["file", "text"] else f"{told}: {' and '.join(columns)}"
+    return (
+        told
+        if not chosen[0].table.headed or [plain(c) for c in columns] == ["file", "text"]
+        else f"{told}: {' and '.join(columns)}"
+    )
 
 
 def _counted(pairs: Sequence[Pair], chosen: Sequence[Said], captions: str) -> str:
@@ -580,18 +598,12 @@ def _name_unread(
             if headings:
                 plural = "s" if len(headings) > 1 else ""
                 found.unread.append(f"{what}{plural} {', '.join(headings)} of {name}")
-    if not own_split and found.split.startswith("the folders"):
-        found.unread.append(f"the parts that {found.split} say")
-    found.unread += list(sources.wrong)
-    rest: dict[str, list[str]] = defaultdict(list)
-    for file in sources.strange:
-        rest[posixpath.splitext(file)[1].lower()].append(file)
+    found.unread += [f"{name} ({_reason(sources, name)})" for name in sources.wrong]
+    rest = list(sources.strange)
     for other, files in sources.beside.items():
         if other != ending and not (chosen and _says_the_same(contents, found.pairs, files)):
-            rest[other] += sorted(set(files.values()))
-    for other, files in rest.items():
-        few = len(files) <= _NAMED
-        found.unread.append(", ".join(files) if few else f"{len(files):,} {other} files, such as {files[0]}")
+            rest += sorted(set(files.values()))
+    found.unread += _by_ending(rest)
     found.others = len(sources.harmless)
 
 
