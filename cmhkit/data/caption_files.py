@@ -22,8 +22,6 @@ from cmhkit.support.checks import InputError, check
 JSON_LINES = (".jsonl", ".ndjson")
 JSON = (".json", *JSON_LINES)
 TABLES = (".csv", ".tsv", ".psv", ".tab", *JSON)
-#: Endings of files that may be tables, and may as well be something else.
-PERHAPS_TABLES = (".txt", ".token", ".lst", ".list", ".dat", ".data")
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _LINE_END = re.compile(r"\r\n|\n|\r")
 #: The column of the keys of an object that has a key a picture.
@@ -125,9 +123,9 @@ def _text_table(text: str, name: str, names: Names, headings: Headings) -> Table
     check(len(header) > 1, f"texts: expected a first line with the columns file and text in {name}, got {first[:80]!r}")
     twice = [cell for cell, count in Counter(cell.casefold() for cell in header).items() if cell and count > 1]
     check(not twice, f"texts: expected each column once in {name}, got {''.join(twice[:1])} twice")
-    kept, skipped = [], []
+    kept, skipped, whole = [], [], dict(lines)
     for line, row in rows[1:]:
-        row = row[: len(header)] if not any(map(str.strip, row[len(header) :])) else row
+        row = _last_whole(row, len(header), whole[line], delimiter)
         if len(row) == len(header):
             kept.append((line, row))
         else:
@@ -138,6 +136,17 @@ def _text_table(text: str, name: str, names: Names, headings: Headings) -> Table
         if not heading and any(row[i].strip() for _, row in kept):
             columns[f"(column {i + 1}, without a heading)"] = [row[i].strip() for _, row in kept]
     return Table(columns, [f"line {line}" for line, _ in kept], form, skipped)
+
+
+def _last_whole(row: list[str], width: int, line: str, delimiter: str) -> list[str]:
+    """A row that is too wide, mended: without empty cells at its end, or with what only commas of a sentence divide,
+    which have a blank behind them, in its last cell.
+    """
+    if not any(map(str.strip, row[width:])):
+        return row[:width]
+    cells = line.split(delimiter, width - 1)
+    sentence = delimiter == "," and '"' not in line and not re.search(r",(?! )", cells[-1])
+    return cells if sentence else row
 
 
 def _fits(lines: Sequence[tuple[int, str]], delimiter: str, names: Names, headings: Headings) -> tuple[bool, int]:
@@ -234,7 +243,7 @@ def _headless(
     width = len(rows[0][1])
     loose = any(len(row) != width for _, row in rows)
     if delimiter == "," and not any('"' in line for _, line in lines):
-        loose |= any(cell.startswith(" ") for _, row in rows for cell in row[2:])
+        loose |= any(", " in line.partition(",")[2] for _, line in lines)
     if loose and 2 * sum(names(row[0].strip()) for _, row in rows) > len(rows):
         rows, width = [(n, line.split(delimiter, 1)) for n, line in lines if delimiter in line], 2
     kept = [(n, row) for n, row in rows if len(row) == width]
@@ -383,22 +392,23 @@ def _joined(
     """COCO's shape: annotations of images that have a number, with captions or with categories that have one too."""
     images: dict[Any, dict[str, Any]] = {}
     for item in lists["images"]:
-        check("id" in item, f"texts: expected images with an id in {name}, got {str(item)[:80]}")
-        images[item["id"]] = dict(item)
+        good = isinstance(item.get("id"), (int, str))
+        check(good, f"texts: expected images with an id in {name}, got {str(item)[:80]}")
+        images[item["id"]] = {key: value for key, value in item.items() if key not in ("caption", "category")}
     categories = whole.get("categories")
-    called = {item.get("id"): item.get("name") for item in categories} if _objects(categories) else None
+    called = {str(item.get("id")): item.get("name") for item in categories} if _objects(categories) else None
     for item in lists["annotations"]:
-        image = images.get(item.get("image_id"))
-        check(image is not None, f"texts: expected annotations of images that {name} lists, got {str(item)[:80]}")
+        number = item.get("image_id")
+        known = isinstance(number, (int, str)) and number in images
+        check(known, f"texts: expected annotations of images that {name} lists, got {str(item)[:80]}")
         if "caption" in item:
-            image.setdefault("caption", []).append(item["caption"])  # type: ignore[union-attr]
+            images[number].setdefault("caption", []).append(item["caption"])
         if "category_id" in item:
-            number = item["category_id"]
-            known = called is None or number in called
-            check(known, f"texts: expected categories that {name} lists, got {number!r}")
-            label = number if called is None else called[number]
-            held = image.setdefault("category", [])  # type: ignore[union-attr]
-            if label not in held:
-                held.append(label)
+            category = str(item["category_id"])
+            known = called is None or category in called
+            check(known, f"texts: expected categories that {name} lists, got {category}")
+            held = images[number].setdefault("category", [])
+            label = category if called is None else called[category]
+            held += [] if label in held else [label]
         dropped.update(dict.fromkeys(item.keys() - {"caption", "category_id", "image_id", "id"}))
     return images.values()

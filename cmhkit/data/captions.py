@@ -329,8 +329,10 @@ def _label(item: Any, where: str) -> str:
 
 
 def _zeros_and_ones(heading: str, values: Sequence[Any]) -> bool:
-    """Whether a column may say of one class whether it holds; a column of counts or numbers does not."""
-    return bool(values) and not _COUNTS.fullmatch(plain(heading)) and all(_number(value) in (0, 1) for value in values)
+    """Whether a column may say of one class whether it holds, as 0/1 or -1/1; a column that counts captions does not."""
+    numbers = {_number(value) for value in values}
+    binary = bool(numbers) and (numbers <= {0, 1} or numbers <= {-1, 1})
+    return binary and not _COUNTS.fullmatch(plain(heading))
 
 
 # The split.

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmhkit.data.caption_files import KEY, PERHAPS_TABLES, TABLES, Table, decoded, flat_table, read_table
+from cmhkit.data.caption_files import KEY, TABLES, Table, decoded, flat_table, read_table
 from cmhkit.data.captions import Said, has_headings, plain, prose, understood
 from cmhkit.data.part_names import part_in, part_of
 from cmhkit.data.picture_names import Beside, PictureNames, composed, folder_of, stem_of
@@ -25,10 +25,11 @@ from cmhkit.support.checks import InputError, check
 CAPTIONS = ("joined", "first", "all")
 # Files that hold no captions, whatever their names: programs, pages to print, archives, sound and film.
 _HARMLESS = set(
-    ".pdf .ps .py .pyc .ipynb .m .r .sh .bat .c .cpp .h .js .css .zip .tar .gz .tgz .bz2 .xz .7z .rar .mp4 .mov .avi "
+    ".pdf .ps .py .pyc .ipynb .m .r .sh .bat .c .cpp .h .js .css .mp4 .mov .avi "
     ".mkv .webm .mp3 .wav .flac .exe .dll .so .ini .log .url .lnk .cfg .toml .bib .tex .md5 .sha1 .sha256 .ttf .otf "
     ".xmp .psd .ai .lock .bak .tmp .swp".split()
 )
+_ARCHIVES = set(".zip .tar .gz .tgz .bz2 .xz .7z .rar".split())
 _HARMLESS_NAMES = re.compile(
     r"(readme|licen[sc]es?|copying|copyright|notice|authors|credits|change(log|s)|citation|about|install|version|"
     r"requirements|thumbs\.db|desktop\.ini|.*(sha|md5|check)sums?)\b.*",
@@ -40,6 +41,8 @@ _NOT_PLAIN = set(
     ".feather .xls .xlsx .ods .doc .docx .odt .rtf .db .sqlite .sqlite3 .bin .lmdb .mdb .tfrecord .onnx "
     ".safetensors".split()
 )
+# Bytes of the longest list of classes that is looked for.
+_LONG_LIST = 2**18
 # Names that a message or a report lists for one reason.
 _NAMED = 5
 
@@ -153,11 +156,13 @@ def _sources(contents: Contents, encoding: str, column: str | None) -> _Sources:
     skipped = [file for file, _ in contents.skipped]
     beside = Beside([*contents.pictures, *skipped])
     folders = {_said_plainly(folder) for file in contents.pictures for folder in file.split("/")[:-1]}
+    folders |= {_said_plainly(contents.root.name)}
     described: dict[str, str] = {}
     for file, path in contents.files.items():
         ending = path.suffix.lower()
         owners = [] if ending in (".csv", ".tsv") else beside.pictures_of(file)
-        if ending in _HARMLESS or _HARMLESS_NAMES.fullmatch(path.name):
+        packed = ending in _ARCHIVES and _said_plainly(path.name.partition(".")[0]) in folders
+        if ending in _HARMLESS or _HARMLESS_NAMES.fullmatch(path.name) or packed:
             out.harmless.append(file)
         elif owners and ending == ".json":
             described |= dict.fromkeys(owners, file)
@@ -169,15 +174,15 @@ def _sources(contents: Contents, encoding: str, column: str | None) -> _Sources:
                     known[owner] = file
                 else:
                     out.strange.append(file)
-        elif ending in PERHAPS_TABLES and _lists_folders(path, encoding, folders):
+        elif ending in _ARCHIVES or (ending in _NOT_PLAIN and ending not in TABLES):
+            out.strange.append(file)
+        elif _lists_folders(path, encoding, folders):
             out.harmless.append(file)
-        elif ending in (*TABLES, *PERHAPS_TABLES):
+        else:
             try:
                 out.said[file] = _said(path, file, encoding, names, column)
             except InputError as error:
                 out.wrong[file] = error
-        else:
-            out.strange.append(file)
     if described and not out.beside:
         _describe(contents, out, described, names, column)
     else:
@@ -237,6 +242,8 @@ def _said_plainly(name: str) -> str:
 def _lists_folders(path: Path, encoding: str, folders: set[str]) -> bool:
     """Whether a file lists names of folders of the pictures and nothing else, as lists of classes do."""
     try:
+        if path.stat().st_size > _LONG_LIST:
+            return False
         lines = [line for line in decoded(path.read_bytes(), encoding).split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError):
         return False
@@ -286,7 +293,7 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
         alternative = "; or pass texts='folders' for the names of the folders" if in_folders else ""
         raise InputError(f"{sources.wrong[unread[0]]}{alternative}") from sources.wrong[unread[0]]
     reasons = [f"\n  {name}: {_reason(sources, name)}" for name in unread if name not in sources.strange]
-    reasons += [f"\n  {files}: no table as text or JSON" for files in _by_ending(sources.strange)]
+    reasons += [f"\n  {files}: no table as text or JSON, or packed" for files in _by_ending(sources.strange)]
     more = f"\n  and {len(reasons) - _NAMED:,} more" if len(reasons) > _NAMED else ""
     check(
         not unread,
@@ -312,7 +319,7 @@ def _reason(sources: _Sources, name: str) -> str:
         return str(sources.wrong[name]).partition(": ")[2]
     if name in sources.said:
         return f"no column of captions among {', '.join(sources.said[name].table.columns)}"
-    return "no table as text or JSON"
+    return "no table as text or JSON, or packed"
 
 
 def _by_ending(files: Iterable[str]) -> list[str]:
@@ -365,7 +372,8 @@ def _named(contents: Contents, sources: _Sources, texts: str) -> tuple[list[Said
     if inside:
         sources.beside = inside
         return [], _ending(contents, sources, "")
-    alike = [file for file in contents.files if file.rpartition("/")[2].casefold() == wanted.casefold()]
+    held = [file for file in sources.said if file.startswith(f"{wanted}/")]
+    alike = held or [file for file in contents.files if file.rpartition("/")[2].casefold() == wanted.casefold()]
     name = wanted if wanted in contents.files or len(alike) != 1 else alike[0]
     if name in sources.wrong:
         raise sources.wrong[name]

@@ -167,8 +167,8 @@ def test_what_a_table_and_a_folder_disagree_on_is_listed(root) -> None:
                 "none.png,two",
                 "../0.png,three",
                 "1.png,",
-                "2.png,a dog, a cat",
-                "3.png,four",
+                "2.png,a dog,a cat",
+                "3.png,four, and a half",
                 ",five",
             ],
         )

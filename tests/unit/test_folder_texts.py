@@ -117,6 +117,8 @@ def test_headings(root, image, text) -> None:
         rows("{i}.png a dog, word{i}"),
         rows('"{i}.png","a dog, word{i}"', '"image","caption"'),
         rows('{i}.png, "a dog, word{i}"', "image, caption"),
+        rows("{i}.png,a dog, word{i}", "image,caption"),
+        rows("{i},{i}.png,a dog, word{i}", ",image,caption"),
         rows("\n{i}.png\ta dog, word{i}\n", "\n\nimage\tcaption"),
         rows('{i},{i}.png,"a dog, word{i}"', ",image,caption"),
         rows('{i}.png,"a dog, word{i}",', "image,caption,"),
@@ -284,6 +286,15 @@ def test_a_key_that_occurs_twice_in_json_has_both_captions(root) -> None:
     assert texts_of(read(root))["1.png"] == "dog1 x0\ndog1 x1\ndog1 x2"
 
 
+def test_a_split_in_json_beside_a_table(root) -> None:
+    write(pictures(root), "c.csv", rows("{i}.png,dog{i}", "image,caption"))
+    data = read(
+        write(root, "splits.json", {"train": ["0", "1.png"], "val": ["2.png", "3.png"], "test": ["4.png", "5.png"]})
+    )
+    assert parts_of(data)["query"] == ["4.png", "5.png"] and parts_of(data)["train"] == ["0.png", "1.png"]
+    assert data.report.unread == () and data.report.split == "column split of splits.json"
+
+
 def karpathy(i: int) -> dict:
     sentences = [{"tokens": ["a"], "raw": f"dog{i} run{j}", "sentid": j} for j in range(2)]
     split = ("train", "restval", "val", "test")[i % 4]
@@ -441,7 +452,7 @@ def classes(root: Path) -> Path:
     [
         *(
             (name, "words of any kind")
-            for name in ("README.md", "LICENSE", "notes.pdf", "get.sh", "pictures.zip", "readme.txt")
+            for name in ("README.md", "LICENSE", "notes.pdf", "get.sh", "cat.zip", "readme.txt")
         ),
         ("classes.txt", "cat\ndog\n"),
         ("labels.txt", "0 Cat\n1 dog\n"),
@@ -456,6 +467,9 @@ def test_what_holds_no_captions_does_not_stop_names_of_folders(root, name, conte
     ("name", "content"),
     [
         ("captions.parquet", b"PAR1\0"),
+        ("captions.csv.gz", b"\x1f\x8b"),
+        ("annotations.zip", b"PK\x03\x04"),
+        ("captions.of.mine", "0.png is a dog"),
         ("captions.xlsx", b"PK\x03\x04"),
         ("annotations/0.xml", "<annotation/>"),
         ("captions.yaml", "0.png: a dog"),
@@ -605,6 +619,8 @@ def test_columns_of_zeros_and_ones_are_labels(root) -> None:
     assert data.label_names == ("dog", "train") and labels_of(data)["3.png"] == {"dog"} and data.report.split == ""
     assert data.report.unread == ("columns comment_number, height of c.csv",)
     table = "image,caption,dog\n" + "".join(f"{i}.png,x,{i % 2}\n" for i in range(N))
+    signs = "".join(f"{i}.png,x,{2 * (i % 2) - 1},{1 - 2 * (i % 2)}\n" for i in range(N))
+    assert labels_of(read(write(root, "c.csv", "image,caption,dog,cat\n" + signs)))["3.png"] == {"dog"}
     data = read(write(root, "c.csv", table))
     assert data.labels is None and data.report.unread == ("column dog of c.csv",), (
         "one column alone is no set of classes"
@@ -900,7 +916,10 @@ def test_a_broken_table_gets_one_clear_error(root, kind) -> None:
     [
         ({"captions": "last"}, "captions: expected one of joined, first, all, got 'last'"),
         ({"texts": "none.csv"}, r"a table in .*, got 'none\.csv'; tables there: c\.csv"),
-        ({"texts": "words.parquet"}, r"got 'words\.parquet', which is no table as text or JSON; tables there: c\.csv"),
+        (
+            {"texts": "words.parquet"},
+            r"got 'words\.parquet', which is no table as text or JSON, or packed; tables there: c\.csv",
+        ),
         ({"texts": "c.csv", "column": "words"}, r"expected a column text or caption in c\.csv, got image, caption"),
         ({"texts": ".tags"}, r"a table in .*, got '\.tags'"),
         ({"texts": "folders"}, r"expected at least 2 pictures with texts in .*, got 0"),
