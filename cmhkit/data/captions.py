@@ -329,7 +329,7 @@ def _label(item: Any, where: str) -> str:
 
 
 def _zeros_and_ones(heading: str, values: Sequence[Any]) -> bool:
-    """Whether a column may say of one class whether it holds, as 0/1 or -1/1; a column that counts captions does not."""
+    """Whether a column may say of one class whether it holds, as 0/1 or -1/1; one that counts captions does not."""
     numbers = {_number(value) for value in values}
     binary = bool(numbers) and (numbers <= {0, 1} or numbers <= {-1, 1})
     return binary and not _COUNTS.fullmatch(plain(heading))

@@ -12,8 +12,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-# A caption's number, as token files have it after the name.
-_NUMBER = re.compile(r"(.+)#\d+")
 _ELSEWHERE = re.compile(r"/|[A-Za-z]+:/")
 _LONGEST = 400
 
@@ -31,6 +29,12 @@ def folder_of(file: str) -> str:
 def stem_of(file: str) -> str:
     """A file's name with its folders, without its ending."""
     return file.removesuffix(posixpath.splitext(file)[1])
+
+
+def _without_number(name: str) -> str:
+    """A name without the number of a caption, which token files have after it."""
+    before, mark, number = name.rpartition("#")
+    return before if mark and number.isdecimal() else name
 
 
 class PictureNames:
@@ -54,8 +58,8 @@ class PictureNames:
 
     def looks(self, name: str) -> bool:
         """Whether a name is that of a picture file, in the folder or not."""
-        name = _NUMBER.sub(r"\1", name.strip()).casefold()
-        return "\n" not in name and len(name) < _LONGEST and name.endswith(self._endings)
+        name = _without_number(name.strip())
+        return "\n" not in name and len(name) < _LONGEST and name.casefold().endswith(self._endings)
 
     def find(self, name: object, base: str = "") -> tuple[str | None, str]:
         """The picture that a name means, or None, and why there is none or a remark.
@@ -74,9 +78,11 @@ class PictureNames:
         none = "in the table, but no picture of the folder"
         if not name or len(name) > _LONGEST or "\n" in name:
             return None, none
-        numbered = _NUMBER.fullmatch(name)
         several = ""
-        for each in (name, *([numbered[1]] if numbered else [])):
+        for each in dict.fromkeys((name, _without_number(name))):
+            file = each.rpartition("/")[2].casefold()
+            if file not in self._by[0] and file not in self._by[1] and file.lstrip("0") not in self._by[2]:
+                continue
             places = [posixpath.normpath(posixpath.join(base, each)), posixpath.normpath(each)]
             for place in places:
                 if place in self.pictures:
