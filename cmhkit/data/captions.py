@@ -91,6 +91,7 @@ def has_headings(cells: Sequence[str]) -> bool:
 
 
 def _caption_like(heading: str) -> bool:
+    """Whether a plain heading has a word for captions in it, and is not that of their numbers."""
     return any(word in heading for word in _CONTAINS) and not _COUNTS.fullmatch(heading)
 
 
@@ -182,7 +183,8 @@ def _texts(table: Table, name: str, candidates: Sequence[str], column: str | Non
             return [*chosen, *numbered]
     numbered = [heading for heading, h in known.items() if _SEVERAL.fullmatch(h)]
     kinds = {re.sub(r"\d", "", known[heading]) for heading in numbered}
-    alike = [heading for heading, h in known.items() if _caption_like(h) and heading not in numbered]
+    alike = [h for h in known if _caption_like(known[h]) or plain(h.partition(".")[0]) in TEXTS[:10]]
+    alike = [heading for heading in alike if heading not in numbered]
     if len(kinds) == 1 and not alike:
         return numbered
     if not alike and not table.headed:

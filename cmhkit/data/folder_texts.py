@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cmhkit.data.caption_files import KEY, TABLES, Table, decoded, flat_table, read_table
 from cmhkit.data.captions import Said, has_headings, plain, prose, understood
@@ -31,8 +32,8 @@ _HARMLESS = set(
 )
 _ARCHIVES = set(".zip .tar .gz .tgz .bz2 .xz .7z .rar".split())
 _HARMLESS_NAMES = re.compile(
-    r"(readme|licen[sc]es?|copying|copyright|notice|authors|credits|change(log|s)|citation|about|install|version|"
-    r"requirements|thumbs\.db|desktop\.ini|.*(sha|md5|check)sums?)\b.*",
+    r"(read[ _-]?me|licen[sc]es?|copying|copyright|notice|authors|credits|change(log|s)|citation|requirements)"
+    r"([ _.-]\w+)?(\.(txt|md|rst|html?|docx?|rtf|cff))?|thumbs\.db|desktop\.ini|(md5|sha\d*|check)-?sums?(\.txt)?",
     re.IGNORECASE,
 )
 # Files that hold text, but not as it is, and files that hold none.
@@ -43,6 +44,8 @@ _NOT_PLAIN = set(
 )
 # Bytes of the longest list of classes that is looked for.
 _LONG_LIST = 2**18
+# What the files of single pictures are called together.
+_DESCRIBED = "the .json files of the pictures"
 # Names that a message or a report lists for one reason.
 _NAMED = 5
 
@@ -126,7 +129,9 @@ def paired(
         pairs, source = _of_folders(contents), "the names of the folders"
     used = {said.name for said in chosen}
     extra = [said for said in sources.said.values() if said.captions is None and said.matched]
-    if any(said.labels for said in chosen):
+    labelled = [said for said in extra if said.labels is not None]
+    covered = set().union(*(said.matched for said in labelled))
+    if any(said.labels for said in chosen) or 2 * sum(pair.file in covered for pair in pairs) < len(pairs):
         extra = [said for said in extra if said.labels is None]
     by_folder = by_folder and all(said.labels is None for said in extra)
     _add_labels(pairs, [*chosen, *extra], by_folder)
@@ -204,7 +209,7 @@ def _describe(
     contents: Contents, sources: _Sources, described: dict[str, str], names: PictureNames, column: str | None
 ) -> None:
     """Read the JSON files of single pictures as one table."""
-    title, records = "the .json files of the pictures", []
+    title, records = _DESCRIBED, []
     try:
         for owner, file in described.items():
             try:
@@ -242,13 +247,21 @@ def _said_plainly(name: str) -> str:
 def _lists_folders(path: Path, encoding: str, folders: set[str]) -> bool:
     """Whether a file lists names of folders of the pictures and nothing else, as lists of classes do."""
     try:
-        if path.stat().st_size > _LONG_LIST:
-            return False
-        lines = [line for line in decoded(path.read_bytes(), encoding).split("\n") if line.strip()]
-    except (OSError, UnicodeDecodeError):
+        text = decoded(path.read_bytes(), encoding) if path.stat().st_size < _LONG_LIST else ""
+        names = _strings(json.loads(text)) if path.suffix.lower() == ".json" else text.split("\n")
+    except (OSError, ValueError, RecursionError):
         return False
-    bare = [_said_plainly(re.sub(r"^\s*\d+[\s,:;]+|[\s,:;]+\d+\s*$", "", line)) for line in lines]
-    return bool(bare) and all(line in folders for line in bare)
+    bare = [_said_plainly(re.sub(r"^\s*\d+[\s,:;]+|[\s,:;]+\d+\s*$", "", name)) for name in names if name.strip()]
+    return bool(bare) and all(name in folders for name in bare)
+
+
+def _strings(value: Any) -> list[str]:
+    """The texts in a value of JSON, without numbers."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    return [value] if isinstance(value, str) and not value.isdecimal() else []
 
 
 # What is taken.
@@ -292,8 +305,8 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
     if len(unread) == 1 and unread[0] in sources.wrong and unread[0].lower().endswith(TABLES):
         alternative = "; or pass texts='folders' for the names of the folders" if in_folders else ""
         raise InputError(f"{sources.wrong[unread[0]]}{alternative}") from sources.wrong[unread[0]]
-    reasons = [f"\n  {name}: {_reason(sources, name)}" for name in unread if name not in sources.strange]
-    reasons += [f"\n  {files}: no table as text or JSON, or packed" for files in _by_ending(sources.strange)]
+    reasons = [f"\n  {files}: {_reason(sources, files)}" for files in unread if files in sources.said]
+    reasons += [f"\n  {files}: {reason}" for files, reason in _refused(sources)]
     more = f"\n  and {len(reasons) - _NAMED:,} more" if len(reasons) > _NAMED else ""
     check(
         not unread,
@@ -301,9 +314,10 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
         f"texts=NAME for a table, or texts='folders' for the names of the folders:{''.join(reasons[:_NAMED])}{more}",
     )
     check(
-        in_folders,
+        len({_holder(file, _part_folders(contents.pictures)) for file in contents.pictures} - {""}) > 1,
         f"path: expected texts in {contents.root}: a .txt beside each picture, a table (.csv or .tsv) with the "
-        "columns file and text, or folders whose names say what is in them; got none",
+        "columns file and text, or folders whose names say what is in them; got "
+        f"{'one folder for all' if in_folders else 'labels alone' if sources.said else 'none'}",
     )
     return [], ""
 
@@ -322,15 +336,22 @@ def _reason(sources: _Sources, name: str) -> str:
     return "no table as text or JSON, or packed"
 
 
-def _by_ending(files: Iterable[str]) -> list[str]:
-    """Files as a message names them: each, or of many with one ending the first."""
+def _refused(sources: _Sources) -> list[tuple[str, str]]:
+    """The files that could not be read and why; many of one ending together, with the reason of the first."""
+    refused = []
+    for told, files in _by_ending(sources.wrong):
+        each = [(file, file) for file in files] if len(files) <= _NAMED else [(told, files[0])]
+        refused += [(name, _reason(sources, file)) for name, file in each]
+    return refused + [(told, _reason(sources, files[0])) for told, files in _by_ending(sources.strange)]
+
+
+def _by_ending(files: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Files by their endings, as a message names them: all, or the first of many."""
     groups: dict[str, list[str]] = defaultdict(list)
     for file in files:
         groups[posixpath.splitext(file)[1].lower()].append(file)
-    return [
-        ", ".join(group) if len(group) <= _NAMED else f"{len(group):,} {ending} files, such as {group[0]}"
-        for ending, group in groups.items()
-    ]
+    many = {ending: f"{len(group):,} {ending} files, such as {group[0]}" for ending, group in groups.items()}
+    return [(many[e] if len(group) > _NAMED else ", ".join(group), group) for e, group in groups.items()]
 
 
 def _overlapping(said: Sequence[Said]) -> list[str]:
@@ -375,6 +396,7 @@ def _named(contents: Contents, sources: _Sources, texts: str) -> tuple[list[Said
     held = [file for file in sources.said if file.startswith(f"{wanted}/")]
     alike = held or [file for file in contents.files if file.rpartition("/")[2].casefold() == wanted.casefold()]
     name = wanted if wanted in contents.files or len(alike) != 1 else alike[0]
+    name = _DESCRIBED if wanted == ".json" else name
     if name in sources.wrong:
         raise sources.wrong[name]
     known = sorted([*sources.said, *sources.wrong])
@@ -604,14 +626,13 @@ def _name_unread(
             columns.append(_split_heading(said))
         for what, headings in (("column", columns), ("key", said.table.dropped)):
             if headings:
-                plural = "s" if len(headings) > 1 else ""
-                found.unread.append(f"{what}{plural} {', '.join(headings)} of {name}")
-    found.unread += [f"{name} ({_reason(sources, name)})" for name in sources.wrong]
-    rest = list(sources.strange)
+                what = "" if not said.table.headed else f"{what}s " if len(headings) > 1 else f"{what} "
+                found.unread.append(f"{what}{', '.join(headings)} of {name}")
     for other, files in sources.beside.items():
         if other != ending and not (chosen and _says_the_same(contents, found.pairs, files)):
-            rest += sorted(set(files.values()))
-    found.unread += _by_ending(rest)
+            sources.strange += sorted(set(files.values()))
+    for told, reason in _refused(sources):
+        found.unread.append(f"{told} ({reason})" if told in sources.wrong else told)
     found.others = len(sources.harmless)
 
 

@@ -437,6 +437,7 @@ def test_json_files_of_single_pictures(root) -> None:
     assert data.report.unread == ("column url of the .json files of the pictures",)
     for i in range(N):
         write(root, f"{i}.txt", f"cat{i}")
+    assert read(root, texts="sidecar").texts[0] == "cat0"
     assert read(root).texts[0] == "cat0" and "6 .json files, such as 0.json" in read(root).report.unread
 
 
@@ -456,6 +457,8 @@ def classes(root: Path) -> Path:
         ),
         ("classes.txt", "cat\ndog\n"),
         ("labels.txt", "0 Cat\n1 dog\n"),
+        ("class_to_idx.json", {"cat": 0, "dog": 1}),
+        ("classes.json", {"0": "cat", "1": "dog"}),
     ],
 )
 def test_what_holds_no_captions_does_not_stop_names_of_folders(root, name, content) -> None:
@@ -495,6 +498,30 @@ def test_what_may_hold_captions_stops_names_of_folders(root, name, content) -> N
     assert name in str(raised.value)
     data = read(root, texts="folders")
     assert set(data.texts) == {"cat", "dog"} and name in "; ".join(data.report.unread)
+
+
+def test_one_folder_for_all_says_nothing(root) -> None:
+    pictures(root, (f"images/{i}.png" for i in range(N)))
+    with pytest.raises(InputError, match=r"path: expected texts in .*; got one folder for all"):
+        read(root)
+    write(pictures(root / "flat"), "labels.csv", rows("{i}.png,{i}", "image,label"))
+    with pytest.raises(InputError, match=r"path: expected texts in .*; got labels alone"):
+        read(root / "flat")
+
+
+def test_a_list_of_classes_is_no_table_of_pictures_that_have_numbers_for_names(root) -> None:
+    for i in range(N):
+        write(pictures(root), f"{i}.txt", f"dog{i}")
+    data = read(write(root, "classes.csv", "id,label\n0,cat\n1,dog\n"))
+    assert data.labels is None and data.report.unread == ("classes.csv",)
+
+
+def test_many_files_that_are_no_tables_are_told_together(root) -> None:
+    for i in range(N + 1):
+        write(classes(root), f"meta/tags{i}.txt", "dog")
+    with pytest.raises(InputError, match=r"\n  7 \.txt files, such as meta/tags0\.txt: expected a first line"):
+        read(root)
+    assert read(root, texts="folders").report.unread == ("7 .txt files, such as meta/tags0.txt",)
 
 
 def test_numbers_are_no_captions(root) -> None:
@@ -542,6 +569,17 @@ def test_a_column_can_be_named(root) -> None:
     ):
         read(root)
     assert read(root, column="Caption_DE").texts[1] == "Hund1" and read(root, column="words").texts[1] == "x"
+    assert (
+        texts_of(
+            read(
+                write(root, "c.json", [{"image": f"{i}.png", "caption": {"en": "a", "de": f"b{i}"}} for i in range(N)]),
+                texts="c.json",
+                column="caption.de",
+            )
+        )["4.png"]
+        == "b4"
+    )
+    (root / "c.json").unlink()
     assert read(root, column="caption_de").report.unread == ("columns caption_en, words of c.csv",)
     with pytest.raises(
         InputError, match=r"column: expected a column of a table in .*, got 'caption_fr'; there are c\.csv \(image, "
@@ -829,6 +867,11 @@ BROKEN: dict[str, tuple[str, str | bytes | list | dict, str]] = {
     ),
     "no column of pictures": ("c.csv", rows("x{i},dog", "thing,caption"), r"got 'thing,caption'"),
     "no column of captions": ("c.csv", rows("{i}.png,dog", "image,words"), r"no column of captions among image, words"),
+    "captions in two languages": (
+        "c.json",
+        [{"image": f"{i}.png", "caption": {"en": "a", "de": "b"}} for i in range(N)],
+        r"one column of captions in c\.json, got caption\.en, caption\.de; name the one to read",
+    ),
     "two columns of captions": ("c.csv", rows("{i}.png,a,b", "image,en caption,de caption"), r"column='en caption'"),
     "captions apart from pictures": (
         "c.csv",
