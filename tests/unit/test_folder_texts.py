@@ -518,7 +518,7 @@ def test_a_list_of_classes_is_no_table_of_pictures_that_have_numbers_for_names(r
 
 def test_many_files_that_are_no_tables_are_told_together(root) -> None:
     for i in range(N + 1):
-        write(classes(root), f"meta/tags{i}.txt", "dog")
+        write(classes(root), f"meta/tags{i}.txt", "a tag")
     with pytest.raises(InputError, match=r"\n  7 \.txt files, such as meta/tags0\.txt: expected a first line"):
         read(root)
     assert read(root, texts="folders").report.unread == ("7 .txt files, such as meta/tags0.txt",)
