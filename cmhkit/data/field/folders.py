@@ -12,7 +12,6 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from cmhkit.data.field.containers import expect, regular
 from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
-from cmhkit.data.field.reader import Content, load_file, log, paired, read_text
+from cmhkit.data.field.reader import Content, load_file, log, marked, paired, read_text
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.text import Vocabulary
 from cmhkit.support.checks import InputError, check
@@ -54,32 +53,17 @@ def _load(
         return load_file(path, name, options)
     places = layout.required(path)
     check_features(options.features)
-    parsed = parse({"root": path} | places, options, protocol)
-    content = _with_pictures(parsed, title or protocol.title, options.missing)
-    n = len(content.labels)
-    if parsed.published and n == len(parsed.labels) != protocol.pairs:
+    content = parse({"root": path} | places, options, protocol)
+    content.title = title or protocol.title
+    used = {place.resolve() for place in places.values()}
+    content.unread = [p.name for p in sorted(path.iterdir()) if not any(u.is_relative_to(p.resolve()) for u in used)]
+    if content.published and len(content.labels) != protocol.pairs:
         known = f"{protocol.title}: the papers have {protocol.pairs:,} pairs"
-        log.warning("%s, this folder gives %s", known, f"{n:,}")
+        log.warning("%s, this folder gives %s", known, f"{len(content.labels):,}")
     about = {"path": str(path), "protocol": protocol.title, "source": protocol.source}
     numbers = {"seed": options.seed, "resolution": int(options.resolution)}
-    return paired(name, content, protocol, options, backbone=options.features, details=about | numbers)
-
-
-def _with_pictures(content: Content, title: str, missing: str) -> Content:
-    """The pairs whose pictures are there. Errors: `InputError` if some are not (unless skipped) or none is."""
-    there = np.array([file.exists() for file in content.images], dtype=bool)
-    if there.all():
-        return content
-    n, lost = f"{len(there):,}", f"{int((~there).sum()):,}"
-    first = f"the first {content.images[int(there.argmin())]}"
-    advice = "pass missing='skip' to leave their pairs out"
-    check(missing == "skip", f"path: expected {n} pictures of {title}, {lost} are missing, {first}; {advice}")
-    expect(there.any(), f"pictures of {title}", f"none of {n}, {first}")
-    log.warning("%s: %s of %s pairs are left out, since their pictures are missing", title, lost, n)
-    arrays = {key: getattr(content, key) for key in ("labels", "ids", "vectors", "query_from")}
-    cut: dict[str, Any] = {key: None if array is None else array[there] for key, array in arrays.items()}
-    cut |= {key: [getattr(content, key)[i] for i in np.flatnonzero(there)] for key in ("images", "texts")}
-    return replace(content, **cut)
+    source, backbone = f"{path}: {protocol.title}", options.features
+    return paired(name, content, protocol, options, source=source, backbone=backbone, details=about | numbers)
 
 
 # MIRFlickr-25K.
@@ -135,16 +119,7 @@ def _bag_of_tags(texts: Sequence[Sequence[str]], least: int) -> tuple[np.ndarray
     words = sorted((tag for tag, n in counts.items() if n >= least), key=lambda tag: (-counts[tag], tag))
     came = f"got none among {len(counts):,} tags of {len(texts):,} pictures"
     check(words, f"least: expected a tag that at least {least} pictures have, {came}")
-    return _marked(texts, words).astype(np.float32), Vocabulary(tuple(words))
-
-
-def _marked(held: Sequence[Any], values: Sequence[Any]) -> np.ndarray:
-    """Which of the values each item holds, uint8, shape (items, values); others are passed over."""
-    column = {value: i for i, value in enumerate(values)}
-    out = np.zeros((len(held), len(column)), dtype=np.uint8)
-    for row, items in enumerate(held):
-        out[row, [column[item] for item in items if item in column]] = 1
-    return out
+    return marked(texts, words).astype(np.float32), Vocabulary(tuple(words))
 
 
 def _mirflickr_labels(folder: Path, numbers: Sequence[int]) -> np.ndarray:
@@ -313,7 +288,7 @@ def _coco(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
     return Content(
         images=list(files),
         texts=list(joined),
-        labels=_marked(held, order),
+        labels=marked(held, order),
         label_names=tuple(categories[c] for c in order),
         ids=np.array(ids, dtype=np.int64),
         query_from=np.array(validation),
@@ -389,7 +364,7 @@ def _iapr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
     return Content(
         images=pictures,
         texts=texts,
-        labels=_marked(labels, order),
+        labels=marked(labels, order),
         label_names=tuple(names.get(label, f"label {label}") for label in order),
         ids=np.array(both, dtype=np.int64),
     )
