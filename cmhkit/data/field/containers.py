@@ -134,13 +134,14 @@ def open_container(path: str | Path) -> Container:
     path = regular(Path(path))
     if not path.is_file():
         raise Unreadable("a MATLAB v5 or HDF5 file", path, "is not there")
-    kind = _container_kind(path)
+    kind = container_kind(path)
     with _reading(path, kind):
         entries = _entries_of_v5(path) if kind == V5 else _entries_of_hdf5(path)
         return Container(path, kind, {entry.key: entry for entry in entries})
 
 
-def _container_kind(path: Path) -> str:
+def container_kind(path: Path) -> str:
+    """Which container a file is, by its first bytes. Errors: `InputError` that says what it is, if it is neither."""
     with path.open("rb") as file:
         head = file.read(4096)
     if any(head[place : place + 8] == _HDF5_MAGIC for place in (0, 512, 1024, 2048)):

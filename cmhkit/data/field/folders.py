@@ -19,7 +19,7 @@ import numpy as np
 
 from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import expect, regular
-from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
+from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw, unused
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
 from cmhkit.data.field.reader import Content, load_file, log, marked, paired, read_text
@@ -55,8 +55,7 @@ def _load(
     check_features(options.features)
     content = parse({"root": path} | places, options, protocol)
     content.title = title or protocol.title
-    used = {place.resolve() for place in places.values()}
-    content.unread = [p.name for p in sorted(path.iterdir()) if not any(u.is_relative_to(p.resolve()) for u in used)]
+    content.unread = unused(path, places.values())
     if content.published and len(content.labels) != protocol.pairs:
         known = f"{protocol.title}: the papers have {protocol.pairs:,} pairs"
         log.warning("%s, this folder gives %s", known, f"{len(content.labels):,}")

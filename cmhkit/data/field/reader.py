@@ -96,6 +96,11 @@ class ReadReport:
         return "\n".join(self.lines)
 
 
+def not_read(names: Sequence[str]) -> str:
+    """The last line of a report."""
+    return f"not read: {some(names, 20) or 'nothing'}"
+
+
 def paired(
     name: str,
     content: Content,
@@ -143,8 +148,8 @@ def paired(
         vectors = vectors if vocabulary else standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images
     sizes = ", ".join(f"{part} {len(rows):,}" for part, rows in parts.items())
-    unread = f"not read: {some(content.unread, 20) or 'nothing'}"
-    report = ReadReport((*str(source).splitlines(), f"{len(images):,} pairs ({sizes})", *content.notes, unread))
+    lines = (*str(source).split("\n"), f"{len(images):,} pairs ({sizes})", *content.notes, not_read(content.unread))
+    report = ReadReport(lines)
     if options.show_progress:
         print(report)
     return PairedData(
@@ -189,8 +194,8 @@ def _with_pictures(content: Content, name: str, options: ReadOptions) -> Content
         f"path: expected {len(files):,} pictures of {content.title}",
     )
     advice = "pass missing='skip' to leave their pairs out"
-    check(skip or not reasons, f"{expected}, {lost} ({listed}); {advice}")
     check(len(good), f"{expected}, got none that can be read ({listed})")
+    check(skip or not reasons, f"{expected}, {lost} ({listed}); {advice}")
     if not reasons:
         return replace(content, images=pictures)
     note = f"{len(reasons):,} of {len(files):,} pairs are left out, since their pictures cannot be read ({listed})"
@@ -317,7 +322,7 @@ def _of_whole(recognised: Recognised, options: ReadOptions) -> Content:
         folder = Path(options.pictures_in or pieces["paths"].container.path.parent)
         paths = [" ".join(parts) for parts in strings(pieces["paths"])]
         content.images, content.pictures_name = picture_paths(paths, folder), folder.name
-        content.title = f"{recognised.path} (pictures_in={str(folder)!r})"
+        content.title = f"{recognised.path} in {folder} (pictures_in= names another folder)"
     same_number(
         {"images": len(content.images), "texts": len(texts), "labels": len(labels)}, "", f" in {recognised.path}"
     )

@@ -209,7 +209,7 @@ def _whole(path: Path, containers: list[Container], first: Container | None, whe
                 candidates[key].append((container, entry))
     listing = "\n  ".join(c.listing() for c in containers)
     roles = {role for role, part in candidates if part == "all"}
-    needed = ["texts", "labels", "paths" if "paths" in roles and "images" not in roles else "images"]
+    needed = ["paths" if "paths" in roles and "images" not in roles else "images", "texts", "labels"]
     missing = [role for role in needed if role not in roles]
     keys = ", ".join(key for role in missing for key in ROLES[role])
     in_file = f"in {containers[0].path.name} or in a file beside it with the same beginning"
