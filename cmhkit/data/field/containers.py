@@ -233,11 +233,13 @@ def _inside(group: Any, key: Any) -> Any:
     kinds = {h5py.ExternalLink: "an external link", h5py.SoftLink: "a soft link"}
     outside = kinds.get(group.get(key, getclass=True, getlink=True)) if isinstance(key, str) else None
     item = None if outside else group[key]
-    if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-        outside = "a data set with external storage" if item.external else "a virtual data set"
-    name = key if isinstance(key, str) else item.name
-    path = group.file.filename
-    expect(not outside, "arrays in the file itself", f"{path}, where {name} is {outside}, which is never followed")
+    if isinstance(item, h5py.Dataset):
+        kept = item.id.get_create_plist()
+        if kept.get_external_count() or kept.get_layout() == h5py.h5d.VIRTUAL:
+            outside = "a data set with external storage" if item.external else "a virtual data set"
+    if outside:  # looking up the name of what a reference names goes through the whole file
+        where = f"{group.file.filename}, where {key if isinstance(key, str) else item.name}"
+        expect(False, "arrays in the file itself", f"{where} is {outside}, which is never followed")
     return item
 
 
@@ -354,20 +356,19 @@ def _check_memory(shape: Sequence[int], size: int, where: str) -> None:
     expect(needed <= memory, f"an array for {where} that fits into memory ({memory / 1e9:,.0f} GB)", came)
 
 
-def _check_declared(item: Any) -> Any:
+def _check_declared(item: Any, where: str) -> Any:
     """A data set that is really there. Errors: `InputError` for one that is declared and was not written."""
     declared, there = item.size * item.dtype.itemsize if item.shape is not None else 0, item.id.get_storage_size()
     good = there > 0 or not declared
     good = good and (declared < 2**30 or there > declared * _LEAST_SHARE)
-    came = f"shape {item.shape}, of which {there:,} bytes are there"
-    expect(good, f"a whole array {item.name} in {item.file.filename}", came)
+    expect(good, f"a whole array for {where}", f"shape {item.shape}, of which {there:,} bytes are there")
     return item
 
 
-def _values(item: Any) -> Any:
+def _values(item: Any, where: str) -> Any:
     """All of a data set of HDF5."""
-    _check_memory(item.shape or (), item.dtype.itemsize, f"{item.name} in {item.file.filename}")
-    return _check_declared(item)[()]
+    _check_memory(item.shape or (), item.dtype.itemsize, where)
+    return _check_declared(item, where)[()]
 
 
 def vector(piece: Piece) -> np.ndarray:
@@ -404,7 +405,7 @@ def _matrix_of_hdf5(piece: Piece, show_progress: bool) -> np.ndarray:
     import h5py
 
     with h5py.File(piece.container.path, "r") as file:
-        dataset = _check_declared(file[piece.entry.key])
+        dataset = _check_declared(file[piece.entry.key], piece.where)
         if len(piece.axes) == 1:
             return dataset[:].astype(np.float32)
         n, width = (dataset.shape[axis] for axis in piece.axes)
@@ -424,7 +425,8 @@ def _sparse_of_hdf5(path: Path, entry: Entry) -> Any:
 
     with h5py.File(path, "r") as file:
         group = file[entry.key]
-        parts = (_values(_inside(group, key)) if key in group else np.zeros(0) for key in ("data", "ir", "jc"))
+        where = f"{entry.key} in {path}"
+        parts = (_values(_inside(group, key), where) if key in group else np.zeros(0) for key in ("data", "ir", "jc"))
         values, rows, starts = parts
         return csc_matrix((values, rows.astype(np.int64), starts.astype(np.int64)), shape=entry.shape)
 
@@ -438,7 +440,7 @@ def pictures(piece: Piece, show_progress: bool = True) -> np.ndarray | LargePict
 
     with _reading(path, piece.container.kind):
         with h5py.File(path, "r") as file:
-            _check_declared(file[key])
+            _check_declared(file[key], piece.where)
         if axes[0] == 0:
             return LargePictures(HDF5Pictures(path, key, axes))
         return rearranged(path, key, axes, show_progress)
@@ -459,7 +461,7 @@ def strings(piece: Piece) -> list[list[str]]:
             import h5py
 
             with h5py.File(path, "r") as file:
-                items = _Texts(piece.where).rows(_inside(file, key))
+                items = _Texts(piece.where).rows(file, _inside(file, key))
     parts = [[text for text in map(_stripped, [item] if isinstance(item, str) else item) if text] for item in items]
     if not piece.axes:
         return parts
@@ -485,23 +487,24 @@ class _Texts:
     def __init__(self, where: str) -> None:
         self.where, self.left = where, _MOST_CELLS
 
-    def rows(self, item: Any, depth: int = 0) -> list[Any]:
+    def rows(self, file: Any, item: Any, depth: int = 0) -> list[Any]:
         """The texts of a matrix of characters or of Python's strings; of a cell, those of each of its items."""
         import h5py
 
-        if item.attrs.get("MATLAB_empty"):
+        kind = _matlab_class(item)
+        if kind and "MATLAB_empty" in item.attrs:
             return []
-        if _matlab_class(item) == "cell":
-            references = np.ravel(_values(item))
+        if kind == "cell":
+            references = np.ravel(_values(item, self.where))
             self.left -= len(references)
             good = self.left >= 0 and depth <= outline.DEEPEST
             expect(good, f"texts in {self.where}", "more cells in cells than a file has")
-            inner = [self.rows(_inside(item.file, reference), depth + 1) for reference in references]
+            inner = (self.rows(file, _inside(file, reference), depth + 1) for reference in references)
             return [[text for row in rows for text in ([row] if isinstance(row, str) else row)] for rows in inner]
-        if h5py.check_string_dtype(item.dtype) is not None:
-            _check_declared(item)
+        if kind != "char" and h5py.check_string_dtype(item.dtype) is not None:
+            _check_declared(item, self.where)
             return np.ravel(item.asstr("utf-8", "replace")[()]).tolist()
-        codes = _values(item)
+        codes = _values(item, self.where)
         letters = codes.ndim == 2 and codes.dtype.kind == "u" and codes.dtype.itemsize <= 2
         expect(letters, f"texts in {self.where}", f"{codes.dtype} with shape {codes.shape}")
         return [outline.utf16(column) for column in codes.T]
