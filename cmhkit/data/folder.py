@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmhkit.data import cache
+from cmhkit.data import cache, repeats
 from cmhkit.data.features import check_features
 from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
@@ -48,7 +48,7 @@ class FolderReport:
 
     skipped: (file, reason) of everything that is no pair of the data set. notes: (file, remark) of pairs that were read
     with a remark. texts, labels: where they come from. other_files: files that are neither pictures nor texts. parts:
-    pairs in each part of the set.
+    pairs in each part of the set. repeats: what there is to say of equal and of nearly equal pictures.
     """
 
     path: str
@@ -60,6 +60,7 @@ class FolderReport:
     other_files: int = 0
     parts: dict[str, int] = field(default_factory=dict)
     words: int = 0
+    repeats: tuple[str, ...] = ()
 
     def reasons(self) -> dict[str, int]:
         """How many were skipped for each reason, the most common first."""
@@ -71,6 +72,7 @@ class FolderReport:
             f"{self.path}: {self.pairs:,} pairs" + (f" ({parts})" if parts else ""),
             f"texts: {self.texts}; {self.words:,} words in the vocabulary",
             f"labels: {self.labels}",
+            *self.repeats,
         ]
         if self.other_files:
             lines.append(f"{self.other_files:,} other files were left alone")
@@ -143,8 +145,9 @@ def load_folder(
     extra `photos`), "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays with the
     data set as `data.backbone`. query: share of the pairs that ask. train: share of the others, which are the retrieval
     set, that a method learns from. A picture's part follows from its content alone: it stays where it is when pictures
-    are added, and equal pictures are never in different parts. Shares are therefore met on average only; each part has
-    at least one pair.
+    are added. Equal pictures, of the same file or of files that show the same, are never in different parts; nearly
+    equal ones in different parts are counted, if the extra `photos` is there. Shares are therefore met on average only;
+    each part has at least one pair.
     vocabulary: how many words the bag of words has, the most common ones of the training texts. encoding: of the text
     files, if they have no byte order mark.
 
@@ -173,7 +176,10 @@ def load_folder(
     pairs, source = _paired(contents, texts, encoding)
     images, digests, pairs = _read_pictures(contents, pairs, side, resize, show_progress)
     _at_least_two(contents, pairs, digests)
-    parts = _parts(digests, float(query), float(train))
+    marks = repeats.digests(images)
+    group = repeats.groups(digests, marks)
+    parts = _parts(repeats.shared(digests, group), float(query), float(train))
+    again = repeats.repeats(images, marks, [pair.text for pair in pairs], parts, group, show_progress)
     try:
         words = Vocabulary.build([pairs[i].text for i in parts["train"]], vocabulary)
     except InputError as error:
@@ -191,6 +197,7 @@ def load_folder(
         other_files=contents.others,
         parts={name: len(parts[name]) for name in PARTS},
         words=len(words),
+        repeats=tuple(again.lines(lambda row: pairs[row].file)),
     )
     if report.skipped:
         lines = [f"{root}: {len(report.skipped):,} skipped; data.report says more", *_listed(report.skipped)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from cmhkit.data.large import LargePictures, rows_of
 from cmhkit.data.text import Vocabulary, checked_texts
-from cmhkit.support.checks import InputError, check, check_choice
+from cmhkit.support.checks import InputError, as_array, check, check_choice
 
 PARTS = ("query", "retrieval", "train")
 
@@ -236,14 +236,6 @@ class PairedData:
     def without_labels(self) -> PairedData:
         """The same pairs with the labels removed: what an unsupervised method may see."""
         return replace(self, labels=None, label_names=())
-
-
-def as_array(values: Any, argument: str) -> np.ndarray:
-    """What NumPy makes of `values`; rows of different length are an `InputError`."""
-    try:
-        return np.asanyarray(values)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{argument}: expected an array, got what NumPy makes none of ({error})") from error
 
 
 def checked_images(images: np.ndarray | LargePictures) -> np.ndarray | LargePictures:

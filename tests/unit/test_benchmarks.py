@@ -212,10 +212,10 @@ def test_coco_joins_captions_and_labels_on_the_image(tmp_path: Path) -> None:
     assert data.ids.tolist() == [*range(101, 124), *range(502, 525)]  # the first of each part has no label
     assert (data.query.ids > 500).all(), "queries come from the validation part"
     for row, number in enumerate(data.ids):
-        i, part = (number - 100, "train") if number < 500 else (number - 501, "val")
+        i, part = (number - 100, "train") if number < 500 else (number - 501, "val")  # a picture shows its number
         assert [j for j in range(80) if data.labels[row, j]] == sorted({i % 80, i * 3 % 80})
         assert data.texts[row] == " ".join(f"A word{i % 6} number{j} in {part}." for j in range(5))
-        assert np.abs(colour(data.images, row) - made(i)).max() < 12
+        assert np.abs(colour(data.images, row) - made(number)).max() < 12
     assert data.label_names[:2] == ("thing0", "thing1") and len(data.vocabulary) == 9
     np.testing.assert_array_equal(data.text_vectors, data.vocabulary.bag_of_words(data.texts))
 

@@ -492,7 +492,7 @@ class _Texts:
         import h5py
 
         kind = _matlab_class(item)
-        if kind and "MATLAB_empty" in item.attrs:
+        if kind and item.attrs.get("MATLAB_empty"):
             return []
         if kind == "cell":
             references = np.ravel(_values(item, self.where))

@@ -17,6 +17,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.large import file_name
+from cmhkit.data.repeats import kept_together
 from cmhkit.support.checks import check, check_integer
 
 _FORMAT = 1
@@ -92,13 +93,15 @@ def fixed_split(
     seed: int = 0,
     query_from: np.ndarray | None = None,
     own_pair: bool = False,
+    group: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """The query, retrieval and training part of a set: positions, sorted. Drawn once, then read from the cache folder.
 
     name: a readable beginning of the folder's name. ids: of all pairs, shape (n,). query, train: how many, or which
     share of all; train None takes the whole retrieval set. query_from: bool, shape (n,), the pairs that queries are
     drawn from; None for all.
-    own_pair: True leaves the queries in the retrieval set. Train and query never overlap.
+    own_pair: True leaves the queries in the retrieval set. Train and query never overlap. group: the group of each pair
+    (`repeats.groups`); no group is part query and part retrieval, so that there may be fewer queries than asked for.
     Errors: `InputError` if there are too few pairs.
     """
     check_integer("seed", seed, 0)
@@ -106,6 +109,8 @@ def fixed_split(
     queries = share(query, n, "query")
     rest = n - queries
     training = rest if train is None else share(train, n, "train")
+    alone = group is None or len(np.unique(group)) == n
+    check(alone or len(np.unique(group)) > 1, f"query: expected at least 2 different pictures, got the same {n} times")
     allowed = np.ones(n, dtype=bool) if query_from is None else np.asarray(query_from, dtype=bool)
     check(
         1 <= queries <= int(allowed.sum()),
@@ -116,11 +121,12 @@ def fixed_split(
         f"train: expected from 1 to {rest} pairs, since {queries} of {n} are queries, got {training}; pass train=",
     )
     key = {"query_from": _checksum(allowed), "query": queries, "train": training}
+    key |= {} if alone else {"group": _checksum(group)}
 
     def draw(order: np.ndarray) -> dict[str, np.ndarray]:
-        chosen = order[allowed[order]][:queries]
+        chosen = order[allowed[order]][:queries] if alone else kept_together(order, group, allowed, queries)
         others = order[~np.isin(order, chosen)]
-        return {"query": chosen, "retrieval": others, "train": others[:training]}
+        return {"query": chosen, "retrieval": others, "train": others if train is None else others[:training]}
 
     parts = _kept(name, ids, key, seed, draw)
     if own_pair:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from cmhkit.data import repeats
 from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, some, strings, vector
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
@@ -30,7 +30,7 @@ from cmhkit.data.field.recognise import Recognised, TextLists, recognise
 from cmhkit.data.field.tables import HDF5, PART_WORDS, PARTS, WIKIPEDIA_TOPICS, part_named
 from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, rows_of
 from cmhkit.data.pairs import PairedData
-from cmhkit.data.text import Vocabulary
+from cmhkit.data.text import Vocabulary, lines
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.progress import progress
 
@@ -92,13 +92,17 @@ class ReadReport:
 
     lines: tuple[str, ...]
 
+    @classmethod
+    def of(
+        cls, source: object, pairs: int, parts: dict[str, np.ndarray], notes: Sequence[str], unread: Sequence[str]
+    ) -> ReadReport:
+        """source: what was read. pairs: how many. parts: positions. notes: more lines. unread: what was not read."""
+        sizes = ", ".join(f"{part} {len(rows):,}" for part, rows in parts.items())
+        last = f"not read: {some(unread, 20) or 'nothing'}"
+        return cls((*str(source).split("\n"), f"{pairs:,} pairs ({sizes})", *notes, last))
+
     def __repr__(self) -> str:
         return "\n".join(self.lines)
-
-
-def not_read(names: Sequence[str]) -> str:
-    """The last line of a report."""
-    return f"not read: {some(names, 20) or 'nothing'}"
 
 
 def paired(
@@ -115,16 +119,17 @@ def paired(
 
     source: what was read, as the report begins.
     """
-    images: Any = content.images
-    if isinstance(images, list):
+    if isinstance(content.images, list):
         content = _with_pictures(content, content.pictures_name or name, options)
-        images = content.images
-    parts = content.parts
+    images, parts = content.images, content.parts
+    with progress(len(images), "Comparing pictures", options.show_progress and len(images) > 5000) as step:
+        marks = repeats.digests(images, step=step)
+    group = repeats.groups(marks)
     train = protocol.train if options.train is None else options.train
     if parts is None:
         ids = np.arange(len(content.labels)) if content.ids is None else content.ids
         query = protocol.query if options.query is None else options.query
-        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair}
+        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair, "group": group}
         parts = fixed_split(name, ids, query=query, train=train, **drawn)
         content.notes.append(f"split drawn from seed {options.seed}: {protocol.source}")
     elif content.whole_training:
@@ -144,12 +149,14 @@ def paired(
         lost = sum("\ufffd" in text for text in content.texts)
         if lost:
             content.notes.append(f"{lost:,} texts have a character that is none, shown as \ufffd")
+    texts = repeats.digests(vectors) if content.texts is None else content.texts
+    found = repeats.repeats(images, marks, texts, parts, group, options.show_progress)
+    content.notes += found.lines()
+    found.warn(name)
     if options.standardise:
         vectors = vectors if vocabulary else standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images
-    sizes = ", ".join(f"{part} {len(rows):,}" for part, rows in parts.items())
-    lines = (*str(source).split("\n"), f"{len(images):,} pairs ({sizes})", *content.notes, not_read(content.unread))
-    report = ReadReport(lines)
+    report = ReadReport.of(source, len(images), parts, content.notes, content.unread)
     if options.show_progress:
         print(report)
     return PairedData(
@@ -387,7 +394,7 @@ def _of_lists(lists: TextLists, options: ReadOptions) -> Content:
     names = {}
     with progress(3 * len(files), "Reading text lists", options.show_progress) as step:
         for part, roles in files.items():
-            names[part] = [line for text in read_text(roles["paths"], "utf-8").splitlines() if (line := text.strip())]
+            names[part] = [line for text in lines(read_text(roles["paths"], "utf-8")) if (line := text.strip())]
             for role, by_part in read.items():
                 by_part[part] = _floats(roles[role])
                 step()
@@ -440,7 +447,7 @@ def _joined(
     total = sum(sizes.values())
     with progress(total, "Comparing the parts", options.show_progress and total > 5000) as step:
         for part in sizes if names is None else ():
-            marks[part] = _marks(images[part], texts[part], labels[part], step)
+            marks[part] = repeats.digests(images[part], texts[part], labels[part], step=step)
     base = "db" if "db" in images else "tr"
     rows, extra = np.arange(sizes[base]), np.zeros(0, dtype=np.int64)
     notes = []
@@ -474,18 +481,6 @@ def _joined(
     content = Content(joined(images), joined(labels), parts=parts, whole_training=whole, notes=notes)
     content.texts, content.vectors = (vectors.tolist(), None) if strings else (None, vectors)
     return content
-
-
-def _marks(images: Any, texts: Any, labels: np.ndarray, step: Any) -> list[bytes]:
-    """A checksum of the content of each pair."""
-    marks = []
-    for image, text, label in zip(images, texts, labels, strict=True):
-        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
-        digest.update(text.encode() if isinstance(text, str) else text.data)
-        digest.update(label.data)
-        marks.append(digest.digest())
-        step()
-    return marks
 
 
 def _places(training: list[Any], among: list[Any]) -> tuple[np.ndarray, np.ndarray]:

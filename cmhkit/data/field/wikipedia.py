@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cmhkit.data import repeats
 from cmhkit.data.field.containers import Container, Piece, Unreadable, expect, matrix, open_container, stored
 from cmhkit.data.field.folders import numbered_lines
 from cmhkit.data.field.layouts import READERS, is_raw, unused
 from cmhkit.data.field.options import ReadOptions, public_reader
 from cmhkit.data.field.protocols import PROTOCOLS
-from cmhkit.data.field.reader import ReadReport, not_read, same_number, standardised
+from cmhkit.data.field.reader import ReadReport, same_number, standardised
 from cmhkit.data.field.recognise import recognise
 from cmhkit.data.field.tables import OWN_SPLIT, V5, V73, WIKIPEDIA_TOPICS
 from cmhkit.data.pairs import PairedData
@@ -53,18 +54,21 @@ def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
             train, test = standardised(train, train), standardised(test, train)
         return np.concatenate([train, test]).astype(np.float32)
 
-    retrieval = np.arange(n)
-    title = f"{path}: {PROTOCOLS['wikipedia'].title}"
-    report = ReadReport((title, f"{n + m:,} pairs (query {m:,}, retrieval {n:,}, train {n:,})", not_read(unread)))
+    images, vectors, retrieval = joined("I"), joined("T"), np.arange(n)
+    parts = {"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval}
+    marks = repeats.digests(images)
+    found = repeats.repeats(images, marks, repeats.digests(vectors), parts, repeats.groups(marks))
+    found.warn("wikipedia")
+    title, notes = f"{path}: {PROTOCOLS['wikipedia'].title}", found.lines()
     return PairedData(
         name="wikipedia",
-        images=joined("I"),
-        text_vectors=joined("T"),
-        parts={"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval},
+        images=images,
+        text_vectors=vectors,
+        parts=parts,
         labels=labels,
         label_names=WIKIPEDIA_TOPICS if labels.shape[1] == len(WIKIPEDIA_TOPICS) else (),
-        report=report,
-        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source},
+        report=ReadReport.of(title, n + m, parts, notes, unread),
+        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source, "notes": notes},
     )
 
 
