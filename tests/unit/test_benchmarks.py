@@ -64,7 +64,7 @@ def test_mirflickr_keeps_pairs_with_a_label_and_a_common_tag(tmp_path: Path) -> 
     assert data.vocabulary.words == tuple(sorted(counts, key=lambda tag: -counts[tag]))
     for row, number in enumerate(data.ids):
         assert data.text_vectors[row].tolist() == [1, number % 2 == 0, number % 2 == 1]
-        assert data.texts[row].split()[:2] == ["all", "even" if number % 2 == 0 else "odd"]
+        assert data.texts[row].split(", ")[:2] == ["all", "even" if number % 2 == 0 else "odd"]
         assert [column for column in range(24) if data.labels[row, column]] == sorted({number % 24, number % 5})
         assert np.abs(colour(data.images, row) - made(number)).max() < 12
     assert data.label_names == MIRFLICKR_LABELS and len(MIRFLICKR_LABELS) == 24
@@ -171,7 +171,7 @@ def test_nuswide_keeps_the_commonest_labels(tmp_path: Path, name: str, count: in
         assert data.labels[row].tolist() == [int(i < 2 + 2 * k) for k in range(23 - count, 23)]
         assert data.text_vectors[row].tolist() == [(i >> (j % 4)) & 1 or int(j == 7) for j in range(8)]
         assert np.abs(colour(data.images, row) - made(i)).max() < 12
-    assert data.texts[1] == "tag0 tag4 tag7"
+    assert data.texts[1] == "tag0, tag4, tag7"
 
 
 def test_nuswide_without_tag_vectors_takes_the_words(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from cmhkit.support.progress import progress
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 #: Classes of MATLAB that are no objects.
 _PLAIN = {*"double single logical char cell struct int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()}
-#: No compression of HDF5's makes numbers smaller than this share of them; numbers and texts of a cell that are read.
-_LEAST_SHARE, _MOST_CELLS = 1 / 1100, 2**22
+#: No compression of HDF5's makes numbers smaller than this share of them.
+_LEAST_SHARE = 1 / 1100
 #: Beginnings of files that are none of ours, and what they are.
 _OTHER_KINDS = {
     b"\x80": "a Python pickle, which is never opened, since it can run code",
@@ -461,7 +461,7 @@ def strings(piece: Piece) -> list[list[str]]:
             import h5py
 
             with h5py.File(path, "r") as file:
-                items = _Texts(piece.where).rows(file, _inside(file, key))
+                items = _Texts(piece.where, path.stat().st_size).rows(file, _inside(file, key))
     parts = [[text for text in map(_stripped, [item] if isinstance(item, str) else item) if text] for item in items]
     if not piece.axes:
         return parts
@@ -482,10 +482,12 @@ def _texts_of_v5(array: outline.Array, where: str) -> list[str]:
 
 
 class _Texts:
-    """Reads the texts of an HDF5 file. where: what a message says. As many cells are read as a real file may have."""
+    """Reads the texts of an HDF5 file. where: what a message says. size: of the file, in bytes: a reference takes eight
+    of them, so that no more are followed.
+    """
 
-    def __init__(self, where: str) -> None:
-        self.where, self.left = where, _MOST_CELLS
+    def __init__(self, where: str, size: int) -> None:
+        self.where, self.left = where, size // 8
 
     def rows(self, file: Any, item: Any, depth: int = 0) -> list[Any]:
         """The texts of a matrix of characters or of Python's strings; of a cell, those of each of its items."""
@@ -498,7 +500,7 @@ class _Texts:
             references = np.ravel(_values(item, self.where))
             self.left -= len(references)
             good = self.left >= 0 and depth <= outline.DEEPEST
-            expect(good, f"texts in {self.where}", "more cells in cells than a file has")
+            expect(good, f"texts in {self.where}", "more cells in cells than it has room for")
             inner = (self.rows(file, _inside(file, reference), depth + 1) for reference in references)
             return [[text for row in rows for text in ([row] if isinstance(row, str) else row)] for rows in inner]
         if kind != "char" and h5py.check_string_dtype(item.dtype) is not None:
