@@ -86,7 +86,7 @@ class HDF5Pictures:
             raise InputError(
                 f"path: expected a whole HDF5 file, got {self.path}, where {self.key} cannot be read ({error})"
             ) from error
-        return as_bytes(block.transpose(self.axes), f"{self.key} in {self.path}")
+        return as_bytes(block.transpose(self.axes), "path", f"{self.key} in {self.path}")
 
 
 class NpyPictures:
@@ -210,20 +210,31 @@ def rows_of(images: np.ndarray | LargePictures, rows: np.ndarray) -> np.ndarray 
     return images.part(rows) if isinstance(images, LargePictures) else images[rows]
 
 
-def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
-    """Pictures as uint8. Errors: `InputError` for numbers that are not whole or not from 0 to 255. where: what the
-    message says.
+def as_bytes(pictures: np.ndarray, argument: str, where: str = "") -> np.ndarray:
+    """Pictures as uint8: numbers of any type, if they are whole and from 0 to 255. What else they may mean is not
+    guessed; floats up to 1 are shares, even if all are 0 or 1. Errors: `InputError` that says how they become such
+    numbers. argument, where: what the message says.
     """
     if pictures.dtype == np.uint8:
         return pictures
-    number = pictures.dtype.kind in "biuf"
-    good = number and np.isfinite(pictures).all() and (pictures == np.floor(pictures)).all()
-    if not good or (pictures.size and (pictures.min() < 0 or pictures.max() > 255)):
-        limits = f" from {pictures.min()} to {pictures.max()}" if number else ""
-        raise InputError(
-            f"path: expected pictures as whole numbers from 0 to 255, got {pictures.dtype}{limits} for {where}"
-        )
-    return pictures.astype(np.uint8)
+    number = pictures.dtype.kind in "iuf"
+    finite = number and np.isfinite(pictures).all()
+    low, high = (pictures.min(), pictures.max()) if finite and pictures.size else (0, 0)
+    shares = pictures.dtype.kind == "f" and 0 < high <= 1
+    if finite and not shares and 0 <= low and high <= 255 and (pictures == np.floor(pictures)).all():
+        return pictures.astype(np.uint8)
+    ways = {
+        "they are from 0 to 1: np.rint(255 * pictures).astype(np.uint8)": 0 <= low and high <= 1,
+        "they are from -1 to 1: np.rint(127.5 * (pictures + 1)).astype(np.uint8)": -1 <= low < 0 < high <= 1,
+        "they are not whole: np.rint(pictures).astype(np.uint8)": 0 <= low and 1 < high <= 255,
+        "add the mean that was taken off, and round": True,
+    }
+    came = f"{pictures.dtype}" + (f" from {low:g} to {high:g}" if finite else " with NaN or infinity" if number else "")
+    advice = next(way for way, fits in ways.items() if fits)
+    raise InputError(
+        f"{argument}: expected pictures as whole numbers from 0 to 255, got {came}{where and f' for {where}'}"
+        + (f"; {advice}" if finite else "")
+    )
 
 
 def _written_once(

@@ -173,6 +173,8 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except BlockingIOError as error:
+        raise Unreadable(f"a {kind} file", path, "another program has open for writing; close it there") from error
     except Exception as error:  # SciPy and h5py have no one error for a file that they cannot read
         reason = f"cannot be read ({type(error).__name__}: {error})"
         raise Unreadable(f"a whole {kind} file", path, reason) from error
@@ -435,9 +437,13 @@ def pictures(piece: Piece, show_progress: bool = True) -> np.ndarray | LargePict
     """Pictures, uint8, shape (n, H, W, 3). From HDF5 they stay in the file, or in the cache if items come not first."""
     path, key, axes = piece.container.path, piece.entry.key, piece.axes
     if piece.container.kind == V5:
+<<<<<<< HEAD
         return as_bytes(stored(piece.container, key).transpose(axes), piece.where)
     import h5py
 
+=======
+        return as_bytes(stored(piece.container, key).transpose(axes), "path", piece.where)
+>>>>>>> leaks
     with _reading(path, piece.container.kind):
         with h5py.File(path, "r") as file:
             _check_declared(file[key], piece.where)
