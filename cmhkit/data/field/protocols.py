@@ -146,6 +146,62 @@ def fixed_training(name: str, ids: np.ndarray, *, train: int | float, seed: int 
     return _kept(name, ids, {"train": training}, seed, lambda order: {"train": order[:training]})["train"]
 
 
+def given_split(n: int, values: dict[str, np.ndarray], from_one: bool) -> tuple[dict[str, np.ndarray], bool, list[str]]:
+    """The parts of a set of n pairs as its file says them: positions, sorted; whether a query's own pair is searched;
+    and what there is to say of it.
+
+    values: for each part that the file names ("te" the queries, "db" the retrieval set, "tr", "va"), positions, or 0/1
+    for each pair. from_one: how positions are counted where they do not show it.
+    Pairs of no part that is named: the retrieval set, where it is not named, else the training set is searched alone;
+    without queries they are the queries. Training pairs that are not in the retrieval set are added to it. Pairs for
+    validation are in no part. "train" is missing where the file does not name it.
+    Errors: `InputError` for positions outside the set, one twice, and training pairs that are queries.
+    """
+    masks = {part: len(x) == n and n > 2 and set(np.unique(x).tolist()) <= {0, 1} for part, x in values.items()}
+    listed = [x for part, x in values.items() if not masks[part]]
+    joined = np.concatenate([*listed, np.zeros(0)])
+    whole = bool((joined == joined.round()).all()) and joined.size == sum(map(len, listed))
+    low, high = (int(joined.min()), int(joined.max())) if joined.size and whole else (0, 0)
+    good = whole and 0 <= low and high <= n and not (low == 0 and high == n and joined.size)
+    came = f"numbers from {low} to {high}" if whole else "numbers that are not whole"
+    check(good, f"path: expected positions of {n:,} pairs, from 0 or from 1, in the split of the file, got {came}")
+    start = 0 if low == 0 else 1 if high == n else int(from_one)
+    notes = [f"split of the file, positions counted from {start}" if joined.size else "split of the file"]
+    rows = {}
+    for part, x in values.items():
+        rows[part] = np.flatnonzero(x) if masks[part] else np.sort(x.astype(np.int64)) - start
+        twice = len(rows[part]) - len(np.unique(rows[part]))
+        check(not twice, f"path: expected each position once in the split of the file, got {twice} twice")
+    check(
+        {"te", "db", "tr"} & set(rows),
+        "path: expected queries, a retrieval set or a training set in the split, got none",
+    )
+    named = np.concatenate([positions for part, positions in rows.items() if part != "va"])
+    validation = np.setdiff1d(rows.get("va", named[:0]), named)
+    if len(validation):
+        notes.append(f"{len(validation):,} pairs for validation are in no part")
+    rest = np.setdiff1d(np.arange(n), np.concatenate([named, validation]))
+    if "te" not in rows:
+        rows["te"], rest = rest, rest[:0]
+        notes.append(f"{len(rows['te']):,} pairs that it does not name are the queries")
+    if "db" not in rows:
+        rows["db"] = np.union1d(rows.get("tr", rest), rest)
+    elif len(rest):
+        notes.append(f"{len(rest):,} pairs that it does not name are in no part")
+    train = rows.get("tr", rows["db"][:0])
+    both = len(np.intersect1d(train, rows["te"]))
+    check(not both, f"path: expected no training pair among the queries in the split of the file, got {both:,}")
+    outside = np.setdiff1d(train, rows["db"])
+    if len(outside):
+        notes.append(f"{len(outside):,} training pairs that are not in its retrieval set are added to it")
+    parts = {"query": rows["te"], "retrieval": np.union1d(rows["db"], train)} | (
+        {"train": train} if "tr" in rows else {}
+    )
+    for part, positions in parts.items():
+        check(len(positions), f"path: expected pairs for the {part} part in the split of the file, got none")
+    return parts, bool(len(np.intersect1d(parts["query"], parts["retrieval"]))), notes
+
+
 def _kept(
     name: str, ids: np.ndarray, key: dict[str, Any], seed: int, draw: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
