@@ -21,6 +21,7 @@ from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.picture_names import composed
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
+from cmhkit.data.sentences import MODEL, check_text_features, sentence_vectors
 from cmhkit.data.text import Vocabulary, tokens
 from cmhkit.support.checks import InputError, check, check_choice, check_integer
 from cmhkit.support.progress import progress
@@ -61,16 +62,17 @@ class FolderReport:
     captions: str = ""
     split: str = ""
     unread: tuple[str, ...] = ()
+    text_features: str = "bag"
 
     def reasons(self) -> dict[str, int]:
         """How many were skipped for each reason, the most common first."""
         return dict(Counter(reason for _, reason in self.skipped).most_common())
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{name} {count:,}" for name, count in self.parts.items())
+        parts, bag = ", ".join(f"{name} {count:,}" for name, count in self.parts.items()), self.text_features == "bag"
         lines = [
             f"{self.path}: {self.pairs:,} pairs" + (f" ({parts})" if parts else ""),
-            f"texts: {self.texts}; {self.words:,} words in the vocabulary",
+            f"texts: {self.texts}; {self.words:,} words in the vocabulary{'' if bag else '; read by ' + MODEL}",
             f"labels: {self.labels}",
             *self.repeats,
         ]
@@ -107,6 +109,7 @@ def load_folder(
     side: int = 224,
     resize: str = "letterbox",
     features: str | None = "efficientnet-lite0",
+    text_features: str = "bag",
     query: float | None = None,
     train: float | None = None,
     vocabulary: int = 1000,
@@ -142,6 +145,9 @@ def load_folder(
     features: what the pictures go through for methods that read features: "efficientnet-lite0" (for photographs; the
     extra `photos`), "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays with the
     data set as `data.backbone`.
+    text_features: what texts become: "bag", a bag of words; or "minilm", vectors of what English texts mean, so that a
+    search may use words that no text has (the extra `words`; `cmhkit.data.sentences`). It stays as
+    `data.text_features`.
     query: share of the pairs that ask. None: the split that is on disk, as a column (split), or in the names of files
     or folders (train, val or dev, test, query, retrieval or database), and a tenth if there is none. Of a split on
     disk, query or else test or else val asks, all others are the retrieval set, and train is learned from; what is in
@@ -168,6 +174,7 @@ def load_folder(
     check_integer("side", side, 16, 1024)
     check_choice("resize", resize, RESIZE)
     check_features(features)
+    check_text_features(text_features)
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
         if share is None:
             continue
@@ -203,6 +210,10 @@ def load_folder(
     except InputError as error:
         expected = f"path: expected texts with words in {root}"
         raise InputError(f"{expected}, got none in the {len(parts['train'])} training pairs") from error
+    if text_features == "minilm":
+        vectors = sentence_vectors(kept_texts, show_progress=show_progress)
+    else:
+        vectors = words.bag_of_words(kept_texts)
     labels, label_names = _labels(pairs)
     first_names = ", ".join(label_names[:8]) + (", ..." if len(label_names) > 8 else "")
     report = FolderReport(
@@ -219,6 +230,7 @@ def load_folder(
         captions=found.captions,
         split=split,
         unread=tuple(found.unread),
+        text_features=text_features,
     )
     if report.skipped:
         lines = [f"{root}: {len(report.skipped):,} skipped; data.report says more", *_listed(report.skipped)]
@@ -226,13 +238,14 @@ def load_folder(
     return PairedData(
         name=f"folder:{root.resolve().name}",
         images=images,
-        text_vectors=words.bag_of_words(kept_texts),
+        text_vectors=vectors,
         parts=parts,
         labels=labels,
         texts=kept_texts,
         label_names=label_names,
         vocabulary=words,
         backbone=features,
+        text_features=text_features,
         report=report,
         details={
             "folder": str(root.resolve()),

@@ -39,7 +39,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     result = runner.invoke(cli.app, ["--help"])
     assert result.exit_code == 0
-    for command in ("train", "evaluate", "encode", "search", "data", "doctor"):
+    for command in ("train", "evaluate", "encode", "search", "push", "data", "doctor"):
         assert f" {command} " in result.output
 
 
