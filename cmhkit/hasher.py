@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -14,9 +16,10 @@ import numpy as np
 from cmhkit import codes, metrics
 from cmhkit.data.inputs import Pictures, read_texts
 from cmhkit.data.pairs import PairedData, Split, checked_images
+from cmhkit.data.sentences import CARD, TEXT_FEATURES
 from cmhkit.data.text import Vocabulary
 from cmhkit.support import saved, show
-from cmhkit.support.checks import check, check_integer
+from cmhkit.support.checks import check, check_choice, check_integer
 from cmhkit.support.options import as_dict, configured
 from cmhkit.train.run import Callback, Run
 
@@ -46,19 +49,30 @@ _STATES = {
 _AT_ONCE = 512
 
 
+def own_settings() -> AbstractContextManager[None]:
+    """A block that PyTorch's settings of the caller do not reach; see `cmhkit.nn.precision.own_settings`."""
+    if "torch" not in sys.modules:  # nobody can have set anything, and a baseline need not import it
+        return nullcontext()
+    from cmhkit.nn import precision
+
+    return precision.own_settings()
+
+
 class CrossModalHasher:
     """Learns codes for pictures and texts, so that related ones are near in Hamming distance.
 
     bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
     device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
     Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_`
-    (what pictures go through, as the training data said; pictures that are encoded later go through the same).
+    and `text_features_` (what pictures go through and what strings become, as the training data said; what is encoded
+    later goes the same way).
     """
 
     presets: ClassVar[dict[str, Any]] = {}
     #: The kind of SceneNet feature that the method reads; see `cmhkit.data.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
+    text_features_: str = "bag"
     #: A key of `_STATES`.
     _stage: str = "new"
 
@@ -139,18 +153,20 @@ class CrossModalHasher:
         )
         run = Run(self, checkpoint_dir, callback, show_progress)
         try:
-            self._stage = "fitting"
-            train = data.train if isinstance(data, PairedData) else data
-            self.backbone_ = data.backbone
-            message = self._pictures.message if data.images.ndim == 4 and show_progress else ""
-            if message:
-                print(f"{name}: {message}")
-            self._pictures.remember(data.images, show_progress)
-            images = self._image_input(train.images, show_progress)
-            self.vocabulary_: Vocabulary | None = data.vocabulary
-            self.history_ = []
-            self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
-            self._fit(images, train.text_vectors, train.labels, run)
+            with own_settings():
+                self._stage = "fitting"
+                train = data.train if isinstance(data, PairedData) else data
+                self.backbone_ = data.backbone
+                message = self._pictures.message if data.images.ndim == 4 and show_progress else ""
+                if message:
+                    print(f"{name}: {message}")
+                self._pictures.remember(data.images, show_progress)
+                images = self._image_input(train.images, show_progress)
+                self.vocabulary_: Vocabulary | None = data.vocabulary
+                self.text_features_ = data.text_features
+                self.history_ = []
+                self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
+                self._fit(images, train.text_vectors, train.labels, run)
         except BaseException:
             run.undo()
             raise
@@ -160,21 +176,22 @@ class CrossModalHasher:
     def encode(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
 
-        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: a list of strings, vectors (n, t), or a
-        `Split`. Give one of both.
+        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: strings (a list, or anything else in order,
+        such as a column of a table), vectors (n, t), or a `Split`. Give one of both.
         """
         return codes.pack(codes.sign(self.values(images=images, texts=texts)))
 
     def values(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """The real values behind the codes, float32, shape (n, bits); the sign of each is the bit."""
-        return np.concatenate([self._values(modality, x) for modality, x in self._parts(images, texts)])
+        with own_settings():
+            return np.concatenate([self._values(modality, x) for modality, x in self._parts(images, texts)])
 
     def _parts(self, images: Any, texts: Any) -> Iterator[tuple[str, np.ndarray]]:
         """What is to be encoded as the method reads it, a part at a time: ("image", x) or ("text", x)."""
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         self._check_encodes()
         if images is None:
-            vectors = read_texts(texts, self.vocabulary_)
+            vectors = read_texts(texts, self.vocabulary_, self.text_features_)
             self._check_width("texts", "vectors", vectors, self.text_width_)
             yield "text", vectors
             return
@@ -240,6 +257,9 @@ class CrossModalHasher:
             "text_width": self.text_width_,
             "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
+            "tags": self.vocabulary_ is not None and self.vocabulary_.tags,
+            "text_features": self.text_features_,
+            "text_encoder": CARD if self.text_features_ == "minilm" else None,
             "history": self.history_,
         }
         return saved.write(path, described, self._state())
@@ -301,18 +321,34 @@ def load(path: str | Path) -> CrossModalHasher:
     Errors: `InputError` if the file is none, and for one that this version cannot use, with the version that wrote it.
     """
     with saved.opened(path) as (described, state):
+        _check_encoder(described, path)
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
         options = saved.options_of(type(kind.presets["lab"]), described, path)
         hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **options)
-        hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
+        words = described["vocabulary"]
+        hasher.vocabulary_ = None if words is None else Vocabulary(tuple(words), described.get("tags", False))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
+        hasher.text_features_ = described.get("text_features", "bag")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
-        hasher._set_state(state)
+        with own_settings():
+            hasher._set_state(state)
         hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
+
+
+def _check_encoder(described: Mapping[str, Any], path: str | Path) -> None:
+    """Errors: `InputError` for a hasher whose texts are read by a network that this version does not have."""
+    check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)
+    card = described.get("text_encoder") or CARD
+    if card["sha256"] != CARD["sha256"]:
+        raise saved.OtherVersion(
+            f"path: expected texts read by {CARD['model']} of {CARD['package']}, got {path}, whose texts "
+            f"{card['model']} of {card['package']} reads; load it with cmhkit {saved.version_of(described)}, or fit it "
+            "again"
+        )
 
 
 @dataclass(frozen=True)
@@ -345,6 +381,8 @@ class Report:
     def rows(self) -> list[tuple[str, str, str]]:
         """(what, image → text, text → image), as text."""
         rows = [("MAP", *(f"{m.map:.3f}" for m in self._both))]
+        if self.image_to_text.r is not None:
+            rows.append((self.image_to_text.name_at_r, *(f"{m.map_at_r:.3f}" for m in self._both)))
         rows += [
             (f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in self._both))
             for n in self.image_to_text.precision_at

@@ -96,6 +96,13 @@ class Metrics:
     empty: str
     grades: str
 
+    @property
+    def name_at_r(self) -> str:
+        """What `map_at_r` is called: MAP@R, but for the divisor "hits_capped", whose mean is over the first hits."""
+        return (
+            f"mean precision at the first hits, at most {self.r}" if self.divisor == "hits_capped" else f"MAP@{self.r}"
+        )
+
     def __repr__(self) -> str:
         cut = "" if self.r is None else f", map_at_r={self.map_at_r:.4f} (r={self.r}, divisor={self.divisor!r})"
         counts = f"queries={self.queries}, empty_queries={self.empty_queries}"

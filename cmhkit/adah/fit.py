@@ -17,6 +17,7 @@ from cmhkit.adah.config import PRESETS
 from cmhkit.adah.model import Codes, Mask, spread_masks
 from cmhkit.data.field.weights import load_weights
 from cmhkit.hasher import NetworkHasher
+from cmhkit.nn import precision
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.nn.triplet import sides
@@ -43,6 +44,7 @@ class ADAH(NetworkHasher):
     presets: ClassVar[dict[str, Any]] = PRESETS
     image_kind: ClassVar[str] = "map"
 
+    @precision.own_settings()
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
         """The attention masks of pictures or of texts, on the CPU; of pictures in the shape (n, H·W), row by row.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cmhkit.data.pairs import Split, checked_images, checked_vectors
-from cmhkit.data.text import Vocabulary
-from cmhkit.support.checks import InputError, check
+from cmhkit.data.sentences import sentence_vectors
+from cmhkit.data.text import Vocabulary, in_order
+from cmhkit.support.checks import check
 
 
 @dataclass(frozen=True)
@@ -69,22 +70,21 @@ class Pictures:
         return images
 
 
-def read_texts(texts: Any, vocabulary: Vocabulary | None) -> np.ndarray:
+def read_texts(texts: Any, vocabulary: Vocabulary | None, text_features: str = "bag") -> np.ndarray:
     """Text vectors, float32, shape (n, t), of a list of texts, of vectors, or of a `Split`.
 
-    vocabulary: of the data that the method learned from. Errors: `InputError` for anything else.
+    vocabulary, text_features: of the data that the method learned from. Errors: `InputError` for anything else.
     """
     if isinstance(texts, Split):
         return texts.text_vectors
-    if isinstance(texts, str):
-        raise InputError("texts: expected a list of texts, got one string; write [text]")
-    if isinstance(texts, np.ndarray) and texts.dtype.kind == "U":
-        texts = texts.tolist()
-    if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
-        since = "since this hasher was fitted on data without a vocabulary, got strings"
-        check(vocabulary is not None, f"texts: expected text vectors (n, t), {since}")
-        return vocabulary.bag_of_words(texts)
-    return checked_vectors(texts, "texts")
+    texts = in_order(texts)
+    if isinstance(texts, np.ndarray) or not any(isinstance(text, str) for text in texts):
+        return checked_vectors(texts, "texts")
+    if text_features == "minilm":
+        return sentence_vectors(texts, show_progress=False)
+    since = "since this hasher was fitted on data without a vocabulary, got strings"
+    check(vocabulary is not None, f"texts: expected text vectors (n, t), {since}")
+    return vocabulary.bag_of_words(texts)
 
 
 def scaling_statistics(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, np.ndarray]:

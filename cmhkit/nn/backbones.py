@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cmhkit.nn import precision
 from cmhkit.nn.layers import Dropout
 from cmhkit.support.checks import check, check_integer
 from cmhkit.support.files import sha256
@@ -61,6 +62,7 @@ def card() -> dict:
 
 
 @functools.cache
+@precision.own_settings()
 def scenenet() -> SceneNet:
     """SceneNet with its weights, frozen, on the CPU. Errors: `InputError` for a file without the card's checksum."""
     from safetensors.torch import load_file
@@ -80,6 +82,7 @@ _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.22
 
 
 @functools.cache
+@precision.own_settings()
 def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
     """That mean and deviation on a device, shape (3, 1, 1). Kept, so that no step sends them again."""
     mean, deviation = (torch.tensor(v, device=device)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_DEVIATION))

@@ -19,6 +19,7 @@ from cmhkit.data.field.weights import load_weights
 from cmhkit.data.inputs import scaled
 from cmhkit.data.pairs import Split, checked_labels
 from cmhkit.hasher import NetworkHasher
+from cmhkit.nn import precision
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.ssah import losses
 from cmhkit.ssah.config import PRESETS
@@ -95,6 +96,7 @@ class SSAH(NetworkHasher):
             warnings.warn(message, UnlabelledWarning, stacklevel=4)
         return ~bare if drop and self.unlabelled_ else slice(None)
 
+    @precision.own_settings()
     def _outputs(self, output: str, images: Any, texts: Any, labels: Any) -> np.ndarray:
         """One of a network's `Outputs`, by its name, for images, texts or labels."""
         given = sum(x is not None for x in (images, texts, labels))
