@@ -600,7 +600,7 @@ def test_pictures_of_other_types_are_taken_if_they_are_whole(tmp_path: Path) -> 
     file = v73(tmp_path / "shares.mat", images=pixels / 255.0, YAll=kept["texts"].T, LAll=kept["labels"].T)
     with pytest.raises(
         InputError,
-        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.01.* to 1 for images in",
+        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.01.* to 1.0 for images in",
     ):
         load_mat(file, **SPLIT).images[:]
 
