@@ -503,11 +503,13 @@ def test_every_reader_ends_with_what_was_not_read(tmp_path: Path) -> None:
     assert last_line(load(root)) == f"not read: {', '.join(names)}, list/validation_img.txt"
 
 
-def test_the_report_is_printed_and_kept(tmp_path: Path, capsys) -> None:
-    data = load(v5(tmp_path / "set.mat", **whole(notes="made in May")), query=2, train=4, show_progress=True)
-    printed = capsys.readouterr().out
-    assert str(data.report) in printed and printed.splitlines()[-1] == "not read: notes (1, 11) char"
-    assert "12 pairs (query 2, retrieval 10, train 4)" in printed and "images from IAll (12, 7) single" in printed
+def test_the_report_says_what_was_read(tmp_path: Path) -> None:
+    data = load(v5(tmp_path / "set.mat", **whole(notes="made in May")), query=2, train=4)
+    lines = str(data.report).splitlines()
+    assert lines[0].endswith("set.mat: features, texts and labels in one file (MATLAB v5; set.mat)")
+    assert "images from IAll (12, 7) single" in lines[1] and lines[2] == "12 pairs (query 2, retrieval 10, train 4)"
+    assert lines[3].startswith("split drawn from seed 0") and lines[-1] == "not read: notes (1, 11) char"
+    assert data.details["recognised"] == "\n".join(lines[:2]) and data.details["notes"] == lines[3:-1]
 
 
 # Missing and broken pictures.

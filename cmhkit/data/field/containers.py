@@ -437,13 +437,9 @@ def pictures(piece: Piece, show_progress: bool = True) -> np.ndarray | LargePict
     """Pictures, uint8, shape (n, H, W, 3). From HDF5 they stay in the file, or in the cache if items come not first."""
     path, key, axes = piece.container.path, piece.entry.key, piece.axes
     if piece.container.kind == V5:
-<<<<<<< HEAD
-        return as_bytes(stored(piece.container, key).transpose(axes), piece.where)
+        return as_bytes(stored(piece.container, key).transpose(axes), "path", piece.where)
     import h5py
 
-=======
-        return as_bytes(stored(piece.container, key).transpose(axes), "path", piece.where)
->>>>>>> leaks
     with _reading(path, piece.container.kind):
         with h5py.File(path, "r") as file:
             _check_declared(file[key], piece.where)

@@ -157,8 +157,6 @@ def paired(
         vectors = vectors if vocabulary else standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images
     report = ReadReport.of(source, len(images), parts, content.notes, content.unread)
-    if options.show_progress:
-        print(report)
     return PairedData(
         name=name,
         images=images,
