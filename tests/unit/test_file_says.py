@@ -425,7 +425,7 @@ def test_several_captions_a_picture(tmp_path: Path, form: str) -> None:
 
 def test_the_string_class_of_matlab_names_the_way_out(tmp_path: Path) -> None:
     message = (
-        r"got caption .*string in .*, an object of MATLAB's class string, .*save it again .* as cellstr\(caption\)"
+        r"got caption .*string in .*, an object of MATLAB's class string, .*save it again .* with cellstr\(caption\)"
     )
     with pytest.raises(InputError, match=message):
         load(v5_file(tmp_path / "a.mat", IAll=KEPT["features"], LAll=KEPT["labels"], caption=opaque("string")))
@@ -435,6 +435,26 @@ def test_the_string_class_of_matlab_names_the_way_out(tmp_path: Path) -> None:
         item.attrs["MATLAB_class"], item.attrs["MATLAB_object_decode"] = np.bytes_("string"), np.int32(3)
     with pytest.raises(InputError, match=message):
         load(tmp_path / "b.mat")
+
+
+def test_objects_in_cells_name_the_way_out(tmp_path: Path) -> None:
+    files = [v5_file(tmp_path / "a.mat", **whole(YAll=[opaque("string")] * N))]
+    files += [v73(tmp_path / "b.mat", IAll=KEPT["features"].T, LAll=KEPT["labels"].T)]
+    with h5py.File(files[1], "a") as file:
+        item = file.create_dataset("#refs#/a", data=np.array([[0xDD000000, 2, 1, 1, 1, 1]], dtype=np.uint32))
+        item.attrs["MATLAB_class"] = np.bytes_("string")
+        cells = file.create_dataset("YAll", data=[[item.ref] * N], dtype=h5py.ref_dtype)
+        cells.attrs["MATLAB_class"] = np.bytes_("cell")
+    for path in files:
+        with pytest.raises(InputError, match=r"^path: .*objects? of MATLAB's class string.*with cellstr\(\.\.\.\)"):
+            load(path)
+
+
+@pytest.mark.parametrize(("write", "start"), [(v5, 1), (hdf5, 0)])
+def test_positions_that_show_no_start_are_counted_as_the_container_counts(tmp_path: Path, write, start: int) -> None:
+    data = load(write(tmp_path / "set.mat", **whole(test_index=np.array([[3, 4]]))))
+    assert data.parts["query"].tolist() == [3 - start, 4 - start]
+    assert f"positions counted from {start}, which the file does not show" in str(data.report)
 
 
 def test_an_object_that_nobody_needs_is_named(tmp_path: Path) -> None:

@@ -289,8 +289,8 @@ def in_order(group: dict[str, tuple[Container, Entry]]) -> tuple[int, dict[str, 
         readings[role] = _readings(file, entry) if _suits(role, entry) else []
         came = f"{entry} in {file.path} ({file.kind})"
         if entry.kind == "object":
-            saved = f"save it again in MATLAB as cellstr({entry.key}), or numbers as double({entry.key})"
-            came += f", an object of MATLAB's class {entry.dtype}, which only MATLAB can read; {saved}"
+            way_out = outline.WAY_OUT.replace("...", entry.key)
+            came += f", an object of MATLAB's class {entry.dtype}, which only MATLAB can read; {way_out}"
         expect(readings[role], f"{role} as {_EXPECTED[role]}", f"{came}{listing}")
     shared = set.intersection(*({n for n, _, _ in ways} for ways in readings.values()))
     expect(shared, "as many pictures as texts and labels", f"no common number of items{listing}")
@@ -508,6 +508,8 @@ class _Texts:
         if kind != "char" and h5py.check_string_dtype(item.dtype) is not None:
             _check_declared(item, self.where)
             return np.ravel(item.asstr("utf-8", "replace")[()]).tolist()
+        plain, objects = not kind or kind in _PLAIN, f"objects of MATLAB's class {kind}; {outline.WAY_OUT}"
+        expect(plain, f"texts in {self.where}", objects)
         codes = _values(item, self.where)
         letters = codes.ndim == 2 and codes.dtype.kind == "u" and codes.dtype.itemsize <= 2
         expect(letters, f"texts in {self.where}", f"{codes.dtype} with shape {codes.shape}")
