@@ -16,6 +16,7 @@ from cmhkit.support.checks import as_array, check
 
 _TILE_ITEMS = 8192
 _TILE_QUERIES = 64
+_TILE_PAIRS = 2**16  # their words fill half a megabyte, which stays in the processor's second cache
 
 COMMON_CODE_LIMIT = 0.5
 CONSTANT_BITS_LIMIT = 0.5
@@ -138,13 +139,15 @@ def to_words(packed: NDArray[np.uint8]) -> NDArray[np.unsignedinteger]:
 
 def distance_tile(words_a: NDArray, words_b: NDArray) -> NDArray[np.unsignedinteger]:
     """Hamming distances (n, m) of two small sets of words (see `to_words`): uint8 where K < 256, else uint16."""
-    if len(words_a) == 1:
-        return np.bitwise_count(words_a[0][:, None] ^ words_b[0])
+    n, m = words_a.shape[1], words_b.shape[1]
     kind = np.uint8 if 8 * words_a.itemsize * len(words_a) < 256 else np.uint16
-    total = np.zeros((words_a.shape[1], words_b.shape[1]), dtype=kind)
-    for word_a, word_b in zip(words_a, words_b, strict=True):
-        total += np.bitwise_count(word_a[:, None] ^ word_b)
-    return total
+    out = np.empty((n, m), dtype=kind)
+    for rows in slices(n, max(1, _TILE_PAIRS // max(m, 1))):
+        part = out[rows]
+        for number, (word_a, word_b) in enumerate(zip(words_a, words_b, strict=True)):
+            counts = np.bitwise_count(word_a[rows, None] ^ word_b)
+            np.copyto(part, counts) if number == 0 else np.add(part, counts, out=part)
+    return out
 
 
 def slices(length: int, step: int) -> list[slice]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
@@ -15,9 +15,10 @@ import numpy as np
 
 from cmhkit import codes, metrics
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
+from cmhkit.data.sentences import CARD, TEXT_FEATURES, sentence_vectors
 from cmhkit.data.text import Vocabulary, in_order
 from cmhkit.support import saved, show
-from cmhkit.support.checks import check, check_integer
+from cmhkit.support.checks import check, check_choice, check_integer
 from cmhkit.support.options import as_dict, configured
 from cmhkit.train.run import Callback, Run
 
@@ -62,13 +63,15 @@ class CrossModalHasher:
     bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
     device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
     Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_`
-    (what pictures go through, as the training data said; pictures that are encoded later go through the same).
+    and `text_features_` (what pictures go through and what strings become, as the training data said; what is encoded
+    later goes the same way).
     """
 
     presets: ClassVar[dict[str, Any]] = {}
     #: The kind of SceneNet feature that the method reads; see `cmhkit.data.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
+    text_features_: str = "bag"
     #: What the error says last where pictures are expected, and vectors came.
     _vectors_note: ClassVar[str] = ""
     #: A key of `_STATES`.
@@ -163,6 +166,7 @@ class CrossModalHasher:
                 self._remember_images(data.images, show_progress)
                 images = self._image_input(train.images, show_progress)
                 self.vocabulary_: Vocabulary | None = data.vocabulary
+                self.text_features_ = data.text_features
                 self.history_ = []
                 self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
                 self._fit(images, train.text_vectors, train.labels, run)
@@ -261,6 +265,8 @@ class CrossModalHasher:
             "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
             "tags": self.vocabulary_ is not None and self.vocabulary_.tags,
+            "text_features": self.text_features_,
+            "text_encoder": CARD if self.text_features_ == "minilm" else None,
             "history": self.history_,
         }
         return saved.write(path, described, self._state())
@@ -319,6 +325,8 @@ class CrossModalHasher:
         texts = in_order(texts)
         if isinstance(texts, np.ndarray) or not any(isinstance(text, str) for text in texts):
             return checked_vectors(texts, "texts")
+        if self.text_features_ == "minilm":
+            return sentence_vectors(texts, show_progress=False)
         check(
             self.vocabulary_ is not None,
             "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
@@ -367,6 +375,7 @@ def load(path: str | Path) -> CrossModalHasher:
     Errors: `InputError` if the file is none, and for one that this version cannot use, with the version that wrote it.
     """
     with saved.opened(path) as (described, state):
+        _check_encoder(described, path)
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
@@ -376,11 +385,24 @@ def load(path: str | Path) -> CrossModalHasher:
         hasher.vocabulary_ = None if words is None else Vocabulary(tuple(words), described.get("tags", False))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
+        hasher.text_features_ = described.get("text_features", "bag")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
         with own_settings():
             hasher._set_state(state)
         hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
+
+
+def _check_encoder(described: Mapping[str, Any], path: str | Path) -> None:
+    """Errors: `InputError` for a hasher whose texts are read by a network that this version does not have."""
+    check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)
+    card = described.get("text_encoder") or CARD
+    if card["sha256"] != CARD["sha256"]:
+        raise saved.OtherVersion(
+            f"path: expected texts read by {CARD['model']} of {CARD['package']}, got {path}, whose texts "
+            f"{card['model']} of {card['package']} reads; load it with cmhkit {saved.version_of(described)}, or fit it "
+            "again"
+        )
 
 
 @dataclass(frozen=True)

@@ -210,26 +210,27 @@ def _looks(images: Any, marks: Sequence[bytes], show_progress: bool) -> tuple[np
     import PIL
     from PIL import Image
 
-    n = len(images)
+    first = {mark: row for row, mark in reversed(list(enumerate(marks)))}
+    place = {mark: number for number, mark in enumerate(first)}
     key = {
         **{"what": "looks of pictures", "format": _FORMAT, "pillow": PIL.__version__},
-        **{"imagehash": imagehash.__version__, "pictures": hashlib.sha256(b"".join(marks)).hexdigest()},
+        **{"imagehash": imagehash.__version__, "pictures": hashlib.sha256(b"".join(first)).hexdigest()},
     }
 
     def build(folder: Path) -> None:
-        hashes = np.empty((n, 8), dtype=np.uint8)
-        thumbnails = np.empty((n, _THUMBNAIL, _THUMBNAIL, 3), dtype=np.uint8)
-        with progress(n, "Looking for nearly equal pictures", show_progress and n > 500) as step:
-            for row, picture in enumerate(_each(images)):
-                image = Image.fromarray(_without_bars(np.asarray(picture)))
-                hashes[row] = np.packbits(imagehash.phash(image).hash.ravel())
-                thumbnails[row] = np.asarray(image.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX))
+        hashes = np.empty((len(first), 8), dtype=np.uint8)
+        thumbnails = np.empty((len(first), _THUMBNAIL, _THUMBNAIL, 3), dtype=np.uint8)
+        with progress(len(first), "Looking for nearly equal pictures", show_progress and len(first) > 500) as step:
+            for number, row in enumerate(first.values()):
+                image = Image.fromarray(_without_bars(np.asarray(images[row])))
+                hashes[number] = np.packbits(imagehash.phash(image).hash.ravel())
+                thumbnails[number] = np.asarray(image.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX))
                 step()
         np.save(folder / "hashes.npy", hashes)
         np.save(folder / "thumbnails.npy", thumbnails)
 
-    folder = cache.checked_folder("looks", key, build)
-    return np.load(folder / "hashes.npy"), np.load(folder / "thumbnails.npy")
+    folder, rows = cache.checked_folder("looks", key, build), [place[mark] for mark in marks]
+    return np.load(folder / "hashes.npy")[rows], np.load(folder / "thumbnails.npy")[rows]
 
 
 def _without_bars(picture: np.ndarray) -> np.ndarray:

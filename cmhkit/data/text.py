@@ -41,6 +41,8 @@ _WITHOUT_BLANKS = (
     (0x20000, 0x3FFFF),  # Han, extensions B and later
 )
 _STARTS = [first for first, _ in _WITHOUT_BLANKS]
+# Endings of English words, and what stands in their place in another form of the word.
+_ENDINGS = (("ies", "y"), ("es", ""), ("s", ""), ("ing", ""), ("ing", "e"), ("ed", ""), ("ed", "e"), ("er", ""))
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # Signs that are pictures: the emoji of emoji-data.txt, and their neighbours where a whole block shows such signs. Those
 # that NFKC makes letters or marks of (such as the trade mark sign) are left out, and so are the signs of print © and ®.
@@ -158,6 +160,21 @@ def in_order(texts: Any) -> list[Any] | np.ndarray:
     return list(texts)
 
 
+def _alike(word: str, words: Iterable[str]) -> list[str]:
+    """Up to three of some words that have more than half of their letters in common with one, in the same order."""
+    return difflib.get_close_matches(word, words, n=3, cutoff=0.5)
+
+
+def _forms(word: str) -> set[str]:
+    """A word, and what is left of it without an ending: "running" is "runn" and "run" too."""
+    forms = {word}
+    for ending, instead in _ENDINGS:
+        stem = word.removesuffix(ending)
+        if len(word) > len(stem) >= 3:
+            forms |= {stem + instead, stem[:-1] if stem[-1] == stem[-2] else stem}
+    return forms
+
+
 def checked_texts(texts: Iterable[str]) -> list[str]:
     """Texts as a list of strings; one string, or anything else among them, is an `InputError`."""
     texts = list(in_order(texts))
@@ -240,12 +257,21 @@ class Vocabulary:
         return found
 
     def nearest(self, word: str) -> str | None:
-        """The word that a mistyped one may stand for: the same letters in another order, or nearly the same letters.
-        None where there is none.
+        """The word that one may stand for which is not known: another form of it, as English forms them ("puppies",
+        "puppy"); the same letters in another order; or nearly the same letters. None where there is none.
         """
+        forms = _forms(word)
+        same = (other for other in self.words if forms & _forms(other))
         swapped = (other for other in self.words if sorted(other) == sorted(word))
         near = difflib.get_close_matches(word, self.words, n=1, cutoff=0.75)
-        return next(swapped, near[0] if near else None)
+        return next(same, next(swapped, near[0] if near else None))
+
+    def offers(self, words: Iterable[str], most: int = 8) -> list[str]:
+        """Known words that could stand for unknown ones: the nearest, those with letters in common, the most alike
+        first; where there are none, the words that most training texts hold.
+        """
+        near = [other for word in words for other in (self.nearest(word), *_alike(word, self.words)) if other]
+        return list(dict.fromkeys(near or self.words))[:most]
 
     def told(self, words: Iterable[str]) -> str:
         """Unknown words as a message lists them, each with its nearest where it has one."""

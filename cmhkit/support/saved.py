@@ -59,14 +59,14 @@ def opened(path: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, np.ndar
     except OtherVersion:
         raise
     except InputError as error:
-        version = _version_of(described)
+        version = version_of(described)
         raise InputError(f"path: expected a file written by save, got {path}, of cmhkit {version}: {error}") from error
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"path: expected a file written by save, got {path} ({reason})") from error
 
 
-def _version_of(described: Mapping[str, Any]) -> str:
+def version_of(described: Mapping[str, Any]) -> str:
     """The version of cmhkit that wrote a file. All files of format 1, which do not say so, are of 0.1.0."""
     return str(described.get("version", "0.1.0"))
 
@@ -76,7 +76,7 @@ def _check_format(described: Mapping[str, Any], path: Path) -> None:
     check_integer("format", number, 1)
     if number > FORMAT:
         raise OtherVersion(
-            f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} "
+            f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {version_of(described)} "
             f"wrote in format {number}; this is cmhkit {__version__}: update it, or fit the hasher again"
         )
 
@@ -93,7 +93,7 @@ def options_of(config: type[Options], described: Mapping[str, Any], path: str | 
     except InputError as error:
         raise OtherVersion(
             f"path: expected options of {described['method']} in cmhkit {__version__}, got {path}, which cmhkit "
-            f"{_version_of(described)} wrote ({error}); load it with that version, or fit the hasher again"
+            f"{version_of(described)} wrote ({error}); load it with that version, or fit the hasher again"
         ) from error
     return options
 

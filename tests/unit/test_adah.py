@@ -509,9 +509,7 @@ def test_weights_with_code_in_them_are_refused(tmp_path, capsys):
         load_weights(VGG19(**TINY_VGG), path)
     for new in (True, False):
         torch.save({"a": torch.zeros(2), "code": Code()}, path, _use_new_zipfile_serialization=new)
-        match = (
-            r"weights: expected a state dict of VGG-19, got .*, which holds ([a-z_]+\.)?print and could run"
-        )
+        match = r"weights: expected a state dict of VGG-19, got .*, which holds ([a-z_]+\.)?print and could run"
         with pytest.raises(InputError, match=match) as raised:
             load_weights(VGG19(**TINY_VGG), path)
         assert "weights_only" not in str(raised.value) and "torch.save(model.state_dict(), FILE)" in str(raised.value)

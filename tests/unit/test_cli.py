@@ -39,7 +39,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     result = runner.invoke(cli.app, ["--help"])
     assert result.exit_code == 0
-    for command in ("train", "evaluate", "encode", "search", "data", "doctor"):
+    for command in ("train", "evaluate", "encode", "search", "push", "data", "doctor"):
         assert f" {command} " in result.output
 
 
@@ -640,6 +640,7 @@ def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Pa
     ]
     result = runner.invoke(cli.app, [*arguments, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0 and "not measured, since the data have no labels" in result.stdout, result.output
+    assert f"{folder}: 80 pairs (" in result.output and "texts: the .txt file beside each picture; " in result.output
     rows = json.loads(
         runner.invoke(cli.app, ["search", str(tmp_path / "run"), tiny.texts[0], "-k", "3", "--json"]).stdout
     )

@@ -232,6 +232,42 @@ def test_a_folder_keeps_together_what_shows_the_same_in_another_file(tmp_path: P
     )
 
 
+def table_of(root: Path, rows: list[str]) -> Path:
+    folder_of(
+        root, {f"{k}.png": encoded(photo(k)) for k in range(10)} | {"copy3.png": encoded(photo(3), compress_level=1)}
+    )
+    for text in root.glob("*.txt"):
+        text.unlink()
+    (root / "captions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root
+
+
+def test_five_captions_of_a_picture_stay_together(tmp_path: Path) -> None:
+    rows = ["image,caption", *(f"{k}.png,dog {k} caption {c}" for k in range(10) for c in range(5)), "copy3.png,a dog"]
+    data = load_folder(table_of(tmp_path / "x", rows), side=32, query=0.4, captions="all", **QUIET)
+    assert len(data) == 51
+    check_apart(data)
+    (line,) = [line for line in data.report.repeats if "occur" in line]
+    assert line.startswith(
+        "10 pictures occur in several pairs, 51 in all, 10 of them with different texts: 0.png, 1.png"
+    )
+
+
+def test_what_leaks_in_a_split_on_disk_is_said_and_left(tmp_path: Path) -> None:
+    parts = {3: "test", 4: "test"}
+    rows = [
+        "image,caption,split",
+        *(f"{k}.png,dog {k},{parts.get(k, 'train')}" for k in range(10)),
+        "copy3.png,a dog,train",
+    ]
+    with pytest.warns(
+        repeats.LeakWarning, match=r"1 of 2 queries have their picture among the pairs .*3\.png \(copy3\.png\)"
+    ):
+        data = load_folder(table_of(tmp_path / "x", rows), side=32, **QUIET)
+    assert sorted(np.array(data.details["files"])[data.parts["query"]]) == ["3.png", "4.png"] and len(data.train) == 9
+    assert "3.png (copy3.png)" in repr(data.report)
+
+
 # Nearly equal pictures.
 
 needs_imagehash = pytest.mark.skipif(find_spec("imagehash") is None, reason="the extra photos brings ImageHash")

@@ -30,6 +30,7 @@ from cmhkit.data.field.recognise import Recognised, TextLists, recognise
 from cmhkit.data.field.tables import HDF5, PART_WORDS, PARTS, WIKIPEDIA_TOPICS, part_named
 from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, rows_of
 from cmhkit.data.pairs import PairedData
+from cmhkit.data.sentences import sentence_vectors
 from cmhkit.data.text import Vocabulary, lines
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.progress import progress
@@ -139,6 +140,10 @@ def paired(
             content.notes.append(f"training pairs drawn from the database with seed {options.seed}")
         parts = parts | {"train": np.setdiff1d(rows, parts["query"])}
     vocabulary, vectors = content.vocabulary, content.vectors
+    by_meaning = options.text_features == "minilm"
+    if by_meaning:
+        came = f"vectors of width {0 if vectors is None else vectors.shape[1]} alone"
+        check(content.texts is not None, f"text_features: expected texts in {name} for 'minilm', got {came}")
     if vectors is None:
         assert content.texts is not None
         with progress(2, "Counting words", options.show_progress) as step:
@@ -149,6 +154,8 @@ def paired(
         lost = sum("\ufffd" in text for text in content.texts)
         if lost:
             content.notes.append(f"{lost:,} texts have a character that is none, shown as \ufffd")
+    if by_meaning:
+        vectors = sentence_vectors(content.texts, show_progress=options.show_progress)
     texts = repeats.digests(vectors) if content.texts is None else content.texts
     found = repeats.repeats(images, marks, texts, parts, group, options.show_progress)
     content.notes += found.lines()
@@ -169,6 +176,7 @@ def paired(
         vocabulary=vocabulary,
         own_pair=options.own_pair or content.own_pair,
         backbone=backbone,
+        text_features=options.text_features,
         report=report,
         details=details | {"notes": content.notes},
     )
