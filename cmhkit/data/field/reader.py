@@ -354,7 +354,7 @@ def _named_parts(piece: Piece) -> dict[str, np.ndarray]:
     names = [" ".join(words) for words in strings(piece)]
     parts = {name: part_named(name) for name in dict.fromkeys(names)}
     unknown = some(repr(name) for name, part in parts.items() if part is None)
-    known = ", ".join(word for words in PART_WORDS.values() for word in words[:2] if word)
+    known = ", ".join(word for part, words in PART_WORDS.items() if part != "all" for word in words[:2])
     expect(not unknown, f"names of parts in {piece.where}, such as {known}", unknown)
     return {
         part: np.array([parts[name] == part for name in names], dtype=float) for part in set(parts.values()) if part
