@@ -135,6 +135,11 @@ def test_a_known_key_goes_before_a_word_and_a_word_before_a_letter(tmp_path: Pat
     assert "YAll" not in line
 
 
+def test_a_stray_key_of_a_part_does_not_hide_a_whole_set(tmp_path: Path) -> None:
+    data = load(v5(tmp_path / "set.mat", **whole(testL=KEPT["labels"][:2])), query=2, train=4)
+    assert last_line(data) == "not read: testL (2, 4) uint8"
+
+
 # Splits.
 
 
