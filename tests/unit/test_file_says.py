@@ -245,6 +245,9 @@ def test_a_database_with_the_queries_keeps_them(tmp_path: Path) -> None:
     every = np.arange(N)[None] + 1.0
     data = load(v5(tmp_path / "set.mat", **whole(indexQuery=Q, indexDatabase=every, indexTrain=T)))
     assert data.own_pair and len(data.retrieval) == N and data.parts["query"].tolist() == QUERY.tolist()
+    for train, count in ((None, 9), (4, 4)):
+        data = load(v5(tmp_path / "set.mat", **whole(indexQuery=Q, indexDatabase=every)), train=train)
+        assert len(data.train) == count and not np.isin(data.parts["train"], QUERY).any()
 
 
 BAD_SPLITS = {

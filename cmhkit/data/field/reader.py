@@ -134,11 +134,11 @@ def paired(
         parts = fixed_split(name, ids, query=query, train=train, **drawn)
         content.notes.append(f"split drawn from seed {options.seed}: {protocol.source}")
     elif content.whole_training:
-        rows = parts["retrieval"]
+        rows = np.setdiff1d(parts["retrieval"], parts["query"])
         if train is not None:
             rows = rows[fixed_training(name, rows, train=train, seed=options.seed)]
             content.notes.append(f"training pairs drawn from the database with seed {options.seed}")
-        parts = parts | {"train": np.setdiff1d(rows, parts["query"])}
+        parts = parts | {"train": rows}
     vocabulary, vectors = content.vocabulary, content.vectors
     by_meaning = options.text_features == "minilm"
     if by_meaning:
@@ -202,13 +202,10 @@ def _with_pictures(content: Content, name: str, options: ReadOptions) -> Content
     for i, reason in sorted(reasons.items()):
         by_reason[reason].append(files[i])
     listed = "; ".join(f"{len(named):,} {reason}: {some(named, 3)}" for reason, named in by_reason.items())
-    lost, expected = (
-        f"{len(reasons):,} of them cannot be read",
-        f"path: expected {len(files):,} pictures of {content.title}",
-    )
-    advice = "pass missing='skip' to leave their pairs out"
-    check(len(good), f"{expected}, got none that can be read ({listed})")
-    check(skip or not reasons, f"{expected}, {lost} ({listed}); {advice}")
+    expected, advice = f"{len(files):,} pictures of {content.title}", "pass missing='skip' to leave their pairs out"
+    expect(len(good), expected, f"none that can be read ({listed})")
+    lost = f"{len(reasons):,} of them cannot be read ({listed})"
+    check(skip or not reasons, f"path: expected {expected}, {lost}; {advice}")
     if not reasons:
         return replace(content, images=pictures)
     note = f"{len(reasons):,} of {len(files):,} pairs are left out, since their pictures cannot be read ({listed})"
