@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from cmhkit.data.field import outline
 from cmhkit.data.field.tables import HDF5, ORDERS, V5, V73
 from cmhkit.data.large import BLOCK, HDF5Pictures, LargePictures, as_bytes, rearranged
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
 from cmhkit.support.progress import progress
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -93,13 +93,6 @@ class Container:
     def listing(self) -> str:
         """The file, its container and its entries, in one line."""
         return f"{self.path} ({self.kind}): {some(self.entries.values(), 40) or 'nothing'}"
-
-
-def some(things: Iterable[object], most: int = 5) -> str:
-    """The first things, and how many more there are, in one line."""
-    listed = list(map(str, things))
-    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
 
 
 @dataclass(frozen=True)

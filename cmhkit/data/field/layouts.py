@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmhkit.data.field.containers import some
 from cmhkit.data.field.protocols import PROTOCOLS
 from cmhkit.data.field.recognise import TextLists, recognise
 from cmhkit.data.field.tables import ENDINGS
-from cmhkit.support.checks import check
+from cmhkit.support.checks import check, some
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from cmhkit.data import repeats
 from cmhkit.data.features import check_features
-from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, some, strings, vector
+from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings, vector
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import (
     PROTOCOLS,
@@ -32,7 +32,7 @@ from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, r
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.sentences import sentence_vectors
 from cmhkit.data.text import Vocabulary, lines
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
 from cmhkit.support.progress import progress
 
 log = logging.getLogger("cmhkit")

@@ -7,9 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmhkit.data.field.containers import Container, Entry, Piece, counts, expect, fits, in_order, open_container, some
+from cmhkit.data.field.containers import Container, Entry, Piece, counts, expect, fits, in_order, open_container
 from cmhkit.data.field.tables import ENDINGS, LISTS, OWN_SPLIT, PARTED, PARTS, ROLES, Meaning, meaning, stem
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
 
 _ROLES = ("images", "texts", "labels")
 
