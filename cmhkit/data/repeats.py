@@ -21,7 +21,7 @@ from cmhkit import codes
 from cmhkit.data import cache
 from cmhkit.data.large import LargePictures
 from cmhkit.data.pictures import BARS
-from cmhkit.support.checks import check
+from cmhkit.support.checks import check, some
 from cmhkit.support.progress import Step, progress
 
 #: Pictures are nearly equal up to this many differing bits of 64, and up to this mean difference of colours (of 255) of
@@ -33,8 +33,6 @@ _PLAIN = 4
 _THUMBNAIL = 8
 # Of the cache's files.
 _FORMAT = 1
-# Pictures that a report names.
-_NAMED = 5
 # Queries that are compared at once.
 _AT_ONCE = 256
 
@@ -144,10 +142,10 @@ class Repeats:
             occur = "picture occurs" if len(self.several) == 1 else "pictures occur"
             what = f"{len(self.several):,} {occur} in several pairs, {self.pairs:,} in all"
             others = f", {self.texts:,} of them with different texts" if self.texts else ""
-            said.append(f"{what}{others}: {_some([name(i) for i in self.several])}")
+            said.append(f"{what}{others}: {some([name(i) for i in self.several])}")
         for pairs, what in ((self.equal, "the same picture"), (self.near or (), "nearly the same picture")):
             if pairs:
-                listed = _some([f"{name(query)} ({name(other)})" for query, other in pairs])
+                listed = some([f"{name(query)} ({name(other)})" for query, other in pairs])
                 have = "queries has" if len(pairs) == 1 else "queries have"
                 many = f"{len(pairs):,} of {self.queries:,} {have} {what} among the pairs that are searched"
                 said.append(f"{many} or learned from: {listed}")
@@ -157,11 +155,6 @@ class Repeats:
         """Emit a `LeakWarning` where a picture of a query is among the other pairs too. what: the set."""
         if self.equal:
             warnings.warn(f"{what}: {'; '.join(self.lines(name))}", LeakWarning, stacklevel=3)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def repeats(
