@@ -790,6 +790,13 @@ def test_a_picture_in_two_parts_is_an_error(root) -> None:
 
 
 def test_folders_that_say_parts_are_no_labels(root) -> None:
+    pictures(
+        root / "with a stray", ["stray.png", *(f"{p}/{c}/1.png" for p in ("train", "test") for c in ("cat", "dog"))]
+    )
+    with pytest.warns(UserWarning, match=r"in no folder whose name could be its text \(1\): stray\.png"):
+        data = load(f"folder:{root / 'with a stray'}", side=16, features=None)
+    assert data.label_names == ("cat", "dog") and [len(data.part(name)) for name in data.parts] == [2, 2, 2]
+    root = root / "clean"
     data = read(
         pictures(root, (f"{p}/{c}/{i}.png" for p in ("train", "test") for i, c in enumerate(("cat", "dog") * 3)))
     )
@@ -931,7 +938,8 @@ BROKEN: dict[str, tuple[str, str | bytes | list | dict, str]] = {
         },
         r"expected categories that c\.json lists, got 9",
     ),
-    "rows that are no lists": ("c.json", {"columns": ["image"], "data": [1]}, r"expected rows as lists in c\.json"),
+    "rows that are no lists": ("c.json", {"columns": ["image"], "data": [1]}, r"expected rows of 1 in c\.json, got 1"),
+    "rows of two lengths": ("c.json", [["0.png", "a"], ["1.png"]], r"expected rows of 2 in c\.json, got \['1\.png'\]"),
     "a shortened array": ("c.csv", rows("{i}.png,dog,[0 1 ... 0]", "image,caption,labels"), r"which is shortened"),
     "arrays of two lengths": (
         "c.csv",
@@ -964,6 +972,7 @@ def test_a_broken_table_gets_one_clear_error(root, kind) -> None:
             r"got 'words\.parquet', which is no table as text or JSON, or packed; tables there: c\.csv",
         ),
         ({"texts": "c.csv", "column": "words"}, r"expected a column text or caption in c\.csv, got image, caption"),
+        ({"texts": "folders", "column": "x"}, "column: expected none for texts that are in no table, got 'x'"),
         ({"texts": ".tags"}, r"a table in .*, got '\.tags'"),
         ({"texts": "folders"}, r"expected at least 2 pictures with texts in .*, got 0"),
     ],
