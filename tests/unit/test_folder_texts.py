@@ -240,6 +240,20 @@ def test_a_random_table_in_a_random_dialect(tmp_path, texts, delimiter, quoting,
     assert said.captions == [[text.strip()] for text in texts] and said.unread == ["comment_number"]
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(st.lists(st.text("ab \"'", min_size=1, max_size=8), min_size=N, max_size=N), st.sampled_from("\t;|,"))
+def test_a_random_table_that_quotes_nothing(tmp_path, texts, delimiter) -> None:
+    """Quotation marks anywhere in a caption are kept where some line shows that they quote nothing."""
+    texts = [f"x{text}".strip() if i % 2 else f'"x {text}'.strip() + " y" for i, text in enumerate(texts)]
+    path = tmp_path / "c.txt"
+    path.write_text(
+        f"image{delimiter}caption\n" + "".join(f"{i}.png{delimiter}{text}\n" for i, text in enumerate(texts))
+    )
+    names = PictureNames([f"{i}.png" for i in range(N)], [".png"])
+    table = read_table(path, "c.txt", "utf-8", lambda cell: names.find(cell)[0] is not None, has_headings)
+    assert understood(table, "c.txt", names).captions == [[text] for text in texts]
+
+
 # JSON.
 
 
