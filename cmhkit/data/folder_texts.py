@@ -277,6 +277,9 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
         return _named(contents, sources, texts)
     tables = [said for said in sources.said.values() if said.captions is not None]
     columns = [f"{said.name} ({', '.join(said.table.columns)})" for said in sources.said.values()]
+    refused = next((error for error in sources.wrong.values() if str(error).startswith("column: ")), None)
+    if refused is not None and not tables:
+        raise refused
     expected = f"column: expected a column of a table in {contents.root}"
     check(column is None or tables, f"{expected}, got {column!r}; there are {'; '.join(columns) or 'no tables'}")
     matched = [said for said in tables if said.matched]

@@ -419,6 +419,11 @@ def test_a_tree_of_texts_is_matched_by_its_folders_and_never_across_classes() ->
     ]
 
 
+def test_the_tags_of_a_picture_are_one_text(root) -> None:
+    write(pictures(root), "c.json", [{"image": f"{i}.png", "tags": ["dog", f"word{i}"]} for i in range(N)])
+    assert all(read(root, captions=how).texts[2] == "dog, word2" for how in ("joined", "first", "all"))
+
+
 def test_several_captions_in_a_text_file_are_lines_that_end_at_line_ends(root) -> None:
     for i in range(N):
         write(pictures(root), f"{i}.txt", f"dog{i} a\u2028b\r\n\r\ncat{i}\n dog{i} a\u2028b \n")
@@ -599,7 +604,7 @@ def test_a_column_can_be_named(root) -> None:
         InputError, match=r"column: expected a column of a table in .*, got 'caption_fr'; there are c\.csv \(image, "
     ):
         read(root, column="caption_fr")
-    with pytest.raises(InputError, match=r"column: expected a heading, got int"):
+    with pytest.raises(InputError, match=r"column: expected a heading, got 3"):
         read(root, column=3)
     write(root, "c.csv", rows("{i}.png,dog{i},run{i}", "image,caption_1,caption_2"))
     assert texts_of(read(root))["1.png"] == "dog1\nrun1"
@@ -986,6 +991,8 @@ def test_a_broken_table_gets_one_clear_error(root, kind) -> None:
             r"got 'words\.parquet', which is no table as text or JSON, or packed; tables there: c\.csv",
         ),
         ({"texts": "c.csv", "column": "words"}, r"expected a column text or caption in c\.csv, got image, caption"),
+        ({"column": ""}, "column: expected a heading, got ''"),
+        ({"column": "image"}, r"column: expected a column of c\.csv, got 'image'; it has caption"),
         ({"texts": "folders", "column": "x"}, "column: expected none for texts that are in no table, got 'x'"),
         ({"texts": ".tags"}, r"a table in .*, got '\.tags'"),
         ({"texts": "folders"}, r"expected at least 2 pictures with texts in .*, got 0"),
