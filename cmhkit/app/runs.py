@@ -21,7 +21,16 @@ import numpy as np
 import cmhkit.data
 from cmhkit import __version__
 from cmhkit.app.measures import encoded, evaluate, report_content, write_report
-from cmhkit.app.retrieval import check_codes_file, encode_data, encode_pictures, encode_texts, search, write_codes
+from cmhkit.app.retrieval import (
+    check_codes_file,
+    check_page_file,
+    encode_data,
+    encode_pictures,
+    encode_texts,
+    search,
+    write_codes,
+    write_search_page,
+)
 from cmhkit.app.run_folder import (
     CHECKPOINT,
     CODES,
@@ -50,6 +59,7 @@ __all__ = [
     "RunFolder",
     "Settings",
     "check_codes_file",
+    "check_page_file",
     "data_spec",
     "encode_data",
     "encode_pictures",
@@ -66,6 +76,7 @@ __all__ = [
     "train",
     "write_codes",
     "write_json",
+    "write_search_page",
 ]
 
 # Longest text of an item that is kept for showing search results.
@@ -106,7 +117,7 @@ def train(
     settings = Settings.of(hasher, given, *data_spec(data, data_options))
     together = _together()
     if together is not None and together.rank() > 0:
-        if together.told():
+        if together.announced():
             hasher.fit(cmhkit.data.load(settings.data, **settings.data_options), show_progress=False)
         return folder
     kept = folder.config()
@@ -127,7 +138,7 @@ def train(
             folder.drop_checkpoint()
             say(f"{folder.path}: this run is finished; --fresh trains it again")
             if together is not None:
-                together.tell(False)
+                together.announce(False)
             return folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.alone():
@@ -146,7 +157,7 @@ def train(
                 _note_versions(folder, say)
             if together is not None:
                 say(f"{together.size()} processes train together")
-                together.tell(True)
+                together.announce(True)
             fit(hasher, items, folder, say)
             finish(hasher, items, folder, say)
     return folder

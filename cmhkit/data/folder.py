@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cmhkit.data import cache
+from cmhkit.data import cache, repeats
 from cmhkit.data.features import check_features
 from cmhkit.data.folder_texts import CAPTIONS, Contents, Pair, paired
 from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.picture_names import composed
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
+from cmhkit.data.sentences import MODEL, check_text_features, sentence_vectors
 from cmhkit.data.text import Vocabulary, tokens
 from cmhkit.support.checks import InputError, check, check_choice, check_integer
 from cmhkit.support.progress import progress
@@ -44,7 +45,8 @@ class FolderReport:
     skipped: (file, reason) of everything that is no pair of the data set. notes: (file, remark) of pairs that were read
     with a remark. texts, labels: where they come from. captions: how many there are, where a picture has several.
     split: which file or folders say it; empty if it is drawn. unread: files, columns and keys that were not used.
-    other_files: files that hold no texts (programs, archives, a readme). parts: pairs in each part of the set.
+    other_files: files that hold no texts (programs, archives, a readme). parts: pairs in each part of the set. repeats:
+    what there is to say of equal and of nearly equal pictures.
     """
 
     path: str
@@ -56,20 +58,23 @@ class FolderReport:
     other_files: int = 0
     parts: dict[str, int] = field(default_factory=dict)
     words: int = 0
+    repeats: tuple[str, ...] = ()
     captions: str = ""
     split: str = ""
     unread: tuple[str, ...] = ()
+    text_features: str = "bag"
 
     def reasons(self) -> dict[str, int]:
         """How many were skipped for each reason, the most common first."""
         return dict(Counter(reason for _, reason in self.skipped).most_common())
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{name} {count:,}" for name, count in self.parts.items())
+        parts, bag = ", ".join(f"{name} {count:,}" for name, count in self.parts.items()), self.text_features == "bag"
         lines = [
             f"{self.path}: {self.pairs:,} pairs" + (f" ({parts})" if parts else ""),
-            f"texts: {self.texts}; {self.words:,} words in the vocabulary",
+            f"texts: {self.texts}; {self.words:,} words in the vocabulary{'' if bag else '; read by ' + MODEL}",
             f"labels: {self.labels}",
+            *self.repeats,
         ]
         if self.captions:
             lines.insert(2, f"captions: {self.captions}")
@@ -104,6 +109,7 @@ def load_folder(
     side: int = 224,
     resize: str = "letterbox",
     features: str | None = "efficientnet-lite0",
+    text_features: str = "bag",
     query: float | None = None,
     train: float | None = None,
     vocabulary: int = 1000,
@@ -139,12 +145,17 @@ def load_folder(
     features: what the pictures go through for methods that read features: "efficientnet-lite0" (for photographs; the
     extra `photos`), "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays with the
     data set as `data.backbone`.
+    text_features: what texts become: "bag", a bag of words; or "minilm", vectors of what English texts mean, so that a
+    search may use words that no text has (the extra `words`; `cmhkit.data.sentences`). It stays as
+    `data.text_features`.
     query: share of the pairs that ask. None: the split that is on disk, as a column (split), or in the names of files
     or folders (train, val or dev, test, query, retrieval or database), and a tenth if there is none. Of a split on
     disk, query or else test or else val asks, all others are the retrieval set, and train is learned from; what is in
     no part is left out. train: share of the retrieval set, or of its part train, that a method learns from; None is
-    all. A picture's drawn part follows from its content alone: it stays where it is when pictures are added, and equal
-    pictures are never in different parts. Shares are therefore met on average only; each part has at least one pair.
+    all. A picture's drawn part follows from its content alone: it stays where it is when other pictures are added.
+    Equal pictures, of the same file or of files that show the same, are never in different drawn parts; in parts on
+    disk they are counted, with a warning. Nearly equal ones in different parts are counted, if the extra `photos` is
+    there. Shares are therefore met on average only; each part has at least one pair.
     vocabulary: how many words the bag of words has, the most common ones of the training texts. encoding: of the text
     files, if they have no byte order mark. missing: what becomes of pictures that cannot be read or have no text, and
     of rows without a picture: "skip", or "error", one that counts and names them.
@@ -163,6 +174,7 @@ def load_folder(
     check_integer("side", side, 16, 1024)
     check_choice("resize", resize, RESIZE)
     check_features(features)
+    check_text_features(text_features)
     for name, share, most in (("query", query, "below 1"), ("train", train, "up to 1")):
         if share is None:
             continue
@@ -183,16 +195,25 @@ def load_folder(
     _at_least_two(contents, pairs, digests)
     times = np.repeat(np.arange(len(pairs)), [len(pair.texts) for pair in pairs])
     kept_texts = [text for pair in pairs for text in pair.texts]
-    digests, pairs = [digests[row] for row in times], [pairs[row] for row in times]
+    marks = repeats.digests(stored)
+    digests, marks, pairs = ([rows[row] for row in times] for rows in (digests, marks, pairs))
+    images, group = _few_in_memory(stored.part(times)), repeats.groups(digests, marks)
+    digests = repeats.shared(digests, group)
     parts, split = _parts(digests, query or 0.1, train or 1.0), found.split
     if any(pair.part for pair in pairs):
         said = _said_parts(digests, [pair.part for pair in pairs], train or 1.0)
         parts, split = said or parts, split if said else f"drawn, since of {split} one part is left"
+    again = repeats.repeats(images, marks, kept_texts, parts, group, show_progress)
+    again.warn(str(root), lambda row: pairs[row].file)
     try:
         words = Vocabulary.build([kept_texts[i] for i in parts["train"]], vocabulary)
     except InputError as error:
         expected = f"path: expected texts with words in {root}"
         raise InputError(f"{expected}, got none in the {len(parts['train'])} training pairs") from error
+    if text_features == "minilm":
+        vectors = sentence_vectors(kept_texts, show_progress=show_progress)
+    else:
+        vectors = words.bag_of_words(kept_texts)
     labels, label_names = _labels(pairs)
     first_names = ", ".join(label_names[:8]) + (", ..." if len(label_names) > 8 else "")
     report = FolderReport(
@@ -205,23 +226,26 @@ def load_folder(
         other_files=found.others,
         parts={name: len(parts[name]) for name in PARTS},
         words=len(words),
+        repeats=tuple(again.lines(lambda row: pairs[row].file)),
         captions=found.captions,
         split=split,
         unread=tuple(found.unread),
+        text_features=text_features,
     )
     if report.skipped:
         lines = [f"{root}: {len(report.skipped):,} skipped; data.report says more", *_listed(report.skipped)]
         warnings.warn("\n".join(lines), UserWarning, stacklevel=2)
     return PairedData(
         name=f"folder:{root.resolve().name}",
-        images=_few_in_memory(stored.part(times)),
-        text_vectors=words.bag_of_words(kept_texts),
+        images=images,
+        text_vectors=vectors,
         parts=parts,
         labels=labels,
         texts=kept_texts,
         label_names=label_names,
         vocabulary=words,
         backbone=features,
+        text_features=text_features,
         report=report,
         details={
             "folder": str(root.resolve()),

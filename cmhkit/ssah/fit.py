@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from cmhkit import codes
 from cmhkit.data.field.weights import load_weights
-from cmhkit.data.pairs import Split, checked_images, checked_labels
-from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.data.inputs import scaled
+from cmhkit.data.pairs import Split, checked_labels
+from cmhkit.hasher import NetworkHasher
+from cmhkit.nn import precision
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.ssah import losses
 from cmhkit.ssah.config import PRESETS
@@ -37,50 +39,46 @@ class UnlabelledWarning(UserWarning):
     """Some training pairs have no label: they are similar to nothing, not even to themselves."""
 
 
-class SSAH(CrossModalHasher):
+class SSAH(NetworkHasher):
     """Self-supervised adversarial hashing. A network that reads the labels, LabNet, supervises one for pictures and one
     for texts.
 
     Options: `cmhkit.ssah.SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`, a `model.SSAHNetwork`;
     `shared_code_`, B of the training pairs, packed, uint8, shape (n, bits // 8), from the codes as each was last seen
     in training; `unlabelled_`, how many training pairs have no label.
+
+    Where a method takes images, texts and labels, give one of the three: images and texts as `CrossModalHasher.encode`
+    reads them; labels as 0/1, shape (n, c), or as a `Split`, for LabNet, which no query has in earnest, and which is
+    the ceiling of the other two.
     """
 
     presets: ClassVar[dict[str, Any]] = PRESETS
 
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """Packed codes, uint8, shape (n, bits // 8).
-
-        images, texts: as `CrossModalHasher.encode` reads them. labels: a matrix of 0/1, shape (n, c), or a `Split`:
-        LabNet's codes, which no query has in earnest, and which are the ceiling of the other two. Give one of the
-        three.
-        """
+        """Packed codes, uint8, shape (n, bits // 8)."""
         return codes.pack(codes.sign(self.values(images=images, texts=texts, labels=labels)))
 
     def values(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit.
-        Arguments: as `encode`.
-        """
+        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit."""
         return self._outputs("logits", images, texts, labels)
 
     def features(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The semantic features F, float32, at least 0, shape (n, width). Arguments: as `encode`."""
+        """The semantic features F, float32, at least 0, shape (n, width)."""
         return self._outputs("features", images, texts, labels)
 
     def label_scores(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The label head's output, from 0 to 1, float32, shape (n, c). Arguments: as `encode`."""
+        """The label head's output, from 0 to 1, float32, shape (n, c)."""
         return self._outputs("labels", images, texts, labels)
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(labels is not None, "data: expected labels, since SSAH is supervised, got none")
-        used = self._used(labels)
-        images, texts, labels = images[used], texts[used], labels[used]
-        check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
+        used = slice(None) if labels is None else self._used(labels)
+        images, texts, labels = images[used], texts[used], None if labels is None else labels[used]
+        self._check_supervised(labels)
         random = generator(self.seed)
         self._device = resolve_device(self.device)
         widths = images.shape[1] if images.ndim == 2 else None, texts.shape[1], labels.shape[1]
         network = network_for(self.config, self.bits, *widths, random)
-        if isinstance(network.image.front, Fc7):
+        if self.config.backbone in BACKBONES:
             load_weights(network.image.front.network, self.config.weights)
         self.network_ = placed(network, self._device)
         supervision = Supervision(self, images, texts, labels, random)
@@ -98,40 +96,17 @@ class SSAH(CrossModalHasher):
             warnings.warn(message, UnlabelledWarning, stacklevel=4)
         return ~bare if drop and self.unlabelled_ else slice(None)
 
-    # What a network reads.
-
-    @torch.no_grad()
+    @precision.own_settings()
     def _outputs(self, output: str, images: Any, texts: Any, labels: Any) -> np.ndarray:
         """One of a network's `Outputs`, by its name, for images, texts or labels."""
-        given = [x is not None for x in (images, texts, labels)]
-        check(sum(given) == 1, f"images, texts, labels: expected exactly one of them, got {sum(given)}")
+        given = sum(x is not None for x in (images, texts, labels))
+        check(given == 1, f"images, texts, labels: expected exactly one of them, got {given}")
         self._check_encodes()
-        if labels is not None:
-            name, x, expected, width = "label", self._label_input(labels), "rows of labels", None
-        elif texts is not None:
-            name, x, expected, width = "text", self._text_input(texts), "vectors", self.text_width_
-        else:
-            x = self._image_input(images.images if isinstance(images, Split) else images, False)
-            name, expected, width = "image", "features", self.image_width_ if x.ndim == 2 else None
-        fits = width is None or x.shape[1] == width
-        check(fits, f"{name}s: expected {expected} of width {width}, as in training, got {x.shape[1]}")
-        net, size, parts = getattr(self.network_.eval(), name), _AT_ONCE[x.ndim], []
-        for part in (x[start : start + size] for start in range(0, len(x), size)):
-            outputs: Outputs = net(self._read(part if name == "label" else self._scaled(part)))
-            parts.append(getattr(outputs, output).cpu())
-        return torch.cat(parts).numpy()
-
-    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        kind = self.config.backbone
-        if kind == "scenenet":
-            return super()._image_input(images, show_progress)
-        images, shape = checked_images(images), "feature vectors (n, d)"
-        since, note = f"since backbone={kind!r}", ""
-        if kind in BACKBONES:
-            shape, since, note = "pictures (n, H, W, 3)", f"{since} reads them", "; backbone='features' reads vectors"
-        good = images.ndim == (4 if kind in BACKBONES else 2)
-        check(good, f"images: expected {shape}, {since}, got shape {images.shape}{note}")
-        return images
+        results = []
+        for name, x in self._parts(images, texts) if labels is None else [("label", self._label_input(labels))]:
+            net, x = getattr(self.network_, name), x if name == "label" else self._scaled(x)
+            results += self._computed(x, _AT_ONCE[x.ndim], lambda part, net=net: getattr(net(part), output).cpu())
+        return torch.cat(results).numpy()
 
     def _label_input(self, labels: Any) -> np.ndarray:
         check(self.network_.label is not None, "labels: expected a hasher with LabNet, got supervision='each-other'")
@@ -142,52 +117,27 @@ class SSAH(CrossModalHasher):
         check(x.shape[1] == width, f"labels: expected rows of {width} labels, as in training, got {x.shape[1]}")
         return x.astype(np.float32)
 
-    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
-        if self.config.backbone == "scenenet":
-            super()._remember_images(images, show_progress)
-
-    def _input_message(self) -> str:
-        kind = self.config.backbone
-        return super()._input_message() if kind == "scenenet" else f"pictures go through {kind}."
-
     def _scaled(self, x: np.ndarray) -> np.ndarray:
-        """Vectors as `input_scaling` says; pictures as they are."""
-        if self.config.input_scaling == "none" or x.ndim == 4:
-            return x
-        length = np.linalg.norm(x, axis=1, keepdims=True)
-        return (x / np.where(length > 0, length, 1)).astype(np.float32)
-
-    def _read(self, x: np.ndarray) -> Tensor:
-        """A part of what a network reads, on the device."""
-        return to_device(torch.from_numpy(np.ascontiguousarray(x)), self._device)
-
-    # What is saved.
+        return scaled(x, self.config.input_scaling)
 
     def _state(self) -> dict[str, np.ndarray]:
-        state = {name: value.cpu().numpy() for name, value in self.network_.state_dict().items()}
-        return state | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
+        return super()._state() | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        # cmhkit 0.1 called a discriminator a judge.
-        state = {name.replace("_judge.", "_discriminator."): array for name, array in state.items()}
         for name in ("image.labelling.bias", "shared_code"):
             good = name in state and state[name].ndim > 0
             check(good, f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}")
-        labels, pairs = len(state["image.labelling.bias"]), len(state["shared_code"])
-        self._device, widths = resolve_device(self.device), (self.image_width_, self.text_width_)
-        self.network_ = network_for(self.config, self.bits, *widths, labels, generator(0))
-        self.shared_code_, self.unlabelled_ = np.empty((pairs, self.bits // 8), np.uint8), 0
-        check_arrays(state, self._state())
+        widths = self.image_width_, self.text_width_, len(state["image.labelling.bias"])
+        self.network_ = network_for(self.config, self.bits, *widths, generator(0))
+        self.shared_code_, self.unlabelled_ = np.empty((len(state["shared_code"]), self.bits // 8), np.uint8), 0
+        self._load_state(state)
         self.shared_code_, self.unlabelled_ = state["shared_code"], int(state["unlabelled"][0])
-        self.network_.load_state_dict({name: torch.from_numpy(state[name]) for name in self.network_.state_dict()})
-        placed(self.network_, self._device)
 
 
 class Supervision(Schedule):
     """LabNet's supervision of ImgNet and TxtNet, over one training set.
 
-    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes
-    from it.
+    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: deals all draws.
     """
 
     method = "SSAH"
@@ -339,9 +289,7 @@ class Supervision(Schedule):
 
     @torch.no_grad()
     def _fill_banks(self) -> None:
-        """The teachers' features and codes before the first step; codes of networks that teach nothing are 0 until they
-        are seen.
-        """
+        """The teachers' features and codes before the first step; the others' codes are 0 until they are seen."""
         n, width, device = self.n, self.config.width, self.device
         self.codes = {name: torch.zeros(n, self.hasher.bits, device=device) for name in self.teacher}
         self.features = {name: torch.zeros(n, width, device=device) for name in set(self.teacher.values())}
@@ -362,16 +310,13 @@ class Supervision(Schedule):
         """B of the training pairs, packed, from the codes as each was last seen."""
         return _packed(*self.codes.values())
 
-    # What a step needs.
-
     def _outputs(self, net: Any, name: str, items: Tensor) -> Any:
-        """What a network gives for a batch. With several processes this one computes its part, and gathers the rest."""
-        with distributed.part_of(len(items)):
-            part = net(self._input(name, distributed.mine(items)))
-        return distributed.gathered(part, len(items))
+        """What a network gives for a batch."""
+        return self._whole(len(items), net, self._input(name, distributed.mine(items)))
 
     def _input(self, name: str, items: Tensor) -> Tensor:
-        return self.hasher._read(self.inputs[name][items.numpy()])
+        """What a network reads of a batch, on the device."""
+        return to_device(torch.from_numpy(np.ascontiguousarray(self.inputs[name][items.numpy()])), self.device)
 
     def _steps(self, epochs: int) -> int:
         return epochs * len(self.stages) * -(-self.n // self.batch)
@@ -380,10 +325,9 @@ class Supervision(Schedule):
         self.hasher.shared_code_ = self.shared_code()
         for name in self.teacher:
             if last and row[f"{name}_distinct"] == 1:
-                message = (
-                    f"SSAH: {_NETWORKS[name]} has collapsed: it gives all {self.n} training pairs one code, and "
-                    f"{row[f'{name}_dead']:.0%} of its semantic features are 0 for every pair; try a lower lr_{name}"
-                )
+                dead = f"{row[f'{name}_dead']:.0%} of its semantic features are 0 for every pair"
+                message = f"SSAH: {_NETWORKS[name]} has collapsed: it gives all {self.n} training pairs one code, and "
+                message += f"{dead}; try a lower lr_{name}"
                 warnings.warn(message, codes.CollapseWarning, stacklevel=2)
 
 

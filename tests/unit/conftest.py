@@ -19,8 +19,8 @@ settings.load_profile("kit")
 # What `make check` leaves out: files that start processes or train until something is learned, and single tests of more
 # than a second.
 SLOW_FILES = {
-    *("test_field", "test_grade", "test_kill", "test_malformed", "test_matfiles", "test_mutants", "test_parallel"),
-    *("test_report", "test_speed"),
+    *("test_database", "test_field", "test_grade", "test_helpers", "test_inputs", "test_kill", "test_malformed"),
+    *("test_matfiles", "test_minilm", "test_mutants", "test_parallel", "test_repeats", "test_report", "test_speed"),
     *("test_widgets", "test_widgets_nbval", "test_wiring_adah", "test_wiring_ssah", "test_wiring_ugach"),
 }
 SLOW_TESTS = {
