@@ -264,6 +264,7 @@ class CrossModalHasher:
             "text_width": self.text_width_,
             "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
+            "tags": self.vocabulary_ is not None and self.vocabulary_.tags,
             "text_features": self.text_features_,
             "text_encoder": CARD if self.text_features_ == "minilm" else None,
             "history": self.history_,
@@ -379,7 +380,8 @@ def load(path: str | Path) -> CrossModalHasher:
         kind = getattr(importlib.import_module(METHODS[method]), method)
         options = saved.options_of(type(kind.presets["lab"]), described, path)
         hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **options)
-        hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
+        words = described["vocabulary"]
+        hasher.vocabulary_ = None if words is None else Vocabulary(tuple(words), described.get("tags", False))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
         hasher.text_features_ = check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)

@@ -15,7 +15,7 @@ import numpy as np
 import cmhkit.data
 from cmhkit.app.run_folder import RunFolder, Say, write_array
 from cmhkit.app.settings import data_spec
-from cmhkit.data.text import tokens
+from cmhkit.data.text import lines, tokens
 from cmhkit.hasher import CrossModalHasher
 from cmhkit.index import HammingIndex
 from cmhkit.support.checks import InputError, check
@@ -104,23 +104,23 @@ def encode_texts(path: str | Path, given: str | Path, say: Say) -> dict[str, np.
         return {"codes": hasher.encode(texts=array), "names": np.arange(len(array))}
     try:
         content = sys.stdin.buffer.read() if str(given) == "-" else Path(given).read_bytes()
-        lines = content.decode("utf-8-sig").splitlines()
+        texts = lines(content.decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"--texts: expected a file of texts, one a line, got {given}, which is not there") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"--texts: expected text in UTF-8, got other bytes in {given}, at byte {error.start}"
         ) from error
-    check(lines, f"--texts: expected at least one line, got none in {given}")
+    check(texts, f"--texts: expected at least one line, got none in {given}")
     check_words(hasher)
-    empty = [number for number, line in enumerate(lines, 1) if not _says_something(hasher, line)]
+    empty = [number for number, text in enumerate(texts, 1) if not _says_something(hasher, text)]
     if empty:
         shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
         say(
-            f"note: {len(empty)} of {len(lines)} lines have no word that the run knows, and all get the same code "
+            f"note: {len(empty)} of {len(texts)} lines have no word that the run knows, and all get the same code "
             f"(lines {shown})"
         )
-    return {"codes": hasher.encode(texts=lines), "names": np.array(lines)}
+    return {"codes": hasher.encode(texts=texts), "names": np.array(texts)}
 
 
 def encode_data(path: str | Path, data: str, data_options: Sequence[str] = ()) -> dict[str, np.ndarray]:

@@ -145,6 +145,8 @@ def train(
         with contextlib.redirect_stdout(_Lines(say)):
             items = cmhkit.data.load(settings.data, **settings.data_options)
             say(repr(items))
+            if items.report is not None:
+                say(str(items.report))
             if kept is not None and fresh:
                 say(f"{folder.path}: the run in it is removed, and trained anew")
                 folder.clear()

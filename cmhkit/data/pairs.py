@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cmhkit.data.large import LargePictures, rows_of
+from cmhkit.data.large import LargePictures, as_bytes, rows_of
 from cmhkit.data.sentences import TEXT_FEATURES, WIDTH
 from cmhkit.data.text import Vocabulary, checked_texts
 from cmhkit.support.checks import InputError, as_array, check, check_choice
@@ -259,8 +259,7 @@ def checked_images(images: np.ndarray | LargePictures) -> np.ndarray | LargePict
         return images
     images = as_array(images, "images")
     if images.ndim == 4 and images.shape[-1] == 3:
-        check(images.dtype == np.uint8, f"images: expected pictures as uint8 from 0 to 255, got {images.dtype}")
-        return images
+        return as_bytes(images, "images")
     check(images.ndim == 2, f"images: expected pictures (n, H, W, 3) or features (n, d), got shape {images.shape}")
     return checked_vectors(images, "images")
 

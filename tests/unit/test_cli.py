@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import cmhkit
 from cmhkit.app import cli, doctor
+from cmhkit.app.retrieval import encode_texts
 
 runner = CliRunner()
 
@@ -496,6 +497,16 @@ def test_encode_texts_and_data(run: Path, tiny, shared_cache: Path, tmp_path: Pa
         )
 
 
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_code_for_each_line_of_a_file(run: Path, shared_cache: Path, tmp_path: Path, inside: str, end: str) -> None:
+    texts = [f"dog{inside}flower", f"{inside}cat", "dog", f"sun{inside}"]
+    (tmp_path / "lines.txt").write_bytes(end.join(texts).encode("utf-8-sig"))
+    found = encode_texts(run, tmp_path / "lines.txt", lambda line: None)
+    assert found["names"].tolist() == texts
+    assert np.array_equal(found["codes"], cmhkit.load(run / "hasher.safetensors").encode(texts=texts))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -629,6 +640,7 @@ def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Pa
     ]
     result = runner.invoke(cli.app, [*arguments, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0 and "not measured, since the data have no labels" in result.stdout, result.output
+    assert f"{folder}: 80 pairs (" in result.output and "texts: the .txt file beside each picture; " in result.output
     rows = json.loads(
         runner.invoke(cli.app, ["search", str(tmp_path / "run"), tiny.texts[0], "-k", "3", "--json"]).stdout
     )
