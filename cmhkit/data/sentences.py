@@ -132,6 +132,7 @@ def _cached(texts: list[str], show_progress: bool) -> np.ndarray:
     key = {
         "what": f"{MODEL} features",
         "weights": SHA256,
+        "length": LENGTH,
         "texts": digest.hexdigest(),
         "torch": torch.__version__,
         "sentence-transformers": version("sentence-transformers"),
