@@ -37,8 +37,8 @@ from cmhkit.support.files import write_atomically
 
 PACKAGE = "tuxpaint-stamps-default"
 SEEDS, BITS, QUERIES = range(5), 32, 100
-#: What differs from the preset `lab`: graphs and pools for some 440 training pairs in place of thousands. SSAH's options
-#: are those that were chosen for Wikipedia's 2,173.
+#: What differs from the preset `lab`: graphs and pools for some 440 training pairs in place of thousands. SSAH has the
+#: options that were chosen for Wikipedia's 2,173.
 OPTIONS: dict[str, dict[str, Any]] = {
     "CCA": {},
     "ITQ": {},
