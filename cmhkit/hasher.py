@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
@@ -16,7 +16,7 @@ import numpy as np
 from cmhkit import codes, metrics
 from cmhkit.data.inputs import Pictures, read_texts
 from cmhkit.data.pairs import PairedData, Split, checked_images
-from cmhkit.data.sentences import CARD, TEXT_FEATURES
+from cmhkit.data.sentences import CARD, TEXT_FEATURES, check_card
 from cmhkit.data.text import Vocabulary
 from cmhkit.support import saved, show
 from cmhkit.support.checks import check, check_choice, check_integer
@@ -321,7 +321,6 @@ def load(path: str | Path) -> CrossModalHasher:
     Errors: `InputError` if the file is none, and for one that this version cannot use, with the version that wrote it.
     """
     with saved.opened(path) as (described, state):
-        _check_encoder(described, path)
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
@@ -331,24 +330,13 @@ def load(path: str | Path) -> CrossModalHasher:
         hasher.vocabulary_ = None if words is None else Vocabulary(tuple(words), described.get("tags", False))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
-        hasher.text_features_ = described.get("text_features", "bag")
+        hasher.text_features_ = check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)
+        check_card(described.get("text_encoder") or CARD)
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
         with own_settings():
             hasher._set_state(state)
         hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
-
-
-def _check_encoder(described: Mapping[str, Any], path: str | Path) -> None:
-    """Errors: `InputError` for a hasher whose texts are read by a network that this version does not have."""
-    check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)
-    card = described.get("text_encoder") or CARD
-    if card["sha256"] != CARD["sha256"]:
-        raise saved.OtherVersion(
-            f"path: expected texts read by {CARD['model']} of {CARD['package']}, got {path}, whose texts "
-            f"{card['model']} of {card['package']} reads; load it with cmhkit {saved.version_of(described)}, or fit it "
-            "again"
-        )
 
 
 @dataclass(frozen=True)

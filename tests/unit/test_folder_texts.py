@@ -28,6 +28,7 @@ from cmhkit.data.picture_names import Beside, PictureNames
 from cmhkit.support.checks import InputError
 
 N = 6
+LANGUAGES = {"en": "a dog", "de": "ein Hund"}
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +183,32 @@ def test_several_captions_of_a_picture(root) -> None:
     assert np.array_equal(every.images, np.repeat(joined.images, 3, axis=0))
     assert parts_of(joined) == {part: sorted(set(files)) for part, files in parts_of(every).items()}
     assert all(len(files) == 3 * len(set(files)) for files in parts_of(every).values())
+
+
+@pytest.mark.parametrize(
+    ("files", "option"),
+    [
+        ({"c.csv": ["image,caption_en,caption_de", "{i}.png,a dog {i},ein Hund {i}"]}, {"column": "caption_{}"}),
+        (
+            {f"captions.{x}.csv": ["image,caption", f"{{i}}.png,{w} {{i}}"] for x, w in LANGUAGES.items()},
+            {"texts": "captions.{}.csv"},
+        ),
+        ({f"{{i}}.{x}": [f"{w} {{i}}"] for x, w in LANGUAGES.items()}, {"texts": ".{}"}),
+    ],
+)
+def test_of_several_languages_the_one_that_is_named_is_read(root, files, option) -> None:
+    pictures(root)
+    for name, (*head, line) in files.items():
+        for file in {name.format(i=i) for i in range(N)}:
+            own = [int(file.partition(".")[0])] if file != name else range(N)
+            write(root, file, "\n".join([*head, *(line.format(i=i) for i in own)]))
+    with pytest.raises(
+        InputError, match=r"texts: expected (one column|one table|text files of one ending).*(pass|name)"
+    ):
+        read(root)
+    for language, words in LANGUAGES.items():
+        data = read(root, **{key: value.format(language) for key, value in option.items()})
+        assert texts_of(data) == {f"{i}.png": f"{words} {i}" for i in range(N)}
 
 
 def test_a_table_that_quotes_nothing(root) -> None:
