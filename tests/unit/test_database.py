@@ -327,6 +327,7 @@ def test_what_is_missing_is_told_in_one_line(run: Path, address: str, tmp_path: 
         "postgresql://me:%zzhunter2@127.0.0.1:1/x",
         "postgresql://me:[hunter2@127.0.0.1:1/x",
         "postgresql://me:hunter2@127.0.0.1:1/x?nonsense=1",
+        "postgresql://me:hunter2@127.0.0.1:1/\udcff",
         "mysql://me:hunter2@127.0.0.1/x",
         "host=127.0.0.1 port=1 password=hunter2",
         "hunter2",
