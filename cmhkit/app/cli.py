@@ -379,13 +379,27 @@ def search(
             help="With --at: go by the HNSW index, which keeps so many candidates; exact without.", show_default=False
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a page with the pictures inside.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The nearest items of a run's retrieval set: by words, or by a picture."""
     from cmhkit.app import runs
 
-    asked, kind = " ".join(words) if words else None, among.value if among else None
-    rows = runs.search(run, asked, image=image, k=k, among=kind, at=at, table=table, ef=ef, say=_say)
+    if html is not None:
+        runs.check_page_file(html)
+    asked, kind, notes = " ".join(words) if words else None, among.value if among else None, []
+
+    def say(line: str) -> None:
+        notes.append(line)
+        _say(line)
+
+    rows = runs.search(run, asked, image=image, k=k, among=kind, at=at, table=table, ef=ef, say=say)
+    if html is not None:
+        runs.write_search_page(run, html, rows, asked, image=image, among=kind, notes=notes)
+        _say(f"page: {html}")
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
