@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from textwrap import wrap
 
 from cmhkit.course.widgets.base import BLUE, GREEN, ORANGE, VERMILION, Static
@@ -53,7 +54,7 @@ class Box:
 @dataclass(frozen=True)
 class Arrow:
     """From one box's border to another's, by way of points. owners: whose gradient flows back along it; none: values
-    only. stop: a gradient would go on here and does not. label, label_at: words beside it, and where these start.
+    only. stop: where on it a gradient ends that would go on. label, label_at: words beside it, and where these start.
     """
 
     start: str
@@ -62,7 +63,7 @@ class Arrow:
     owners: str = ""
     label: str = ""
     label_at: Point = (0, 0)
-    stop: bool = False
+    stop: Point | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,13 @@ def describe(drawing: Method, lit: str | None = None) -> str:
         sentences.append(f"{player.words} Its weights: {of_kind['module']}. Its steps: on {of_kind['loss']}.")
 
     def ways(arrows: Sequence[Arrow]) -> str:
-        return "; ".join(f"{_called(boxes[a.start])} → {_called(boxes[a.end])}" for a in arrows)
+        chains: list[list[str]] = []
+        for start, end in dict.fromkeys((a.start, a.end) for a in arrows):
+            if chains and chains[-1][-1] == start:
+                chains[-1].append(end)
+            else:
+                chains.append([start, end])
+        return "; ".join(" → ".join(_called(boxes[key]) for key in chain) for chain in chains)
 
     sentences.append(f"Arrows: {ways(drawing.arrows)}.")
     sentences.append(f"A gradient stops at: {ways([a for a in drawing.arrows if a.stop])}.")
@@ -127,7 +134,7 @@ def describe(drawing: Method, lit: str | None = None) -> str:
 
 
 def _called(box: Box) -> str:
-    return box.name or box.title
+    return "the panel of terms" if box.kind == "panel" else box.name or box.title
 
 
 # ── Drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,7 +154,7 @@ STYLE = (
     ".cmd .data{fill:var(--i);fill-opacity:.07;stroke:var(--i);stroke-opacity:.35}"
     ".cmd .function{fill:var(--p);stroke:var(--i);stroke-width:1.2}"
     ".cmd .panel{fill:none;stroke:var(--i);stroke-opacity:.5;stroke-dasharray:1 3}"
-    ".cmd .module,.cmd .loss{fill-opacity:.16;stroke-width:2.5}.cmd .pale{opacity:.3}"
+    ".cmd .module,.cmd .loss{fill-opacity:.16;stroke-width:2.5}.cmd .pale{opacity:.4}"
     + "".join(
         f".cmd .{ink}{{stroke:{colour};stroke-dasharray:{dash}}}.cmd .f-{ink}{{fill:{colour}}}"
         for ink, (colour, dash) in INKS.items()
@@ -231,26 +238,20 @@ def _arrow(arrow: Arrow, drawing: Method) -> str:
         line, head = (f"way {inks[0]}", f"f-{inks[0]}") if inks else ("thin", "head")
         shape = f"<path class='{line}' d='{_path(way)}'/><path class='{head}' d='{_path((*corners, (x, y)))}z'/>"
     if arrow.stop:
-        shape += _bars(arrow.points)
+        shape += _bars(arrow.points, *arrow.stop)
     return shape + (_text(*arrow.label_at, arrow.label) if arrow.label else "")
 
 
-def _bars(points: Sequence[Point]) -> str:
-    """Two bars across the middle of the longest piece of a way."""
-    pieces = zip(points, points[1:], strict=False)
-    (x0, y0), (x1, y1) = max(pieces, key=lambda piece: abs(piece[0][0] - piece[1][0]) + abs(piece[0][1] - piece[1][1]))
-    x, y = (x0 + x1) // 2, (y0 + y1) // 2
-    bars = (
-        [(x - 3, y - 7, 0, 14), (x + 2, y - 7, 0, 14)] if y0 == y1 else [(x - 7, y - 3, 14, 0), (x - 7, y + 2, 14, 0)]
-    )
+def _bars(points: Sequence[Point], x: int, y: int) -> str:
+    """Two bars across a way at a point of it."""
+    level = any(y0 == y == y1 and min(x0, x1) <= x <= max(x0, x1) for (x0, y0), (x1, y1) in pairwise(points))
+    bars = [(x - 3, y - 7, 0, 14), (x + 2, y - 7, 0, 14)] if level else [(x - 7, y - 3, 14, 0), (x - 7, y + 2, 14, 0)]
     return f"<path class='bars' d='{''.join(f'M{a} {b}l{c} {d}' for a, b, c, d in bars)}'/>"
 
 
 def _beside(points: Sequence[Point], lane: int) -> list[Point]:
     """A way of level and upright pieces, moved by some pixels to its right (left where negative)."""
-    normals = [
-        ((y0 > y1) - (y0 < y1), (x1 > x0) - (x1 < x0)) for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False)
-    ]
+    normals = [((y0 > y1) - (y0 < y1), (x1 > x0) - (x1 < x0)) for (x0, y0), (x1, y1) in pairwise(points)]
     moved = []
     for i, (x, y) in enumerate(points):
         around = {*normals[max(i - 1, 0) : i + 1]}
@@ -272,9 +273,9 @@ def _legend(drawing: Method) -> list[str]:
         y += 22
     first = next(iter(drawing.players))
     for x, owners, stop, words in (
-        (12, first, False, "a player’s gradient flows back along it"),
-        (356, "", False, "values only"),
-        (496, "", True, "a gradient stops"),
+        (12, first, None, "the gradient of the player of this colour flows back"),
+        (430, "", None, "values only"),
+        (572, "", (589, y + 7), "a gradient stops"),
     ):
         made.append(_arrow(Arrow("", "", ((x, y + 7), (x + 34, y + 7)), owners, stop=stop), drawing))
         made.append(_text(x + 42, y + 11, words))
@@ -321,7 +322,7 @@ _ADAH = {
         (190, 20, 172, 64), "module", "attention G^I", "image_attention", "fitted network", "mask Z = [P ≥ α]", "g"
     ),
     "image_features": Box(
-        (106, 118, 122, 64), "module", "features E^I", "image_features", "fitted network", owners="d"
+        (106, 118, 122, 64), "module", "features E^I", "image_features", "fitted network", "lab: frozen", "d"
     ),
     "image_head": Box((326, 118, 120, 64), "module", "hashing D^I", "image_head", "fitted network", owners="d"),
     "text_features": Box((106, 318, 122, 64), "module", "features E^T", "text_features", "fitted network", owners="d"),
@@ -347,13 +348,13 @@ _ADAH = {
         "E, D descend\n\nT → I, I → T\nI → I, T → T",
         "d",
     ),
-    "labels": Box((708, 20, 126, 48), "data", "labels", note="S: who is similar"),
+    "labels": Box((708, 12, 126, 62), "data", "labels", note="S: who is similar,\nfor both"),
 }
 _SSAH = {
     "panel": Box(
         (10, 400, 820, 190),
         "panel",
-        "Each network descends on its own α J_1 + γ J_2 + η J_3 + β J_4, ImgNet and TxtNet also on the adversarial term",
+        "Each network descends on its own α J_1 + γ J_2 + η J_3 + β J_4, ImgNet and TxtNet on the adversarial term too",
     ),
     "images": Box((10, 14, 160, 36), "data", "pictures"),
     "labels": Box((340, 14, 160, 36), "data", "labels"),
@@ -378,8 +379,8 @@ _SSAH = {
     "j2": Box((224, 432, 188, 50), "loss", "J_2: codes fit S", "code_likelihood", "ssah.losses", owners="nl"),
     "j3": Box((428, 432, 188, 50), "loss", "J_3: codes near ±1", "quantisation_loss", "ssah.losses", owners="nl"),
     "j4": Box((632, 432, 188, 50), "loss", "J_4: labels are found", "label_loss", "ssah.losses", owners="nl"),
-    "bank_f": Box((20, 526, 188, 50), "data", "LabNet’s F^l", note="as last seen"),
-    "bank_h": Box((224, 526, 188, 50), "data", "LabNet’s H^l", note="as last seen"),
+    "bank_f": Box((20, 526, 188, 50), "data", "LabNet’s F^l", note="as last seen", owners="l"),
+    "bank_h": Box((224, 526, 188, 50), "data", "LabNet’s H^l", note="as last seen", owners="l"),
     "b": Box((428, 526, 188, 50), "function", "B = sign(H^v + H^t + H^l)", "shared_code", "ssah.losses"),
     "truth": Box((632, 526, 188, 50), "data", "the labels L"),
 }
@@ -402,9 +403,9 @@ METHODS: dict[str, Method] = {
             Arrow("discriminator", "score", ((330, 162), (390, 162)), "d", "h", (354, 152)),
             Arrow("discriminator", "codes", ((245, 194), (245, 232))),
             Arrow("score", "d_loss", ((590, 152), (650, 152)), "d", "f", (616, 142)),
-            Arrow("score", "reward", ((590, 178), (620, 178), (620, 260), (650, 260)), stop=True),
+            Arrow("score", "reward", ((590, 178), (620, 178), (620, 260), (650, 260)), stop=(620, 219)),
             Arrow("draws", "score", ((490, 232), (490, 194)), label="x^G", label_at=(500, 217)),
-            Arrow("p", "draws", ((490, 330), (490, 288)), label="p", label_at=(503, 313), stop=True),
+            Arrow("p", "draws", ((490, 330), (490, 288)), label="p", label_at=(503, 313), stop=(490, 312)),
             Arrow("generator", "p", ((330, 362), (390, 362)), "g", "h", (354, 352)),
             Arrow("p", "g_loss", ((590, 362), (650, 362)), "g", "log p", (601, 352)),
             Arrow("reward", "g_loss", ((740, 288), (740, 330)), label="r", label_at=(750, 313)),
@@ -440,12 +441,26 @@ METHODS: dict[str, Method] = {
                 "image_head", "adversarial", ((446, 166), (566, 166), (566, 196)), "dg", "Ĥ^I unattended", (454, 190)
             ),
             Arrow(
-                "image_head", "adversarial", ((446, 134), (640, 134), (640, 196)), "d", "not for G", (652, 169), True
+                "image_head",
+                "adversarial",
+                ((446, 134), (620, 134), (620, 196)),
+                "d",
+                "not for G",
+                (632, 164),
+                (620, 160),
             ),
             Arrow("text_head", "retrieval", ((446, 366), (708, 366)), "d", "H^T attended", (454, 386)),
             Arrow("text_head", "adversarial", ((446, 334), (566, 334), (566, 304)), "dg", "Ĥ^T unattended", (454, 320)),
-            Arrow("text_head", "adversarial", ((446, 366), (640, 366), (640, 304)), "d", "not for G", (652, 340), True),
-            Arrow("labels", "retrieval", ((771, 68), (771, 110))),
+            Arrow(
+                "text_head",
+                "adversarial",
+                ((446, 366), (620, 366), (620, 304)),
+                "d",
+                "not for G",
+                (632, 344),
+                (620, 340),
+            ),
+            Arrow("labels", "retrieval", ((771, 74), (771, 110))),
         ],
         _parts(
             _ADAH,
@@ -474,16 +489,28 @@ METHODS: dict[str, Method] = {
             Arrow("image", "image_d", ((120, 226), (120, 275), (178, 275)), "n", "F^v", (130, 265)),
             Arrow("text", "text_d", ((720, 226), (720, 275), (662, 275)), "n", "F^t", (694, 265)),
             Arrow(
-                "label", "image_d", ((370, 226), (370, 275), (332, 275)), label="F^l", label_at=(340, 265), stop=True
+                "label",
+                "image_d",
+                ((370, 226), (370, 275), (332, 275)),
+                label="F^l",
+                label_at=(340, 265),
+                stop=(370, 246),
             ),
-            Arrow("label", "text_d", ((470, 226), (470, 275), (508, 275)), label="F^l", label_at=(484, 265), stop=True),
+            Arrow(
+                "label",
+                "text_d",
+                ((470, 226), (470, 275), (508, 275)),
+                label="F^l",
+                label_at=(484, 265),
+                stop=(470, 246),
+            ),
             Arrow("image_d", "image_d_loss", ((255, 250), (255, 208)), "d"),
             Arrow("text_d", "text_d_loss", ((585, 250), (585, 208)), "d"),
             Arrow("image_d", "image_game", ((255, 300), (255, 334)), "n"),
             Arrow("text_d", "text_game", ((585, 300), (585, 334)), "n"),
-            Arrow("bank_f", "j1", ((114, 526), (114, 482)), stop=True),
-            Arrow("bank_h", "j2", ((318, 526), (318, 482)), stop=True),
-            Arrow("b", "j3", ((522, 526), (522, 482)), stop=True),
+            Arrow("bank_f", "j1", ((114, 526), (114, 482)), stop=(114, 506)),
+            Arrow("bank_h", "j2", ((318, 526), (318, 482)), stop=(318, 506)),
+            Arrow("b", "j3", ((522, 526), (522, 482)), stop=(522, 506)),
             Arrow("truth", "j4", ((726, 526), (726, 482))),
         ],
         _parts(
@@ -515,13 +542,13 @@ LESSONS = (
     ("41", "Failure gallery", 45),
     ("42", "Your own data", 35),
 )
-#: The three lines of the map, one a paper: the first digit of its lessons, its name, what it has to learn from, a colour.
+#: The three lines of the map, one a paper: the first digit of its lessons, its name, what it learns by, a colour.
 _PAPERS = (
     ("1", "UGACH", "no labels", "#CC79A7"),
     ("2", "ADAH", "attention", "#56B4E9"),
     ("3", "SSAH", "labels teach", ORANGE),
 )
-_COLUMNS, _ROWS, _FIRST, _LAST = (24, 156, 288), (188, 256, 324), 28, 420
+_COLUMNS, _ROWS, _FIRST, _LAST = (20, 140, 260), (188, 256, 324), 24, 420
 _FORK, _JOIN = 112, 376
 
 
@@ -540,15 +567,15 @@ def course_map() -> Picture:
         y = _ROWS[place] if on_a_line else _FIRST if number[0] == "0" else _LAST
         body.append(f"<circle class='function' cx='{x}' cy='{y}' r='15'/>" + _text(x, y + 5, number, "m b"))
         short = name.partition(": ")[2] or name
-        label = [*wrap(short[0].upper() + short[1:], 13), f"{minutes} min"]
-        start = (x + 24, y + 1) if on_a_line else (x - 15, y + 31)
+        label = [*wrap(short[0].upper() + short[1:], 12), f"{minutes} min"]
+        start = (x + 24, y + 1) if on_a_line else (x + 12, y + 31)
         body += [_text(start[0], start[1] + 15 * i, words) for i, words in enumerate(label)]
     listed = {digit: ", ".join(f"{n} {name}" for n, name, _ in LESSONS if n[0] == digit) for digit in "01234"}
     words = (
         f"{len(LESSONS)} lessons, {sum(lesson[2] for lesson in LESSONS)} minutes to read. First {listed['0']}. Then "
         f"three lines, one a paper: {listed['1']}; {listed['2']}; {listed['3']}. Last {listed['4']}."
     )
-    return Picture(_svg((400, 486), "The map of the course", words, body), f"The map of the course. {words}")
+    return Picture(_svg((368, 490), "The map of the course", words, body), f"The map of the course. {words}")
 
 
 def _rail(points: Sequence[Point], colour: str = "") -> str:
