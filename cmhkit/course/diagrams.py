@@ -12,7 +12,7 @@ same declaration. Colours are those of the widgets, and each player has a line o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -68,14 +68,21 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Method:
-    """A paper's drawing. parts: what a lesson may be about, each a set of boxes. Players' keys are single letters."""
+    """A paper's drawing. Players' keys are single letters. parts: what a lesson may be about, each as the keys of its
+    boxes with blanks between; a minus before the first: all boxes but these.
+    """
 
     title: str
     size: Point
     players: Mapping[str, Player]
     boxes: Mapping[str, Box]
     arrows: Sequence[Arrow]
-    parts: Mapping[str, frozenset[str]]
+    parts: Mapping[str, str]
+
+    def part(self, name: str) -> frozenset[str]:
+        """The boxes of a part, by their keys."""
+        keys = frozenset(self.parts[name].lstrip("-").split())
+        return frozenset(self.boxes) - keys if self.parts[name].startswith("-") else keys
 
 
 class Picture(Static):
@@ -95,7 +102,7 @@ def method(name: str, lit: str | None = None) -> Picture:
     drawing = METHODS[name]
     known = f"lit: expected None or one of {', '.join(map(repr, drawing.parts))} for {name!r}, got {lit!r}"
     check(lit is None or lit in drawing.parts, known)
-    shown = frozenset(drawing.boxes) if lit is None else drawing.parts[lit]
+    shown = frozenset(drawing.boxes) if lit is None else drawing.part(lit)
     pale, full = [], []
     for key, box in sorted(drawing.boxes.items(), key=lambda item: item[1].kind != "panel"):
         (full if key in shown else pale).append(_box(box, drawing))
@@ -110,27 +117,25 @@ def describe(drawing: Method, lit: str | None = None) -> str:
     """A drawing in words: the players, what each owns and steps on, the ways, and where gradients stop."""
     boxes, sentences = drawing.boxes, []
     for key, player in drawing.players.items():
-        of_kind = {
-            kind: ", ".join(box.name for box in boxes.values() if box.kind == kind and key in box.owners)
-            for kind in ("module", "loss")
-        }
-        sentences.append(f"{player.words} Its weights: {of_kind['module']}. Its steps: on {of_kind['loss']}.")
-
-    def ways(arrows: Sequence[Arrow]) -> str:
-        chains: list[list[str]] = []
-        for start, end in dict.fromkeys((a.start, a.end) for a in arrows):
-            if chains and chains[-1][-1] == start:
-                chains[-1].append(end)
-            else:
-                chains.append([start, end])
-        return "; ".join(" → ".join(_called(boxes[key]) for key in chain) for chain in chains)
-
-    sentences.append(f"Arrows: {ways(drawing.arrows)}.")
-    sentences.append(f"A gradient stops at: {ways([a for a in drawing.arrows if a.stop])}.")
+        own = [box for box in boxes.values() if key in box.owners]
+        weights, losses = (_listed(box for box in own if box.kind == kind) for kind in ("module", "loss"))
+        sentences.append(f"{player.words} Weights: {weights}. Steps on: {losses}.")
+    starts = dict.fromkeys(arrow.start for arrow in drawing.arrows)
+    ways = {start: _listed(boxes[a.end] for a in drawing.arrows if a.start == start) for start in starts}
+    sentences.append(f"Arrows: {'; '.join(f'{_called(boxes[start])} → {ends}' for start, ends in ways.items())}.")
+    stops = [
+        f"{_called(boxes[a.start])} → {_called(boxes[a.end])}{f' ({a.label})' if a.owners else ''}"
+        for a in drawing.arrows
+        if a.stop
+    ]
+    sentences.append(f"A gradient stops at: {'; '.join(stops)}.")
     if lit is not None:
-        shown = [_called(box) for key, box in boxes.items() if key in drawing.parts[lit]]
-        sentences.append(f"Lit: {lit}, that is {', '.join(shown)}.")
+        sentences.append(f"Lit: {lit}, that is {_listed(boxes[key] for key in boxes if key in drawing.part(lit))}.")
     return " ".join(sentences)
+
+
+def _listed(boxes: Iterable[Box]) -> str:
+    return ", ".join(dict.fromkeys(_called(box) for box in boxes))
 
 
 def _called(box: Box) -> str:
@@ -154,7 +159,7 @@ STYLE = (
     ".cmd .data{fill:var(--i);fill-opacity:.07;stroke:var(--i);stroke-opacity:.35}"
     ".cmd .function{fill:var(--p);stroke:var(--i);stroke-width:1.2}"
     ".cmd .panel{fill:none;stroke:var(--i);stroke-opacity:.5;stroke-dasharray:1 3}"
-    ".cmd .module,.cmd .loss{fill-opacity:.16;stroke-width:2.5}.cmd .pale{opacity:.4}"
+    ".cmd .module,.cmd .loss{fill-opacity:.16;stroke-width:2.5}.cmd .pale{opacity:.45}"
     + "".join(
         f".cmd .{ink}{{stroke:{colour};stroke-dasharray:{dash}}}.cmd .f-{ink}{{fill:{colour}}}"
         for ink, (colour, dash) in INKS.items()
@@ -285,242 +290,225 @@ def _legend(drawing: Method) -> list[str]:
 # ── The methods ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _parts(boxes: Mapping[str, Box], **parts: str) -> dict[str, frozenset[str]]:
-    """Each part's boxes, written as their keys with blanks between; "-key" takes one from all."""
-    made = {}
-    for name, keys in parts.items():
-        words = keys.split()
-        without = {word[1:] for word in words if word.startswith("-")}
-        made[name] = frozenset(boxes) - without if without else frozenset(words)
-    return made
-
-
-_UGACH = {
-    "pairs": Box((8, 20, 112, 374), "data", "training pairs", note="\npictures\n(n, d)\n\ntexts\n(n, t)\n\nno labels"),
-    "graphs": Box((160, 20, 170, 64), "function", "two graphs", "knn_graph", "graphs", "of pictures, of texts"),
-    "related": Box(
-        (390, 20, 200, 64), "function", "related items", "related_items", "ugach.fit", "neighbours in either"
-    ),
-    "discriminator": Box(
-        (160, 130, 170, 64), "module", "discriminator D", "discriminator_", "fitted", "h(q), h(x)", "d"
-    ),
-    "score": Box((390, 130, 200, 64), "function", "score of x^G", "relevance_score", "ugach.losses", "f_φ(x^G, q)"),
-    "d_loss": Box((650, 130, 180, 64), "loss", "D descends", "discriminator_loss", "ugach.losses", "on f", "d"),
-    "codes": Box((160, 232, 170, 56), "function", "codes for retrieval", "binary_code", "ugach.model"),
-    "draws": Box((390, 232, 200, 56), "function", "x^G is drawn", "multinomial", "nn.draws"),
-    "reward": Box((650, 232, 180, 56), "function", "reward of x^G", "generator_reward", "ugach.losses"),
-    "generator": Box((160, 330, 170, 64), "module", "generator G", "generator_", "fitted", "h(q), h(x)", "g"),
-    "p": Box(
-        (390, 330, 200, 64), "function", "how it chooses", "generator_log_probability", "ugach.losses", "p_θ(x | q)"
-    ),
-    "g_loss": Box((650, 330, 180, 64), "loss", "G descends", "policy_loss", "ugach.losses", "on −r log p", "g"),
-}
-_ADAH = {
-    "images": Box((8, 118, 76, 64), "data", "pictures"),
-    "texts": Box((8, 318, 76, 64), "data", "texts"),
-    "image_attention": Box(
-        (190, 20, 172, 64), "module", "attention G^I", "image_attention", "fitted network", "mask Z = [P ≥ α]", "g"
-    ),
-    "image_features": Box(
-        (106, 118, 122, 64), "module", "features E^I", "image_features", "fitted network", "lab: frozen", "d"
-    ),
-    "image_head": Box((326, 118, 120, 64), "module", "hashing D^I", "image_head", "fitted network", owners="d"),
-    "text_features": Box((106, 318, 122, 64), "module", "features E^T", "text_features", "fitted network", owners="d"),
-    "text_head": Box((326, 318, 120, 64), "module", "hashing D^T", "text_head", "fitted network", owners="d"),
-    "text_attention": Box(
-        (190, 416, 172, 64), "module", "attention G^T", "text_attention", "fitted network", "mask Z = [P ≥ α]", "g"
-    ),
-    "adversarial": Box(
-        (528, 196, 158, 108),
-        "loss",
-        "two terms",
-        "adversarial_terms",
-        "adah.losses",
-        "H^T → Ĥ^I, H^I → Ĥ^T\nE, D descend,\nG ascends",
-        "dg",
-    ),
-    "retrieval": Box(
-        (708, 110, 126, 280),
-        "loss",
-        "four terms",
-        "retrieval_terms",
-        "adah.losses",
-        "E, D descend\n\nT → I, I → T\nI → I, T → T",
-        "d",
-    ),
-    "labels": Box((708, 12, 126, 62), "data", "labels", note="S: who is similar,\nfor both"),
-}
-_SSAH = {
-    "panel": Box(
-        (10, 400, 820, 190),
-        "panel",
-        "Each network descends on its own α J_1 + γ J_2 + η J_3 + β J_4, ImgNet and TxtNet on the adversarial term too",
-    ),
-    "images": Box((10, 14, 160, 36), "data", "pictures"),
-    "labels": Box((340, 14, 160, 36), "data", "labels"),
-    "texts": Box((670, 14, 160, 36), "data", "texts"),
-    "fusion": Box((670, 76, 160, 44), "module", "multi-scale fusion", "MultiScaleFusion", "ssah.model", owners="n"),
-    "image": Box(
-        (10, 146, 160, 80), "module", "ImgNet", "network_.image", "fitted", "features F^v\ncode H^v, labels L̂^v", "n"
-    ),
-    "label": Box(
-        (340, 146, 160, 80), "module", "LabNet", "network_.label", "fitted", "features F^l\ncode H^l, labels L̂^l", "l"
-    ),
-    "text": Box(
-        (670, 146, 160, 80), "module", "TxtNet", "network_.text", "fitted", "features F^t\ncode H^t, labels L̂^t", "n"
-    ),
-    "image_d": Box((178, 250, 154, 50), "module", "F^l or F^v?", "image_discriminator", "fitted network", owners="d"),
-    "text_d": Box((508, 250, 154, 50), "module", "F^l or F^t?", "text_discriminator", "fitted network", owners="d"),
-    "image_d_loss": Box((178, 164, 154, 44), "loss", "D descends", "discriminator_loss", "ssah.losses", owners="d"),
-    "text_d_loss": Box((508, 164, 154, 44), "loss", "D descends", "discriminator_loss", "ssah.losses", owners="d"),
-    "image_game": Box((178, 334, 154, 44), "loss", "ImgNet deceives D", "adversarial_term", "ssah.losses", owners="n"),
-    "text_game": Box((508, 334, 154, 44), "loss", "TxtNet deceives D", "adversarial_term", "ssah.losses", owners="n"),
-    "j1": Box((20, 432, 188, 50), "loss", "J_1: features fit S", "feature_likelihood", "ssah.losses", owners="nl"),
-    "j2": Box((224, 432, 188, 50), "loss", "J_2: codes fit S", "code_likelihood", "ssah.losses", owners="nl"),
-    "j3": Box((428, 432, 188, 50), "loss", "J_3: codes near ±1", "quantisation_loss", "ssah.losses", owners="nl"),
-    "j4": Box((632, 432, 188, 50), "loss", "J_4: labels are found", "label_loss", "ssah.losses", owners="nl"),
-    "bank_f": Box((20, 526, 188, 50), "data", "LabNet’s F^l", note="as last seen", owners="l"),
-    "bank_h": Box((224, 526, 188, 50), "data", "LabNet’s H^l", note="as last seen", owners="l"),
-    "b": Box((428, 526, 188, 50), "function", "B = sign(H^v + H^t + H^l)", "shared_code", "ssah.losses"),
-    "truth": Box((632, 526, 188, 50), "data", "the labels L"),
-}
-
-METHODS: dict[str, Method] = {
-    "ugach": Method(
-        "UGACH: two players, no labels",
-        (840, 486),
-        {
-            "d": Player("blue", "D, the discriminator: ranks related items above drawn ones, and gives the codes."),
-            "g": Player("vermilion", "G, the generator: chooses items that D takes for related ones."),
-        },
-        _UGACH,
-        [
-            Arrow("pairs", "graphs", ((120, 52), (160, 52))),
-            Arrow("pairs", "discriminator", ((120, 162), (160, 162))),
-            Arrow("pairs", "generator", ((120, 362), (160, 362))),
-            Arrow("graphs", "related", ((330, 52), (390, 52))),
-            Arrow("related", "score", ((490, 84), (490, 130)), label="x^M", label_at=(500, 110)),
-            Arrow("discriminator", "score", ((330, 162), (390, 162)), "d", "h", (354, 152)),
-            Arrow("discriminator", "codes", ((245, 194), (245, 232))),
-            Arrow("score", "d_loss", ((590, 152), (650, 152)), "d", "f", (616, 142)),
-            Arrow("score", "reward", ((590, 178), (620, 178), (620, 260), (650, 260)), stop=(620, 219)),
-            Arrow("draws", "score", ((490, 232), (490, 194)), label="x^G", label_at=(500, 217)),
-            Arrow("p", "draws", ((490, 330), (490, 288)), label="p", label_at=(503, 313), stop=(490, 312)),
-            Arrow("generator", "p", ((330, 362), (390, 362)), "g", "h", (354, 352)),
-            Arrow("p", "g_loss", ((590, 362), (650, 362)), "g", "log p", (601, 352)),
-            Arrow("reward", "g_loss", ((740, 288), (740, 330)), label="r", label_at=(750, 313)),
-        ],
-        _parts(
-            _UGACH,
-            graphs="pairs graphs related",
-            generator="pairs generator p draws",
-            discriminator="pairs related discriminator score codes d_loss",
-            models="pairs related discriminator score codes d_loss generator p draws",
-            game="-graphs -codes",
+_UGACH = Method(
+    "UGACH: two players, no labels",
+    (840, 486),
+    {
+        "d": Player("blue", "D, the discriminator: ranks related items above drawn ones, and gives the codes."),
+        "g": Player("vermilion", "G, the generator: chooses items that D takes for related ones."),
+    },
+    {
+        "pairs": Box(
+            (8, 20, 112, 374), "data", "training pairs", note="\npictures\n(n, d)\n\ntexts\n(n, t)\n\nno labels"
         ),
-    ),
-    "adah": Method(
-        "ADAH: attention hides, the rest must still retrieve",
-        (840, 572),
-        {
-            "d": Player("blue", "E and D, features and hashing: rank similar items first, and give the codes sign(H)."),
-            "g": Player("vermilion", "G, attention: takes from the unattended part what could still be ranked."),
-        },
-        _ADAH,
-        [
-            Arrow("images", "image_features", ((84, 150), (106, 150))),
-            Arrow("texts", "text_features", ((84, 350), (106, 350))),
-            Arrow("image_features", "image_attention", ((150, 118), (150, 52), (190, 52)), "d"),
-            Arrow("text_features", "text_attention", ((150, 382), (150, 448), (190, 448)), "d"),
-            Arrow("image_features", "image_head", ((228, 150), (326, 150)), "d", "f^I", (266, 140)),
-            Arrow("text_features", "text_head", ((228, 350), (326, 350)), "d", "f^T", (266, 340)),
-            Arrow("image_attention", "image_head", ((362, 52), (400, 52), (400, 118)), "dg", "Z, 1 − Z", (410, 90)),
-            Arrow("text_attention", "text_head", ((362, 448), (400, 448), (400, 382)), "dg", "Z, 1 − Z", (410, 418)),
-            Arrow("image_head", "retrieval", ((446, 134), (708, 134)), "d", "H^I attended", (454, 124)),
-            Arrow(
-                "image_head", "adversarial", ((446, 166), (566, 166), (566, 196)), "dg", "Ĥ^I unattended", (454, 190)
-            ),
-            Arrow(
-                "image_head",
-                "adversarial",
-                ((446, 134), (620, 134), (620, 196)),
-                "d",
-                "not for G",
-                (632, 164),
-                (620, 160),
-            ),
-            Arrow("text_head", "retrieval", ((446, 366), (708, 366)), "d", "H^T attended", (454, 386)),
-            Arrow("text_head", "adversarial", ((446, 334), (566, 334), (566, 304)), "dg", "Ĥ^T unattended", (454, 320)),
-            Arrow(
-                "text_head",
-                "adversarial",
-                ((446, 366), (620, 366), (620, 304)),
-                "d",
-                "not for G",
-                (632, 344),
-                (620, 340),
-            ),
-            Arrow("labels", "retrieval", ((771, 74), (771, 110))),
-        ],
-        _parts(
-            _ADAH,
-            masks="images texts image_features text_features image_attention text_attention",
-            losses="image_head text_head adversarial retrieval labels",
-            game="-images -texts",
+        "graphs": Box((160, 20, 170, 64), "function", "two graphs", "knn_graph", "graphs", "of pictures, of texts"),
+        "related": Box(
+            (390, 20, 200, 64), "function", "related items", "related_items", "ugach.fit", "neighbours in either"
         ),
-    ),
-    "ssah": Method(
-        "SSAH: a network that reads labels teaches two others",
-        (840, 704),
-        {
-            "n": Player("blue", "ImgNet and TxtNet: learn from LabNet’s features and codes, and give the codes."),
-            "l": Player("green", "LabNet: learns from the labels alone, and teaches."),
-            "d": Player("vermilion", "The discriminators D: tell LabNet’s features from the others’."),
-        },
-        _SSAH,
-        [
-            Arrow("images", "image", ((90, 50), (90, 146))),
-            Arrow("labels", "label", ((420, 50), (420, 146))),
-            Arrow("texts", "fusion", ((750, 50), (750, 76))),
-            Arrow("fusion", "text", ((750, 120), (750, 146)), "n"),
-            Arrow("image", "panel", ((60, 226), (60, 400)), "n", "F^v, H^v, L̂^v", (70, 330)),
-            Arrow("label", "panel", ((420, 226), (420, 400)), "l", "F^l, H^l, L̂^l", (430, 330)),
-            Arrow("text", "panel", ((780, 226), (780, 400)), "n", "F^t, H^t, L̂^t", (690, 330)),
-            Arrow("image", "image_d", ((120, 226), (120, 275), (178, 275)), "n", "F^v", (130, 265)),
-            Arrow("text", "text_d", ((720, 226), (720, 275), (662, 275)), "n", "F^t", (694, 265)),
-            Arrow(
-                "label",
-                "image_d",
-                ((370, 226), (370, 275), (332, 275)),
-                label="F^l",
-                label_at=(340, 265),
-                stop=(370, 246),
-            ),
-            Arrow(
-                "label",
-                "text_d",
-                ((470, 226), (470, 275), (508, 275)),
-                label="F^l",
-                label_at=(484, 265),
-                stop=(470, 246),
-            ),
-            Arrow("image_d", "image_d_loss", ((255, 250), (255, 208)), "d"),
-            Arrow("text_d", "text_d_loss", ((585, 250), (585, 208)), "d"),
-            Arrow("image_d", "image_game", ((255, 300), (255, 334)), "n"),
-            Arrow("text_d", "text_game", ((585, 300), (585, 334)), "n"),
-            Arrow("bank_f", "j1", ((114, 526), (114, 482)), stop=(114, 506)),
-            Arrow("bank_h", "j2", ((318, 526), (318, 482)), stop=(318, 506)),
-            Arrow("b", "j3", ((522, 526), (522, 482)), stop=(522, 506)),
-            Arrow("truth", "j4", ((726, 526), (726, 482))),
-        ],
-        _parts(
-            _SSAH,
-            labnet="labels label panel j1 j2 j3 j4 bank_f bank_h b truth",
-            supervision="images labels texts fusion image label text panel j1 j2 j3 j4 bank_f bank_h b truth",
-            game="image label text image_d text_d image_d_loss text_d_loss image_game text_game",
+        "discriminator": Box(
+            (160, 130, 170, 64), "module", "discriminator D", "discriminator_", "fitted", "h(q), h(x)", "d"
         ),
-    ),
-}
+        "score": Box((390, 130, 200, 64), "function", "score of x^G", "relevance_score", "ugach.losses", "f_φ(x^G, q)"),
+        "d_loss": Box((650, 130, 180, 64), "loss", "D descends", "discriminator_loss", "ugach.losses", "on f", "d"),
+        "codes": Box((160, 232, 170, 56), "function", "codes for retrieval", "binary_code", "ugach.model"),
+        "draws": Box((390, 232, 200, 56), "function", "x^G is drawn", "multinomial", "nn.draws"),
+        "reward": Box((650, 232, 180, 56), "function", "reward of x^G", "generator_reward", "ugach.losses"),
+        "generator": Box((160, 330, 170, 64), "module", "generator G", "generator_", "fitted", "h(q), h(x)", "g"),
+        "p": Box(
+            (390, 330, 200, 64), "function", "how it chooses", "generator_log_probability", "ugach.losses", "p_θ(x | q)"
+        ),
+        "g_loss": Box((650, 330, 180, 64), "loss", "G descends", "policy_loss", "ugach.losses", "on −r log p", "g"),
+    },
+    [
+        Arrow("pairs", "graphs", ((120, 52), (160, 52))),
+        Arrow("pairs", "discriminator", ((120, 162), (160, 162))),
+        Arrow("pairs", "generator", ((120, 362), (160, 362))),
+        Arrow("graphs", "related", ((330, 52), (390, 52))),
+        Arrow("related", "score", ((490, 84), (490, 130)), label="x^M", label_at=(500, 110)),
+        Arrow("discriminator", "score", ((330, 162), (390, 162)), "d", "h", (354, 152)),
+        Arrow("discriminator", "codes", ((245, 194), (245, 232))),
+        Arrow("score", "d_loss", ((590, 152), (650, 152)), "d", "f", (616, 142)),
+        Arrow("score", "reward", ((590, 178), (620, 178), (620, 260), (650, 260)), stop=(620, 219)),
+        Arrow("draws", "score", ((490, 232), (490, 194)), label="x^G", label_at=(500, 217)),
+        Arrow("p", "draws", ((490, 330), (490, 288)), label="p", label_at=(503, 313), stop=(490, 312)),
+        Arrow("generator", "p", ((330, 362), (390, 362)), "g", "h", (354, 352)),
+        Arrow("p", "g_loss", ((590, 362), (650, 362)), "g", "log p", (601, 352)),
+        Arrow("reward", "g_loss", ((740, 288), (740, 330)), label="r", label_at=(750, 313)),
+    ],
+    {
+        "graphs": "pairs graphs related",
+        "generator": "pairs generator p draws",
+        "discriminator": "pairs related discriminator score codes d_loss",
+        "models": "pairs related discriminator score codes d_loss generator p draws",
+        "game": "-graphs codes",
+    },
+)
+_ADAH = Method(
+    "ADAH: attention hides, the rest must still retrieve",
+    (840, 572),
+    {
+        "d": Player("blue", "E and D, features and hashing: rank similar items first, and give the codes sign(H)."),
+        "g": Player("vermilion", "G, attention: takes from the unattended part what could still be ranked."),
+    },
+    {
+        "images": Box((8, 118, 76, 64), "data", "pictures"),
+        "texts": Box((8, 318, 76, 64), "data", "texts"),
+        "image_attention": Box(
+            (190, 20, 172, 64), "module", "attention G^I", "image_attention", "fitted network", "mask Z = [P ≥ α]", "g"
+        ),
+        "image_features": Box(
+            (106, 118, 122, 64), "module", "features E^I", "image_features", "fitted network", "lab: frozen", "d"
+        ),
+        "image_head": Box((326, 118, 120, 64), "module", "hashing D^I", "image_head", "fitted network", owners="d"),
+        "text_features": Box(
+            (106, 318, 122, 64), "module", "features E^T", "text_features", "fitted network", owners="d"
+        ),
+        "text_head": Box((326, 318, 120, 64), "module", "hashing D^T", "text_head", "fitted network", owners="d"),
+        "text_attention": Box(
+            (190, 416, 172, 64), "module", "attention G^T", "text_attention", "fitted network", "mask Z = [P ≥ α]", "g"
+        ),
+        "adversarial": Box(
+            (528, 196, 158, 108),
+            "loss",
+            "two terms",
+            "adversarial_terms",
+            "adah.losses",
+            "H^T → Ĥ^I, H^I → Ĥ^T\nE, D descend,\nG ascends",
+            "dg",
+        ),
+        "retrieval": Box(
+            (708, 110, 126, 280),
+            "loss",
+            "four terms",
+            "retrieval_terms",
+            "adah.losses",
+            "E, D descend\n\nT → I, I → T\nI → I, T → T",
+            "d",
+        ),
+        "labels": Box((708, 12, 126, 62), "data", "labels", note="S: who is similar,\nfor both"),
+    },
+    [
+        Arrow("images", "image_features", ((84, 150), (106, 150))),
+        Arrow("texts", "text_features", ((84, 350), (106, 350))),
+        Arrow("image_features", "image_attention", ((150, 118), (150, 52), (190, 52)), "d"),
+        Arrow("text_features", "text_attention", ((150, 382), (150, 448), (190, 448)), "d"),
+        Arrow("image_features", "image_head", ((228, 150), (326, 150)), "d", "f^I", (266, 140)),
+        Arrow("text_features", "text_head", ((228, 350), (326, 350)), "d", "f^T", (266, 340)),
+        Arrow("image_attention", "image_head", ((362, 52), (400, 52), (400, 118)), "dg", "Z, 1 − Z", (410, 90)),
+        Arrow("text_attention", "text_head", ((362, 448), (400, 448), (400, 382)), "dg", "Z, 1 − Z", (410, 418)),
+        Arrow("image_head", "retrieval", ((446, 134), (708, 134)), "d", "H^I attended", (454, 124)),
+        Arrow("image_head", "adversarial", ((446, 166), (566, 166), (566, 196)), "dg", "Ĥ^I unattended", (454, 190)),
+        Arrow(
+            "image_head", "adversarial", ((446, 134), (620, 134), (620, 196)), "d", "not for G", (632, 164), (620, 160)
+        ),
+        Arrow("text_head", "retrieval", ((446, 366), (708, 366)), "d", "H^T attended", (454, 386)),
+        Arrow("text_head", "adversarial", ((446, 334), (566, 334), (566, 304)), "dg", "Ĥ^T unattended", (454, 320)),
+        Arrow(
+            "text_head", "adversarial", ((446, 366), (620, 366), (620, 304)), "d", "not for G", (632, 344), (620, 340)
+        ),
+        Arrow("labels", "retrieval", ((771, 74), (771, 110))),
+    ],
+    {
+        "masks": "-adversarial retrieval labels",
+        "losses": "image_head text_head adversarial retrieval labels",
+        "game": "-images texts",
+    },
+)
+_SSAH = Method(
+    "SSAH: a network that reads labels teaches two others",
+    (840, 704),
+    {
+        "n": Player("blue", "ImgNet and TxtNet: learn from LabNet’s features and codes, and give the codes."),
+        "l": Player("green", "LabNet: learns from the labels alone, and teaches."),
+        "d": Player("vermilion", "The discriminators D: tell LabNet’s features from the others’."),
+    },
+    {
+        "panel": Box(
+            (10, 400, 820, 190),
+            "panel",
+            "Each network descends on α J_1 + γ J_2 + η J_3 + β J_4, ImgNet and TxtNet also on the adversarial term",
+        ),
+        "images": Box((10, 14, 160, 36), "data", "pictures"),
+        "labels": Box((340, 14, 160, 36), "data", "labels"),
+        "texts": Box((670, 14, 160, 36), "data", "texts"),
+        "fusion": Box((670, 76, 160, 44), "module", "multi-scale fusion", "MultiScaleFusion", "ssah.model", owners="n"),
+        "image": Box(
+            (10, 146, 160, 80),
+            "module",
+            "ImgNet",
+            "network_.image",
+            "fitted",
+            "features F^v\ncode H^v, labels L̂^v",
+            "n",
+        ),
+        "label": Box(
+            (340, 146, 160, 80),
+            "module",
+            "LabNet",
+            "network_.label",
+            "fitted",
+            "features F^l\ncode H^l, labels L̂^l",
+            "l",
+        ),
+        "text": Box(
+            (670, 146, 160, 80),
+            "module",
+            "TxtNet",
+            "network_.text",
+            "fitted",
+            "features F^t\ncode H^t, labels L̂^t",
+            "n",
+        ),
+        "image_d": Box(
+            (178, 250, 154, 50), "module", "F^l or F^v?", "image_discriminator", "fitted network", owners="d"
+        ),
+        "text_d": Box((508, 250, 154, 50), "module", "F^l or F^t?", "text_discriminator", "fitted network", owners="d"),
+        "image_d_loss": Box((178, 164, 154, 44), "loss", "D descends", "discriminator_loss", "ssah.losses", owners="d"),
+        "text_d_loss": Box((508, 164, 154, 44), "loss", "D descends", "discriminator_loss", "ssah.losses", owners="d"),
+        "image_game": Box(
+            (178, 334, 154, 44), "loss", "ImgNet deceives D", "adversarial_term", "ssah.losses", owners="n"
+        ),
+        "text_game": Box(
+            (508, 334, 154, 44), "loss", "TxtNet deceives D", "adversarial_term", "ssah.losses", owners="n"
+        ),
+        "j1": Box((20, 432, 188, 50), "loss", "J_1: features fit S", "feature_likelihood", "ssah.losses", owners="nl"),
+        "j2": Box((224, 432, 188, 50), "loss", "J_2: codes fit S", "code_likelihood", "ssah.losses", owners="nl"),
+        "j3": Box((428, 432, 188, 50), "loss", "J_3: codes near ±1", "quantisation_loss", "ssah.losses", owners="nl"),
+        "j4": Box((632, 432, 188, 50), "loss", "J_4: labels are found", "label_loss", "ssah.losses", owners="nl"),
+        "bank_f": Box((20, 526, 188, 50), "data", "LabNet’s F^l", note="as last seen", owners="l"),
+        "bank_h": Box((224, 526, 188, 50), "data", "LabNet’s H^l", note="as last seen", owners="l"),
+        "b": Box((428, 526, 188, 50), "function", "B = sign(H^v + H^t + H^l)", "shared_code", "ssah.losses"),
+        "truth": Box((632, 526, 188, 50), "data", "the labels L"),
+    },
+    [
+        Arrow("images", "image", ((90, 50), (90, 146))),
+        Arrow("labels", "label", ((420, 50), (420, 146))),
+        Arrow("texts", "fusion", ((750, 50), (750, 76))),
+        Arrow("fusion", "text", ((750, 120), (750, 146)), "n"),
+        Arrow("image", "panel", ((60, 226), (60, 400)), "n", "F^v, H^v, L̂^v", (70, 330)),
+        Arrow("label", "panel", ((420, 226), (420, 400)), "l", "F^l, H^l, L̂^l", (430, 330)),
+        Arrow("text", "panel", ((780, 226), (780, 400)), "n", "F^t, H^t, L̂^t", (690, 330)),
+        Arrow("image", "image_d", ((120, 226), (120, 275), (178, 275)), "n", "F^v", (130, 265)),
+        Arrow("text", "text_d", ((720, 226), (720, 275), (662, 275)), "n", "F^t", (694, 265)),
+        Arrow("label", "image_d", ((370, 226), (370, 275), (332, 275)), "", "F^l", (340, 265), (370, 246)),
+        Arrow("label", "text_d", ((470, 226), (470, 275), (508, 275)), "", "F^l", (484, 265), (470, 246)),
+        Arrow("image_d", "image_d_loss", ((255, 250), (255, 208)), "d"),
+        Arrow("text_d", "text_d_loss", ((585, 250), (585, 208)), "d"),
+        Arrow("image_d", "image_game", ((255, 300), (255, 334)), "n"),
+        Arrow("text_d", "text_game", ((585, 300), (585, 334)), "n"),
+        Arrow("bank_f", "j1", ((114, 526), (114, 482)), stop=(114, 506)),
+        Arrow("bank_h", "j2", ((318, 526), (318, 482)), stop=(318, 506)),
+        Arrow("b", "j3", ((522, 526), (522, 482)), stop=(522, 506)),
+        Arrow("truth", "j4", ((726, 526), (726, 482))),
+    ],
+    {
+        "labnet": "labels label panel j1 j2 j3 j4 bank_f bank_h b truth",
+        "supervision": "images labels texts fusion image label text panel j1 j2 j3 j4 bank_f bank_h b truth",
+        "game": "image label text image_d text_d image_d_loss text_d_loss image_game text_game",
+    },
+)
+
+METHODS = {"ugach": _UGACH, "adah": _ADAH, "ssah": _SSAH}
 
 # ── The map of the course ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -548,7 +536,7 @@ _PAPERS = (
     ("2", "ADAH", "attention", "#56B4E9"),
     ("3", "SSAH", "labels teach", ORANGE),
 )
-_COLUMNS, _ROWS, _FIRST, _LAST = (20, 140, 260), (188, 256, 324), 24, 420
+_COLUMNS, _ROWS, _FIRST, _LAST = (18, 141, 264), (188, 256, 324), 24, 420
 _FORK, _JOIN = 112, 376
 
 
@@ -559,7 +547,7 @@ def course_map() -> Picture:
     body += [_rail([(right, _JOIN), (left, _JOIN), (left, _LAST), (right, _LAST)])]
     for x, (_, paper, learns, colour) in zip(_COLUMNS, _PAPERS, strict=True):
         body.append(_rail([(x, _FORK), (x, _JOIN)], colour))
-        body += [_text(x + 24, _FORK + 22, paper, "b"), _text(x + 24, _FORK + 38, learns)]
+        body += [_text(x + 22, _FORK + 22, paper, "b"), _text(x + 22, _FORK + 38, learns)]
     columns = {digit: x for x, (digit, *_) in zip(_COLUMNS, _PAPERS, strict=True)}
     for number, name, minutes in LESSONS:
         on_a_line, place = number[0] in columns, int(number[1])
@@ -568,7 +556,7 @@ def course_map() -> Picture:
         body.append(f"<circle class='function' cx='{x}' cy='{y}' r='15'/>" + _text(x, y + 5, number, "m b"))
         short = name.partition(": ")[2] or name
         label = [*wrap(short[0].upper() + short[1:], 12), f"{minutes} min"]
-        start = (x + 24, y + 1) if on_a_line else (x + 12, y + 31)
+        start = (x + 22, y + 1) if on_a_line else (x + 12, y + 31)
         body += [_text(start[0], start[1] + 15 * i, words) for i, words in enumerate(label)]
     listed = {digit: ", ".join(f"{n} {name}" for n, name, _ in LESSONS if n[0] == digit) for digit in "01234"}
     words = (

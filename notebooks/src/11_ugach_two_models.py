@@ -65,7 +65,7 @@ random = torch.Generator().manual_seed(seed)
 # This lesson builds the lit part: two models of one shape. Follow the thick arrows. The **generator** (dashed) turns
 # its codes into probabilities, and draws an item $x^G$. The **discriminator** (solid) scores that item against a
 # related one, $x^M$, and its codes are those that retrieval uses. At two bars a gradient stops: nothing flows back
-# through a draw. The losses are lesson 12's.
+# through a draw. The pale loss is lesson 12's.
 
 # %%
 from cmhkit.course import diagrams

@@ -263,29 +263,33 @@ def test_the_text_alternative_says_the_players(paper: str) -> None:
     assert shown.text == repr(shown) == f"{root[0].text}. {root[1].text}"
     for key, player in drawing.players.items():
         start = shown.text.index(player.words)
-        sentence = shown.text[start:].split(" Its steps: on ", 1)
+        sentence = shown.text[start:].split(" Steps on: ", 1)
         weights, losses = sentence[0], sentence[1].split(".", 1)[0]
         for box in drawing.boxes.values():
             if key in box.owners and box.kind in ("module", "loss"):
                 assert box.name in (weights if box.kind == "module" else losses)
     stops = shown.text.split("A gradient stops at: ")[1]
     assert stops.count("→") == sum(arrow.stop is not None for arrow in drawing.arrows)
+    ways = dict(way.split(" → ") for way in shown.text.split("Arrows: ")[1].split(". A gradient")[0].split("; "))
     for arrow in drawing.arrows:
-        both = (diagrams._called(drawing.boxes[key]) for key in (arrow.start, arrow.end))
-        assert " → ".join(both) in shown.text
+        start, end = (diagrams._called(drawing.boxes[key]) for key in (arrow.start, arrow.end))
+        assert end in ways[start].split(", ")
     assert accessibility.fragment_problems(shown.html) == []
 
 
 @pytest.mark.parametrize(("paper", "part"), PARTS)
 def test_the_lit_part_is_full_and_the_rest_pale(paper: str, part: str) -> None:
     drawing, shown = METHODS[paper], diagrams.method(paper, lit=part)
-    assert drawing.parts[part] < set(drawing.boxes), "some box is pale, and each that is lit is there"
+    assert drawing.part(part) < set(drawing.boxes), "some box is pale, and each that is lit is there"
     pale = ElementTree.fromstring(shown.svg).findall(f".//{SVG}g[@class='pale']")
     assert len(pale) == 1
-    rests = [box for key, box in drawing.boxes.items() if key not in drawing.parts[part]]
+    rests = [box for key, box in drawing.boxes.items() if key not in drawing.part(part)]
     assert len([r for r in pale[0].iter(f"{SVG}rect") if "fill" not in r.attrib]) == len(rests)
     names = ["".join(text.itertext()) for text in pale[0].iter(f"{SVG}text") if "c" in text.get("class", "").split()]
     assert sorted(names) == sorted(box.name for box in rests if box.name)
+    tips = re.findall(r"L(\d+) (\d+)z", " ".join(path.get("d") for path in pale[0].iter(f"{SVG}path")))
+    pale_arrows = [arrow for arrow in drawing.arrows if not {arrow.start, arrow.end} <= drawing.part(part)]
+    assert {(int(x), int(y)) for x, y in tips} == {arrow.points[-1] for arrow in pale_arrows}
     assert f"Lit: {part}" in shown.text and "pale'" not in diagrams.method(paper).svg
     size = len(json.dumps([shown.html, shown.text], ensure_ascii=False).encode())
     assert size < 15_000 and shown.html == diagrams.method(paper, lit=part).html
@@ -312,6 +316,17 @@ def test_two_lanes_run_beside_a_way_and_turn_with_it() -> None:
     """To the right goes its right lane by hand: level, one lower; then upright downwards, one to the left."""
     assert diagrams._beside([(0, 0), (10, 0), (10, 10)], 1) == [(0, 1), (9, 1), (9, 10)]
     assert diagrams._beside([(0, 0), (10, 0), (10, -10)], 2) == [(0, 2), (12, 2), (12, -10)]
+
+
+def test_a_way_of_both_players_has_a_lane_on_either_side() -> None:
+    """ADAH's arrows from attention to hashing: level at y = 52 or 448, then upright at x = 400, downwards or upwards."""
+    lanes = re.findall(r"class='way (\w+)' d='M362 (\d+)L(\d+) \d+L", diagrams.method("adah").svg)
+    assert sorted(lanes) == [
+        ("blue", "445", "397"),
+        ("blue", "49", "403"),
+        ("vermilion", "451", "403"),
+        ("vermilion", "55", "397"),
+    ]
 
 
 # ── Where the drawings are shown ──────────────────────────────────────────────────────────────────────────────────────
