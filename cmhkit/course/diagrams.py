@@ -109,28 +109,31 @@ def method(name: str, lit: str | None = None) -> Picture:
     for arrow in drawing.arrows:
         (full if {arrow.start, arrow.end} <= shown else pale).append(_arrow(arrow, drawing))
     body = [f"<g class='pale'>{''.join(pale)}</g>" if pale else "", *full]
-    words = describe(drawing, lit)
-    return Picture(_svg(drawing.size, drawing.title, words, [*body, *_legend(drawing)]), f"{drawing.title}. {words}")
+    svg = _svg(drawing.size, drawing.title, describe(drawing, lit), [*body, *_legend(drawing)])
+    return Picture(svg, f"{drawing.title}. {describe(drawing, lit, ways=False)}")
 
 
-def describe(drawing: Method, lit: str | None = None) -> str:
-    """A drawing in words: the players, what each owns and steps on, the ways, and where gradients stop."""
+def describe(drawing: Method, lit: str | None = None, *, ways: bool = True) -> str:
+    """A drawing in words: the players, what each owns and steps on, the part that is lit, and, with `ways`, every arrow
+    and where gradients stop.
+    """
     boxes, sentences = drawing.boxes, []
     for key, player in drawing.players.items():
         own = [box for box in boxes.values() if key in box.owners]
         weights, losses = (_listed(box for box in own if box.kind == kind) for kind in ("module", "loss"))
         sentences.append(f"{player.words} Weights: {weights}. Steps on: {losses}.")
-    starts = dict.fromkeys(arrow.start for arrow in drawing.arrows)
-    ways = {start: _listed(boxes[a.end] for a in drawing.arrows if a.start == start) for start in starts}
-    sentences.append(f"Arrows: {'; '.join(f'{_called(boxes[start])} → {ends}' for start, ends in ways.items())}.")
-    stops = [
-        f"{_called(boxes[a.start])} → {_called(boxes[a.end])}{f' ({a.label})' if a.owners else ''}"
-        for a in drawing.arrows
-        if a.stop
-    ]
-    sentences.append(f"A gradient stops at: {'; '.join(stops)}.")
     if lit is not None:
         sentences.append(f"Lit: {lit}, that is {_listed(boxes[key] for key in boxes if key in drawing.part(lit))}.")
+    if ways:
+        starts = dict.fromkeys(arrow.start for arrow in drawing.arrows)
+        ends = {start: _listed(boxes[a.end] for a in drawing.arrows if a.start == start) for start in starts}
+        sentences.append(f"Arrows: {'; '.join(f'{_called(boxes[start])} → {to}' for start, to in ends.items())}.")
+        stops = [
+            f"{_called(boxes[a.start])} → {_called(boxes[a.end])}{f' ({a.label})' if a.owners else ''}"
+            for a in drawing.arrows
+            if a.stop
+        ]
+        sentences.append(f"A gradient stops at: {'; '.join(stops)}.")
     return " ".join(sentences)
 
 
@@ -152,7 +155,8 @@ STYLE = (
     "font:13px/1 var(--jp-content-font-family,system-ui,'DejaVu Sans',sans-serif)}"
     "@media(prefers-color-scheme:dark){.cmd{--i:var(--jp-content-font-color1,#e9eaec);"
     "--p:var(--jp-layout-color1,#15171b)}}"
-    ".cmd text,.cmd .head{fill:var(--i)}.cmd .m{text-anchor:middle}.cmd .b{font-weight:600}.cmd .s{font-size:11px}"
+    ".cmd text,.cmd .head{fill:var(--i)}.cmd text{text-anchor:middle}"
+    ".cmd .l{text-anchor:start}.cmd .b{font-weight:600}.cmd tspan{font-size:11px}.cmd .n{font-size:13px}"
     ".cmd .c{font:12px var(--jp-code-font-family,'DejaVu Sans Mono',monospace)}.cmd .paper{fill:var(--p)}"
     ".cmd .thin,.cmd .bars,.cmd .way,.cmd .rail{fill:none;stroke:var(--i);stroke-width:1.2}.cmd .bars{stroke-width:2}"
     ".cmd .way{stroke-width:3.5}.cmd .rail{stroke-width:7;stroke-linejoin:round}.cmd .grey{stroke-opacity:.35}"
@@ -187,9 +191,9 @@ def _math(words: str) -> str:
         dy = {"^": -4, "_": 3}.get(sign, 0)
         inside = _escaped(one or plain)
         if sign:
-            parts.append(f"<tspan class='s' dy='{dy}'>{inside}</tspan>")
+            parts.append(f"<tspan dy='{dy}'>{inside}</tspan>")
         else:
-            parts.append(f"<tspan dy='{back}'>{inside}</tspan>" if back else inside)
+            parts.append(f"<tspan class='n' dy='{back}'>{inside}</tspan>" if back else inside)
         back = -dy
     return "".join(parts)
 
@@ -200,7 +204,7 @@ def _pieces(words: str) -> list[tuple[str, str, str]]:
 
 
 def _text(x: int, y: int, words: str, kind: str = "") -> str:
-    inside = _escaped(words) if "c" in kind.split() else _math(words)
+    inside = _escaped(words) if kind == "c" else _math(words)
     return f"<text x='{x}' y='{y}'" + (f" class='{kind}'" if kind else "") + f">{inside}</text>"
 
 
@@ -222,7 +226,7 @@ def _box(box: Box, drawing: Method) -> str:
     for ink in inks[1:]:
         place = f"x='{x + 4}' y='{y + 4}' width='{w - 8}' height='{h - 8}' rx='{radius - 4}'"
         shape += f"<rect {place} class='loss {ink}' fill='none'/>"
-    return shape + "".join(_text(*place, words, f"m {kind}".strip()) for words, place, kind in lines_of(box))
+    return shape + "".join(_text(*place, words, kind) for words, place, kind in lines_of(box))
 
 
 def _arrow(arrow: Arrow, drawing: Method) -> str:
@@ -244,7 +248,7 @@ def _arrow(arrow: Arrow, drawing: Method) -> str:
         shape = f"<path class='{line}' d='{_path(way)}'/><path class='{head}' d='{_path((*corners, (x, y)))}z'/>"
     if arrow.stop:
         shape += _bars(arrow.points, *arrow.stop)
-    return shape + (_text(*arrow.label_at, arrow.label) if arrow.label else "")
+    return shape + (_text(*arrow.label_at, arrow.label, "l") if arrow.label else "")
 
 
 def _bars(points: Sequence[Point], x: int, y: int) -> str:
@@ -265,7 +269,8 @@ def _beside(points: Sequence[Point], lane: int) -> list[Point]:
 
 
 def _path(points: Sequence[Point]) -> str:
-    return "M" + "L".join(f"{x} {y}" for x, y in points)
+    steps = (f"l{x1 - x0} {y1 - y0}" for (x0, y0), (x1, y1) in pairwise(points))
+    return f"M{points[0][0]} {points[0][1]}{''.join(steps)}"
 
 
 def _legend(drawing: Method) -> list[str]:
@@ -274,7 +279,7 @@ def _legend(drawing: Method) -> list[str]:
     for player in drawing.players.values():
         look = f"module {player.ink} f-{player.ink}"
         made.append(f"<rect class='{look}' x='12' y='{y}' width='30' height='14' rx='3'/>")
-        made.append(_text(52, y + 11, player.words))
+        made.append(_text(52, y + 11, player.words, "l"))
         y += 22
     first = next(iter(drawing.players))
     for x, owners, stop, words in (
@@ -283,7 +288,7 @@ def _legend(drawing: Method) -> list[str]:
         (572, "", (589, y + 7), "a gradient stops"),
     ):
         made.append(_arrow(Arrow("", "", ((x, y + 7), (x + 34, y + 7)), owners, stop=stop), drawing))
-        made.append(_text(x + 42, y + 11, words))
+        made.append(_text(x + 42, y + 11, words, "l"))
     return made
 
 
@@ -547,17 +552,17 @@ def course_map() -> Picture:
     body += [_rail([(right, _JOIN), (left, _JOIN), (left, _LAST), (right, _LAST)])]
     for x, (_, paper, learns, colour) in zip(_COLUMNS, _PAPERS, strict=True):
         body.append(_rail([(x, _FORK), (x, _JOIN)], colour))
-        body += [_text(x + 22, _FORK + 22, paper, "b"), _text(x + 22, _FORK + 38, learns)]
+        body += [_text(x + 22, _FORK + 22, paper, "l b"), _text(x + 22, _FORK + 38, learns, "l")]
     columns = {digit: x for x, (digit, *_) in zip(_COLUMNS, _PAPERS, strict=True)}
     for number, name, minutes in LESSONS:
         on_a_line, place = number[0] in columns, int(number[1])
         x = columns[number[0]] if on_a_line else _COLUMNS[place]
         y = _ROWS[place] if on_a_line else _FIRST if number[0] == "0" else _LAST
-        body.append(f"<circle class='function' cx='{x}' cy='{y}' r='15'/>" + _text(x, y + 5, number, "m b"))
+        body.append(f"<circle class='function' cx='{x}' cy='{y}' r='15'/>" + _text(x, y + 5, number, "b"))
         short = name.partition(": ")[2] or name
         label = [*wrap(short[0].upper() + short[1:], 12), f"{minutes} min"]
         start = (x + 22, y + 1) if on_a_line else (x + 12, y + 31)
-        body += [_text(start[0], start[1] + 15 * i, words) for i, words in enumerate(label)]
+        body += [_text(start[0], start[1] + 15 * i, words, "l") for i, words in enumerate(label)]
     listed = {digit: ", ".join(f"{n} {name}" for n, name, _ in LESSONS if n[0] == digit) for digit in "01234"}
     words = (
         f"{len(LESSONS)} lessons, {sum(lesson[2] for lesson in LESSONS)} minutes to read. First {listed['0']}. Then "
