@@ -37,9 +37,9 @@ class Box:
     """One part of a method.
 
     at: x, y, width, height. kind: "data"; "module", which has weights; "function", which has none; "loss"; "panel",
-    which holds other boxes. title, name, note: its lines; the name is that of the code, several are parted by " · ".
-    where: the module of `cmhkit` that has the name, or "fitted" for an attribute of a fitted hasher. owners: keys of
-    players, whose weights these are or who step on this loss.
+    which holds other boxes. title, name, note: its lines; the name is that of the code. where: the module of `cmhkit`
+    that has the name; "fitted" or "fitted network" for an attribute of a fitted hasher or of its `network_`. owners:
+    keys of players, whose weights these are, who step on this loss, or from whom these data come.
     """
 
     at: tuple[int, int, int, int]
@@ -101,7 +101,7 @@ def method(name: str, lit: str | None = None) -> Picture:
     check_choice("name", name, tuple(METHODS))
     drawing = METHODS[name]
     known = f"lit: expected None or one of {', '.join(map(repr, drawing.parts))} for {name!r}, got {lit!r}"
-    check(lit is None or lit in drawing.parts, known)
+    check(lit is None or lit in tuple(drawing.parts), known)
     shown = frozenset(drawing.boxes) if lit is None else drawing.part(lit)
     pale, full = [], []
     for key, box in sorted(drawing.boxes.items(), key=lambda item: item[1].kind != "panel"):
@@ -293,7 +293,6 @@ def _legend(drawing: Method) -> list[str]:
 
 
 # ── The methods ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 _UGACH = Method(
     "UGACH: two players, no labels",

@@ -308,6 +308,8 @@ def test_an_unknown_part_is_told_with_the_known_ones(paper: str) -> None:
     with pytest.raises(InputError, match="lit: expected None or one of ") as error:
         diagrams.method(paper, lit="none of them")
     assert all(repr(part) in str(error.value) for part in METHODS[paper].parts) and "'none of them'" in str(error.value)
+    with pytest.raises(InputError, match=r"lit: expected .*got \['game'\]"):
+        diagrams.method(paper, lit=["game"])
     with pytest.raises(InputError, match=r"name: expected .*ugach.*got 'dcmh'"):
         diagrams.method("dcmh")
 
