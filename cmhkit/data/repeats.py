@@ -26,7 +26,7 @@ from cmhkit.support.progress import Step, progress
 
 #: Pictures are nearly equal up to this many differing bits of 64, and up to this mean difference of colours (of 255) of
 #: their 8 × 8 thumbnails. Copies of 100 parts of photographs at half the size, or as JPEG of quality 50, differed by 0
-#: to 2 bits, brighter ones by 0 to 4, ones cut by a fiftieth by 4 in the median; of 44,850 pairs of scenes none is near.
+#: to 2 bits, brighter ones by 0 to 4, ones cut by a fiftieth by 4 in the median; of 44,850 pairs of scenes none is.
 NEAR_BITS, NEAR_COLOUR = 8, 24
 # A picture is plain, and looks like every other plain one, if the greys of its thumbnail deviate less.
 _PLAIN = 4
