@@ -182,7 +182,7 @@ def load_folder(
     _check_encoding(encoding)
     check_choice("captions", captions, CAPTIONS)
     check_choice("missing", missing, ("skip", "error"))
-    check(column is None or isinstance(column, str), f"column: expected a heading, got {type(column).__name__}")
+    check(column is None or (isinstance(column, str) and column), f"column: expected a heading, got {column!r}")
     contents = _scan(root)
     others = len(contents.files)
     check(contents.pictures, f"path: expected at least one picture in {root}, got {others} other files")

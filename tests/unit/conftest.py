@@ -37,6 +37,7 @@ SLOW_TESTS = {
     "test_a_file_of_the_released_sizes_is_read",
     "test_a_kill_at_any_moment_leaves_nothing_wrong",
     "test_a_random_table_in_a_random_dialect",
+    "test_a_random_table_that_quotes_nothing",
     "test_a_reader_that_leaves_is_no_error",
     "test_any_json_is_read_or_refused",
     "test_any_text_is_read_or_refused",
