@@ -30,12 +30,17 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 lab: setup-lab ## set up, check the machine and open JupyterLab on the first notebook (headless: LAB_ARGS=--no-browser)
-	@"$(BIN)/cmhkit" doctor
+	@checked="$(VENV)/.checked"; \
+	if [ -z "$$(find "$$checked" -newer "$(VENV)/.installed.json" -mtime -7 2>/dev/null)" ]; then \
+	  "$(BIN)/cmhkit" doctor; touch "$$checked"; \
+	else echo "This machine was checked not long ago; $(BIN)/cmhkit doctor looks again."; fi
 	@options=(); \
 	if [ "$$(id -u)" = 0 ]; then options+=(--allow-root); fi; \
 	if [ "$$(uname)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}$${BROWSER:-}" ]; then options+=(--no-browser); fi; \
 	grep -qs apputils-extension:announcements "$(VENV)/etc/jupyter/labconfig/page_config.json" || "$(BIN)/jupyter" labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true; \
-	"$(BIN)/jupyter" trust notebooks/[0-9]*.ipynb >/dev/null 2>&1 || true; \
+	trusted="$(VENV)/.trusted"; \
+	if [ ! -f "$$trusted" ] || [ -n "$$(find notebooks/[0-9]*.ipynb -newer "$$trusted" 2>/dev/null)" ]; then \
+	  "$(BIN)/jupyter" trust notebooks/[0-9]*.ipynb >/dev/null 2>&1 && touch "$$trusted" || true; fi; \
 	page=/lab; if [ -f $(START) ]; then page=/lab/tree/$(START); fi; \
 	echo "JupyterLab starts; open the address it prints below. Stop it with Ctrl-C."; \
 	exec "$(BIN)/jupyter" lab "$${options[@]}" --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url="$$page" \
@@ -81,13 +86,13 @@ clean: ## remove the environment and what the tools left behind
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-lab:
-	$(SETUP) lab
+	$(SETUP) lab database
 
 setup-test:
-	$(SETUP) lab test faiss photos
+	$(SETUP) lab test faiss photos database words
 
 setup-bench:
-	$(SETUP) lab test faiss bench
+	$(SETUP) lab test faiss bench database
 
 setup-browser:
-	$(SETUP) lab test browser faiss photos
+	$(SETUP) lab test browser faiss photos database words

@@ -156,8 +156,8 @@ def studies(full: bool) -> list[Study]:
             },
             lambda line: 1,
             "Time grows with n², as every exact search does. Memory grows with n: the chunk of rows bounds the rest; "
-            "scikit-learn's grows with n². On small sparse sets scikit-learn is faster, for ours measures near ties "
-            "again, item by item, so that equal distances stand by index.",
+            "scikit-learn's grows with n². On small sparse sets scikit-learn is a little faster, for ours measures "
+            "near ties again, so that equal distances stand by index.",
         ),
     ]
 

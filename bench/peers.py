@@ -95,8 +95,10 @@ def precision_recall_loop(
 
 
 def search_numpy(query: NDArray[np.uint64], database: NDArray[np.uint64], k: int) -> NDArray:
-    """The k smallest distances of each query of one word: count bits, then a partial sort."""
-    rows = (np.bitwise_count(word ^ database) for word in query)
+    """The k smallest distances of each query: count bits, word by word, then a partial sort. Words: (words, items)."""
+    rows = (
+        sum(np.bitwise_count(q ^ d).astype(np.uint16) for q, d in zip(code, database, strict=True)) for code in query.T
+    )
     return np.array([np.sort(np.partition(row, k - 1)[:k]) for row in rows])
 
 

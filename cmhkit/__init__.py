@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from cmhkit.support.moved import MOVED, install
+from cmhkit.support.moved import install, on_demand
 
 __version__ = "0.1.0"
 
@@ -44,16 +44,12 @@ _NAMES = {
 install()
 
 __all__ = ["__version__", "doctor", *_MODULES, *_NAMES]
+_find = on_demand(__name__, _MODULES, _NAMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "doctor":  # `ck.doctor.run()` is what a reader types
-        return importlib.import_module("cmhkit.app.doctor")
-    if name in _MODULES or f"cmhkit.{name}" in MOVED:
-        return importlib.import_module(f"cmhkit.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"cmhkit.{_NAMES[name]}"), name)
-    raise AttributeError(f"module 'cmhkit' has no attribute {name!r}")
+    # `ck.doctor.run()` is what a reader types
+    return importlib.import_module("cmhkit.app.doctor") if name == "doctor" else _find(name)
 
 
 def __dir__() -> list[str]:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.hasher import CrossModalHasher
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.options import Options, integer, real, switch
+from cmhkit.support.saved import check_arrays
 from cmhkit.train.run import Run
 
 
@@ -72,31 +73,24 @@ class CCAConfig(Options):
     bit.
     """
 
-    ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
-    rotate: bool = switch(False, help="turn the space at random before the signs are taken", source="ours")
+    ridge: float = real(0.1, "share of the mean variance that is added to each variance", "ours", least=0)
+    rotate: bool = switch(False, "turn the space at random before the signs are taken", "ours")
 
 
 @attrs.frozen
 class ITQConfig(Options):
     """Every choice of ITQ."""
 
-    ridge: float = real(0.1, least=0, help="share of the mean variance that is added to each variance", source="ours")
-    iterations: int = integer(50, least=1, help="of the rotation", source="paper: 50")
-    weighted: bool = switch(True, help="directions of the CCA space count by their correlation", source="paper")
+    ridge: float = real(0.1, "share of the mean variance that is added to each variance", "ours", least=0)
+    iterations: int = integer(50, "of the rotation", "paper: 50", least=1)
+    weighted: bool = switch(True, "directions of the CCA space count by their correlation", "paper")
 
 
 class _Linear(CrossModalHasher):
     """Codes from one centred linear map a modality."""
 
-    def _values(self, x: np.ndarray, which: str) -> np.ndarray:
-        mean, matrix = self._maps[f"{which}_mean"], self._maps[f"{which}_matrix"]
-        return (x - mean) @ matrix
-
-    def _image_values(self, images: np.ndarray) -> np.ndarray:
-        return self._values(images, "image")
-
-    def _text_values(self, texts: np.ndarray) -> np.ndarray:
-        return self._values(texts, "text")
+    def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
+        return (x - self._maps[f"{modality}_mean"]) @ self._maps[f"{modality}_matrix"]
 
     def _state(self) -> dict[str, np.ndarray]:
         return self._maps

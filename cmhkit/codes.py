@@ -12,15 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmhkit.support.checks import check
+from cmhkit.support.checks import as_array, check
 
 _TILE_ITEMS = 8192
 _TILE_QUERIES = 64
+_TILE_PAIRS = 2**16  # their words fill half a megabyte, which stays in the processor's second cache
 
 COMMON_CODE_LIMIT = 0.5
 CONSTANT_BITS_LIMIT = 0.5
 CORRELATION_LIMIT = 0.9
 FEWEST_ITEMS = 10
+
+# From here on, bytes of two values are bits that nobody packed.
+FEWEST_COLUMNS, FEWEST_BYTES = 8, 64
 
 
 class CollapseWarning(UserWarning):
@@ -33,7 +37,7 @@ def sign(x: ArrayLike) -> NDArray[np.int8]:
     x: real numbers of any shape. Returns int8, -1 or +1, the same shape.
     Raises InputError for NaN, and for booleans (False would become +1: use `2 * bits.astype(int) - 1`).
     """
-    x = np.asarray(x)
+    x = as_array(x, "x")
     real = x.dtype.kind in "iuf"
     check(real, f"x: expected real numbers, got {x.dtype}; for boolean bits use 2 * bits.astype(int) - 1")
     check(not np.isnan(x).any(), f"x: expected numbers, got {np.isnan(x).sum()} NaN of {x.size} values")
@@ -47,7 +51,7 @@ def pack(signs: ArrayLike) -> NDArray[np.uint8]:
     signs: -1 or +1, shape (n, K), K a multiple of 8. Returns uint8, shape (n, K // 8).
     Raises InputError for another shape or another value.
     """
-    signs = np.asarray(signs)
+    signs = as_array(signs, "signs")
     check(signs.ndim == 2, f"signs: expected shape (items, bits), got {signs.shape}")
     bits = signs.shape[1]
     check(bits > 0 and bits % 8 == 0, f"signs: expected a number of bits that is a multiple of 8, got {bits}")
@@ -86,14 +90,34 @@ def hamming(a: ArrayLike, b: ArrayLike) -> NDArray[np.uint16]:
 
 
 def check_packed(packed: ArrayLike, name: str) -> NDArray[np.uint8]:
-    """Return `packed` as a contiguous uint8 array (n, K // 8), or raise InputError naming the argument `name`."""
-    packed = np.asarray(packed)
+    """Return `packed` as a contiguous uint8 array (n, K // 8), or raise InputError naming the argument `name`.
+
+    Bits that nobody packed, a byte each, are told by their values: 0 and 1 alone, or -1 and 1 as bytes (255 and 1), in
+    at least 8 columns and 64 bytes. Packed codes look so only where seven bits of every byte are dead or alike; 64
+    random bytes look so once in 2^447 times.
+    """
+    packed = as_array(packed, name)
     check(
         packed.dtype == np.uint8,
         f"{name}: expected packed codes (uint8), got {packed.dtype}; use pack(sign(x)), bits a multiple of 8",
     )
     check(packed.ndim == 2 and packed.shape[1] > 0, f"{name}: expected shape (items, bits // 8), got {packed.shape}")
+    values = _values_of_bits(packed)
+    check(
+        not values,
+        f"{name}: expected packed codes, got bits that are not packed: {packed.shape[1]} columns that hold "
+        f"{' and '.join(map(str, values))} alone; use pack(np.where(bits == 1, 1, -1))",
+    )
     return np.ascontiguousarray(packed)
+
+
+def _values_of_bits(packed: NDArray[np.uint8]) -> list[int]:
+    """The two values of bits that are not packed, or none for packed codes."""
+    few = packed.shape[1] < FEWEST_COLUMNS or packed.size < FEWEST_BYTES
+    if few or np.setdiff1d(packed[:1], (0, 1, 255)).size:  # one row tells nearly all packed codes
+        return []
+    values = np.flatnonzero(np.bincount(packed.ravel(), minlength=256)).tolist()
+    return values if values in ([0, 1], [1, 255]) else []
 
 
 def check_same_bits(a: NDArray[np.uint8], b: NDArray[np.uint8], name_a: str, name_b: str) -> None:
@@ -115,13 +139,15 @@ def to_words(packed: NDArray[np.uint8]) -> NDArray[np.unsignedinteger]:
 
 def distance_tile(words_a: NDArray, words_b: NDArray) -> NDArray[np.unsignedinteger]:
     """Hamming distances (n, m) of two small sets of words (see `to_words`): uint8 where K < 256, else uint16."""
-    if len(words_a) == 1:
-        return np.bitwise_count(words_a[0][:, None] ^ words_b[0])
+    n, m = words_a.shape[1], words_b.shape[1]
     kind = np.uint8 if 8 * words_a.itemsize * len(words_a) < 256 else np.uint16
-    total = np.zeros((words_a.shape[1], words_b.shape[1]), dtype=kind)
-    for word_a, word_b in zip(words_a, words_b, strict=True):
-        total += np.bitwise_count(word_a[:, None] ^ word_b)
-    return total
+    out = np.empty((n, m), dtype=kind)
+    for rows in slices(n, max(1, _TILE_PAIRS // max(m, 1))):
+        part = out[rows]
+        for number, (word_a, word_b) in enumerate(zip(words_a, words_b, strict=True)):
+            counts = np.bitwise_count(word_a[rows, None] ^ word_b)
+            np.copyto(part, counts) if number == 0 else np.add(part, counts, out=part)
+    return out
 
 
 def slices(length: int, step: int) -> list[slice]:

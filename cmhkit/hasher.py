@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import importlib
-import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cmhkit import __version__, codes, metrics
+from cmhkit import codes, metrics
 from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
-from cmhkit.data.text import Vocabulary
-from cmhkit.support.checks import InputError, check, check_integer
-from cmhkit.support.files import write_atomically
-from cmhkit.support.options import as_dict, check_name, configured, current
+from cmhkit.data.sentences import CARD, TEXT_FEATURES, sentence_vectors
+from cmhkit.data.text import Vocabulary, in_order
+from cmhkit.support import saved, show
+from cmhkit.support.checks import check, check_choice, check_integer
+from cmhkit.support.options import as_dict, configured
 from cmhkit.train.run import Callback, Run
 
 if TYPE_CHECKING:
+    import torch
     from matplotlib.figure import Figure
 
 #: Where each method lives, for `load`.
@@ -33,10 +35,6 @@ METHODS = {
     "ADAH": "cmhkit.adah",
     "SSAH": "cmhkit.ssah",
 }
-
-#: The format that `save` writes. 1: has no number, cmhkit 0.1.0. 2: has "format", "version" (of cmhkit) and
-#: "fit_ended".
-FORMAT = 2
 #: What a hasher says of itself. Between two epochs (in a callback, or as it was saved or copied there) it encodes, but
 #: is not fitted.
 _STATES = {
@@ -46,11 +44,17 @@ _STATES = {
     "between epochs": "as it was in training",
     "fitted": "fitted",
 }
-
-#: The two ways of a report.
-_WAYS = ("image → text", "text → image")
 # Pictures that are encoded at once: their features and layers are the memory of a search.
 _AT_ONCE = 512
+
+
+def own_settings() -> AbstractContextManager[None]:
+    """A block that PyTorch's settings of the caller do not reach; see `cmhkit.nn.precision.own_settings`."""
+    if "torch" not in sys.modules:  # nobody can have set anything, and a baseline need not import it
+        return nullcontext()
+    from cmhkit.nn import precision
+
+    return precision.own_settings()
 
 
 class CrossModalHasher:
@@ -59,13 +63,17 @@ class CrossModalHasher:
     bits: code length, a multiple of 8. preset: a named configuration of the method. seed: of everything random.
     device: "auto" takes CUDA, then MPS, then the CPU. overrides: any field of the preset.
     Fitted state: `vocabulary_` (or None), `history_` (one row an epoch), `image_width_`, `text_width_`, `backbone_`
-    (what pictures go through, as the training data said; pictures that are encoded later go through the same).
+    and `text_features_` (what pictures go through and what strings become, as the training data said; what is encoded
+    later goes the same way).
     """
 
     presets: ClassVar[dict[str, Any]] = {}
     #: The kind of SceneNet feature that the method reads; see `cmhkit.data.features.KINDS`.
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
+    text_features_: str = "bag"
+    #: What the error says last where pictures are expected, and vectors came.
+    _vectors_note: ClassVar[str] = ""
     #: A key of `_STATES`.
     _stage: str = "new"
 
@@ -110,12 +118,8 @@ class CrossModalHasher:
         """Learn from image features (n, d), text vectors (n, t) and, for a supervised method, labels (n, c)."""
         raise NotImplementedError
 
-    def _image_values(self, images: np.ndarray) -> np.ndarray:
-        """Real values whose signs are the code, shape (n, bits)."""
-        raise NotImplementedError
-
-    def _text_values(self, texts: np.ndarray) -> np.ndarray:
-        """Real values whose signs are the code, shape (n, bits)."""
+    def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
+        """Real values whose signs are the code, shape (n, bits). modality: "image" or "text"; x: as `_fit` reads it."""
         raise NotImplementedError
 
     def _state(self) -> dict[str, np.ndarray]:
@@ -123,6 +127,7 @@ class CrossModalHasher:
         raise NotImplementedError
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Take over arrays as `_state` gives them. Errors: `InputError` for others."""
         raise NotImplementedError
 
     # What a user calls.
@@ -151,18 +156,20 @@ class CrossModalHasher:
         )
         run = Run(self, checkpoint_dir, callback, show_progress)
         try:
-            self._stage = "fitting"
-            train = data.train if isinstance(data, PairedData) else data
-            self.backbone_ = data.backbone
-            message = self._input_message() if data.images.ndim == 4 and show_progress else ""
-            if message:
-                print(f"{name}: {message}")
-            self._remember_images(data.images, show_progress)
-            images = self._image_input(train.images, show_progress)
-            self.vocabulary_: Vocabulary | None = data.vocabulary
-            self.history_ = []
-            self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
-            self._fit(images, train.text_vectors, train.labels, run)
+            with own_settings():
+                self._stage = "fitting"
+                train = data.train if isinstance(data, PairedData) else data
+                self.backbone_ = data.backbone
+                message = self._input_message() if data.images.ndim == 4 and show_progress else ""
+                if message:
+                    print(f"{name}: {message}")
+                self._remember_images(data.images, show_progress)
+                images = self._image_input(train.images, show_progress)
+                self.vocabulary_: Vocabulary | None = data.vocabulary
+                self.text_features_ = data.text_features
+                self.history_ = []
+                self.image_width_, self.text_width_ = images.shape[1], train.text_vectors.shape[1]
+                self._fit(images, train.text_vectors, train.labels, run)
         except BaseException:
             run.undo()
             raise
@@ -172,28 +179,32 @@ class CrossModalHasher:
     def encode(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
 
-        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: a list of strings, vectors (n, t), or a
-        `Split`. Give one of both.
+        images: pictures (n, H, W, 3), features (n, d), or a `Split`. texts: strings (a list, or anything else in order,
+        such as a column of a table), vectors (n, t), or a `Split`. Give one of both.
         """
         return codes.pack(codes.sign(self.values(images=images, texts=texts)))
 
     def values(self, images: Any = None, texts: Any = None) -> np.ndarray:
         """The real values behind the codes, float32, shape (n, bits); the sign of each is the bit."""
+        with own_settings():
+            return np.concatenate([self._values(modality, x) for modality, x in self._parts(images, texts)])
+
+    def _parts(self, images: Any, texts: Any) -> Iterator[tuple[str, np.ndarray]]:
+        """What is to be encoded as the method reads it, a part at a time: ("image", x) or ("text", x)."""
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         self._check_encodes()
-        if images is not None:
-            pictures = checked_images(images.images if isinstance(images, Split) else images)
-            self._remember_images(pictures, False)
-            starts = range(0, max(len(pictures), 1), _AT_ONCE)
-            return np.concatenate([self._values_of_pictures(pictures[i : i + _AT_ONCE]) for i in starts])
-        vectors = self._text_input(texts)
-        self._check_width("texts", "vectors", vectors, self.text_width_)
-        return self._text_values(vectors)
-
-    def _values_of_pictures(self, images: np.ndarray) -> np.ndarray:
-        features = self._image_input(images, False)
-        self._check_width("images", "features", features, self.image_width_)
-        return self._image_values(features)
+        if images is None:
+            vectors = self._text_input(texts)
+            self._check_width("texts", "vectors", vectors, self.text_width_)
+            yield "text", vectors
+            return
+        pictures = checked_images(images.images if isinstance(images, Split) else images)
+        self._remember_images(pictures, False)
+        for start in range(0, max(len(pictures), 1), _AT_ONCE):
+            x = self._image_input(pictures[start : start + _AT_ONCE], False)
+            if x.ndim == 2:
+                self._check_width("images", "features", x, self.image_width_)
+            yield "image", x
 
     def _check_width(self, name: str, what: str, x: np.ndarray, width: int) -> None:
         right = x.shape[1] == width
@@ -241,12 +252,8 @@ class CrossModalHasher:
         In a callback: the hasher as it stands after this epoch. Loaded again, it encodes and evaluates, and says that
         its fit had not ended.
         """
-        from safetensors.numpy import save_file
-
         self._check_encodes()
         described = {
-            "format": FORMAT,
-            "version": __version__,
             "fit_ended": self.fitted,
             "method": type(self).__name__,
             "bits": self.bits,
@@ -257,37 +264,56 @@ class CrossModalHasher:
             "text_width": self.text_width_,
             "backbone": self.backbone_,
             "vocabulary": None if self.vocabulary_ is None else self.vocabulary_.words,
+            "tags": self.vocabulary_ is not None and self.vocabulary_.tags,
+            "text_features": self.text_features_,
+            "text_encoder": CARD if self.text_features_ == "minilm" else None,
             "history": self.history_,
         }
-        state = {name: np.ascontiguousarray(array) for name, array in self._state().items()}
-        path = Path(path)
-        write_atomically(path, lambda p: save_file(state, p, metadata={"cmhkit": json.dumps(described)}))
-        return path
+        return saved.write(path, described, self._state())
+
+    # What pictures and texts enter as.
+
+    @property
+    def _reads(self) -> str:
+        """What pictures go through: "scenenet", cached features of the data's backbone; "features", nothing, since they
+        are vectors; or a network that is trained.
+        """
+        return getattr(self.config, "backbone", "scenenet")
 
     def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
         """Compute what the pictures of a whole set enter as, once, before parts of it are asked for."""
-        if images.ndim == 4 and self.backbone_ is not None:
+        if images.ndim == 4 and self.backbone_ is not None and self._reads == "scenenet":
             from cmhkit.data.features import check_backbone, remember
 
             check_backbone(self.backbone_, self.image_kind)
             remember(images, backbone=self.backbone_, show_progress=show_progress)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
+        """Pictures or vectors as the method reads them."""
         from cmhkit.data.features import image_features
 
-        images = checked_images(images)
-        check(
-            images.ndim == 2 or self.backbone_ is not None,
-            f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a data "
-            "set with backbone None; load it with features='efficientnet-lite0' or 'scenenet'",
-        )
-        backbone = self.backbone_ or "scenenet"
-        return image_features(images, self.image_kind, backbone=backbone, show_progress=show_progress)
+        images, reads = checked_images(images), self._reads
+        if reads == "scenenet":
+            check(
+                images.ndim == 2 or self.backbone_ is not None,
+                f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a "
+                "data set with backbone None; load it with features='efficientnet-lite0' or 'scenenet'",
+            )
+            backbone = self.backbone_ or "scenenet"
+            return image_features(images, self.image_kind, backbone=backbone, show_progress=show_progress)
+        wanted, note = f"feature vectors (n, d), since backbone={reads!r}", ""
+        if reads != "features":
+            wanted, note = f"pictures (n, H, W, 3), since backbone={reads!r} reads them", self._vectors_note
+        good = images.ndim == (2 if reads == "features" else 4)
+        check(good, f"images: expected {wanted}, got shape {images.shape}{note}")
+        return images
 
     def _input_message(self) -> str:
         """What `fit` says of how pictures enter; empty if they cannot."""
         from cmhkit.data.features import BACKBONES
 
+        if self._reads != "scenenet":
+            return f"pictures go through {self._reads}."
         if self.backbone_ not in BACKBONES:
             return ""
         kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
@@ -296,18 +322,51 @@ class CrossModalHasher:
     def _text_input(self, texts: Any) -> np.ndarray:
         if isinstance(texts, Split):
             return texts.text_vectors
-        if isinstance(texts, str):
-            raise InputError("texts: expected a list of texts, got one string; write [text]")
-        if isinstance(texts, np.ndarray) and texts.dtype.kind == "U":
-            texts = texts.tolist()
-        if isinstance(texts, Sequence) and len(texts) > 0 and isinstance(texts[0], str):
-            check(
-                self.vocabulary_ is not None,
-                "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
-                "strings",
-            )
-            return self.vocabulary_.bag_of_words(texts)
-        return checked_vectors(texts, "texts")
+        texts = in_order(texts)
+        if isinstance(texts, np.ndarray) or not any(isinstance(text, str) for text in texts):
+            return checked_vectors(texts, "texts")
+        if self.text_features_ == "minilm":
+            return sentence_vectors(texts, show_progress=False)
+        check(
+            self.vocabulary_ is not None,
+            "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
+            "strings",
+        )
+        return self.vocabulary_.bag_of_words(texts)
+
+
+class NetworkHasher(CrossModalHasher):
+    """What UGACH, ADAH and SSAH share: the codes come from a PyTorch network, and its parameters are what is saved."""
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        """All that is trained."""
+        return self.network_
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
+
+    def _load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Take a saved state over. The hasher has a network that is not trained, so that `_state` has its shapes."""
+        import torch
+
+        from cmhkit.train.device import placed, resolve_device
+
+        saved.check_arrays(state, self._state())
+        self._network.load_state_dict({name: torch.from_numpy(state[name]) for name in self._network.state_dict()})
+        self._device = resolve_device(self.device)
+        placed(self._network, self._device)
+
+    def _computed(self, x: np.ndarray, size: int, compute: Callable[[torch.Tensor], Any]) -> list[Any]:
+        """What the network computes of an array, so many items at once, without training."""
+        import torch
+
+        from cmhkit.train.device import to_device
+
+        self._network.eval()
+        with torch.no_grad():
+            parts = (np.ascontiguousarray(x[start : start + size]) for start in range(0, len(x), size))
+            return [compute(to_device(torch.from_numpy(part), self._device)) for part in parts]
 
 
 def load(path: str | Path) -> CrossModalHasher:
@@ -315,89 +374,35 @@ def load(path: str | Path) -> CrossModalHasher:
 
     Errors: `InputError` if the file is none, and for one that this version cannot use, with the version that wrote it.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    check(path.is_file(), f"path: expected a file that a hasher was saved to, got {path}")
-    try:
-        with safe_open(path, framework="np") as file:
-            described = json.loads((file.metadata() or {})["cmhkit"])
-            _check_format(described, path)
-            state = {name: file.get_tensor(name) for name in file.keys()}
+    with saved.opened(path) as (described, state):
+        _check_encoder(described, path)
         method = described["method"]
         check(method in METHODS, f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
         kind = getattr(importlib.import_module(METHODS[method]), method)
-        options = _current_options(kind, described, path)
+        options = saved.options_of(type(kind.presets["lab"]), described, path)
         hasher = kind(described["bits"], preset=described["preset"], seed=described["seed"], **options)
-        hasher.vocabulary_ = None if described["vocabulary"] is None else Vocabulary(tuple(described["vocabulary"]))
+        words = described["vocabulary"]
+        hasher.vocabulary_ = None if words is None else Vocabulary(tuple(words), described.get("tags", False))
         hasher.history_ = described["history"]
         hasher.backbone_ = described.get("backbone", "scenenet")
+        hasher.text_features_ = described.get("text_features", "bag")
         hasher.image_width_, hasher.text_width_ = described["image_width"], described["text_width"]
-        hasher._set_state(state)
-    except _OtherVersion:
-        raise
-    except InputError as error:
-        version = _version_of(described)
-        raise InputError(f"path: expected a file written by save, got {path}, of cmhkit {version}: {error}") from error
-    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"path: expected a file written by save, got {path} ({reason})") from error
-    hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
+        with own_settings():
+            hasher._set_state(state)
+        hasher._stage = "fitted" if described.get("fit_ended", True) else "between epochs"
     return hasher
 
 
-class _OtherVersion(InputError):
-    """A saved hasher that another version of cmhkit can read, and this one cannot."""
-
-
-def _version_of(described: Mapping[str, Any]) -> str:
-    """The version of cmhkit that wrote a file. All files of format 1, which do not say so, are of 0.1.0."""
-    return str(described.get("version", "0.1.0"))
-
-
-def _check_format(described: Mapping[str, Any], path: Path) -> None:
-    number = described.get("format", 1)
-    check_integer("format", number, 1)
-    if number > FORMAT:
-        raise _OtherVersion(
-            f"path: expected a file of format {FORMAT} or older, got {path}, which cmhkit {_version_of(described)} "
-            f"wrote in format {number}; this is cmhkit {__version__}: update it, or fit the hasher again"
+def _check_encoder(described: Mapping[str, Any], path: str | Path) -> None:
+    """Errors: `InputError` for a hasher whose texts are read by a network that this version does not have."""
+    check_choice("text_features", described.get("text_features", "bag"), TEXT_FEATURES)
+    card = described.get("text_encoder") or CARD
+    if card["sha256"] != CARD["sha256"]:
+        raise saved.OtherVersion(
+            f"path: expected texts read by {CARD['model']} of {CARD['package']}, got {path}, whose texts "
+            f"{card['model']} of {card['package']} reads; load it with cmhkit {saved.version_of(described)}, or fit it "
+            "again"
         )
-
-
-def _current_options(kind: type[CrossModalHasher], described: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The options of a saved hasher, without those that went since. Errors: `InputError` for one that this version does
-    not have.
-    """
-    config = type(kind.presets["lab"])
-    try:
-        options = current(config, described["config"])
-        for name in options:
-            check_name(config, name)
-    except InputError as error:
-        raise _OtherVersion(
-            f"path: expected options of {kind.__name__} in cmhkit {__version__}, got {path}, which cmhkit "
-            f"{_version_of(described)} wrote ({error}); load it with that version, or fit the hasher again"
-        ) from error
-    return options
-
-
-def check_arrays(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
-    """Compare the arrays of a saved hasher with some of the same names, shapes and types. A scalar is saved with shape
-    (1,).
-
-    Errors: `InputError` that names the first that differs, is missing, or is one too many.
-    """
-
-    def described(array: np.ndarray) -> str:
-        return f"{array.dtype} with shape {array.shape}"
-
-    for name, array in expected.items():
-        wanted = described(np.atleast_1d(array))
-        came = described(state[name]) if name in state else "none"
-        check(came == wanted, f"expected an array {name!r}, {wanted}, got {came}")
-    for name in state:
-        check(name in expected, f"expected no array {name!r}, got {described(state[name])}")
 
 
 @dataclass(frozen=True)
@@ -434,6 +439,8 @@ class Report:
     def rows(self) -> list[tuple[str, str, str]]:
         """(what, image → text, text → image), as text."""
         rows = [("MAP", *(f"{m.map:.3f}" for m in self._both))]
+        if self.image_to_text.r is not None:
+            rows.append((self.image_to_text.name_at_r, *(f"{m.map_at_r:.3f}" for m in self._both)))
         rows += [
             (f"precision@{n}", *(f"{m.precision_at[n]:.3f}" for m in self._both))
             for n in self.image_to_text.precision_at
@@ -450,34 +457,16 @@ class Report:
         """Precision against recall, both ways, as a matplotlib figure: a curve by rank, and a mark for each Hamming
         radius.
         """
-        import matplotlib.pyplot as plt
-
-        figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
-        for ax, m, way in zip(axes, self._both, _WAYS, strict=True):
-            ax.plot(m.recall_by_rank, m.precision_by_rank, "-", marker="", label="by rank")
-            ax.plot(m.recall_by_radius, m.precision_by_radius, "o", markersize=4, label="by Hamming radius")
-            ax.set(title=way, xlabel="recall", xlim=(0, 1), ylim=(0, 1))
-        axes[0].set_ylabel("precision")
-        axes[1].legend()
-        figure.suptitle(self.title)
-        figure.tight_layout()
-        return figure
+        return show.precision_recall(self.title, dict(zip(self._heads[1:], self._both, strict=True)))
 
     @property
     def _both(self) -> tuple[metrics.Metrics, metrics.Metrics]:
         return self.image_to_text, self.text_to_image
 
+    _heads: ClassVar[tuple[str, str, str]] = ("", "image → text", "text → image")
+
     def __repr__(self) -> str:
-        rows = [("", *_WAYS), *self.rows()]
-        first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
-        lines = [f"{what:{first}}  {a:>{second}}  {b:>{third}}".rstrip() for what, a, b in rows]
-        return "\n".join([self.title, *lines])
+        return f"{self.title}\n{show.as_text([self._heads, *self.rows()])}"
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{text}</th>' for text in ("", *_WAYS))
-        body = "".join(
-            f'<tr><th scope="row" style="text-align:left">{what}</th><td>{a}</td><td>{b}</td></tr>'
-            for what, a, b in self.rows()
-        )
-        caption = html.escape(self.title)
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return show.as_html([self._heads, *self.rows()], self.title)

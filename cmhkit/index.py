@@ -13,9 +13,10 @@ from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, t
 from cmhkit.support.checks import check, check_choice, check_integer
 
 ENGINES = ("auto", "numpy", "faiss")
-_TILE_ITEMS = 16384
-_FAISS_RESULTS = 4_000_000
-_FAISS_MOST = 1000  # faiss keeps its k best in a heap: beyond this, counting is faster (bench/RESULTS.md)
+_TILE_ITEMS, _TILE_QUERIES = 16384, 16
+_FAISS_MORE = 64
+_FAISS_MOST = 1000  # beyond this NumPy is as fast (bench/RESULTS.md)
+_FEW = 16  # less than a sixteenth of a tile is gathered faster than the whole tile is counted
 _SORT_SHARE = 8  # where k is more than an eighth of the database, one sort is faster than counting
 
 
@@ -33,8 +34,9 @@ class HammingIndex:
     database: packed, shape (m, K // 8). ids: m different whole numbers, or None for 0 to m - 1.
     engine: "numpy", "faiss" (`IndexBinaryFlat`, Douze et al. 2024), or "auto": faiss where it is installed, for k up to
     1,000, where it is the faster. Both give the same answer.
-    faiss leaves open which of several equally far items it returns at the place where k cuts; those are asked for again
-    with a range search. Raises InputError for codes or ids of another kind, and for engine="faiss" without faiss.
+    faiss leaves open which of several equally far items it returns at the place where k cuts. So it is asked for more
+    than k, and where that does not settle a tie NumPy searches.
+    Raises InputError for codes or ids of another kind, and for engine="faiss" without faiss.
     """
 
     def __init__(self, database: ArrayLike, ids: ArrayLike | None = None, engine: str = "auto") -> None:
@@ -53,6 +55,7 @@ class HammingIndex:
             import faiss
 
             self._faiss = faiss.IndexBinaryFlat(8 * database.shape[1])
+            self._faiss.use_heap = False  # counting: a large k costs little
             self._faiss.add(self._database)
 
     def __len__(self) -> int:
@@ -79,58 +82,75 @@ class HammingIndex:
         return to_words(self._database)
 
     def _search_numpy(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray, NDArray]:
-        places, distances = np.empty((len(query), k), dtype=np.int64), np.empty((len(query), k), dtype=np.uint16)
-        bits = 8 * query.shape[1]
-        row = np.empty(len(self), dtype=np.uint8 if bits < 256 else np.uint16)
-        for number, words in enumerate(to_words(query).T):
-            for columns in slices(len(row), _TILE_ITEMS):
-                row[columns] = distance_tile(words[:, None], self._words[:, columns])[0]
-            places[number], distances[number] = _smallest(row, k, bits)
-        return places, distances
+        words = to_words(query)
+        search = self._ranked if k * _SORT_SHARE > len(self) else self._nearest
+        found = [search(words[:, rows], k) for rows in slices(len(query), _TILE_QUERIES)]
+        if not found:
+            return np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.uint16)
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+    def _ranked(self, query: NDArray, k: int) -> tuple[NDArray, NDArray]:
+        """The first k places of whole rankings, and their distances. query: words, shape (words, a few)."""
+        parts = [distance_tile(query, self._words[:, items]) for items in slices(len(self), _TILE_ITEMS)]
+        distances = np.concatenate(parts, axis=1)
+        places = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        return places, np.take_along_axis(distances, places, axis=1).astype(np.uint16)
+
+    def _nearest(self, query: NDArray, k: int) -> tuple[NDArray, NDArray]:
+        """As `_ranked`, by counting, a tile of items at a time: what is farther than the k-th nearest item so far is
+        left out. query: words, shape (words, a few).
+        """
+        items, queries, kinds = self._words, query.shape[1], 8 * query.itemsize * len(query) + 1
+        first = distance_tile(query, items[:, : 2 * k + _TILE_ITEMS]).astype(np.uint16)  # partitioned faster than bytes
+        limit = np.partition(first, k - 1, axis=1)[:, k - 1]
+        counts = np.zeros((queries, kinds), dtype=np.int64)  # of what is left in, by query and distance
+        keys, places = [], []
+        for tile in slices(len(self), _TILE_ITEMS):
+            row, column, distance = _within(query, items[:, tile], limit)
+            key = row * kinds + distance
+            counts += np.bincount(key, minlength=counts.size).reshape(counts.shape)
+            below = counts.cumsum(axis=1)
+            limit = np.where(below[:, -1] >= k, (below >= k).argmax(axis=1), limit)
+            keys.append(key)
+            places.append(column + tile.start)
+        key, place = np.concatenate(keys), np.concatenate(places)
+        order = np.argsort(key.astype(np.min_scalar_type(counts.size)), kind="stable")  # equal distances stand by place
+        key, place = key[order], place[order]
+        nearest = np.searchsorted(key, kinds * np.arange(queries))[:, None] + np.arange(k)
+        return place[nearest], (key[nearest] % kinds).astype(np.uint16)
 
     def _search_faiss(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray, NDArray]:
-        distances, places = self._faiss.search(query, min(k + 1, len(self)))
-        order = np.lexsort((places, distances), axis=1)
-        distances, places = np.take_along_axis(distances, order, axis=1), np.take_along_axis(places, order, axis=1)
-        tied = distances[:, k - 1] == distances[:, -1] if k < len(self) else np.zeros(len(query), dtype=bool)
-        distances, places = np.ascontiguousarray(distances[:, :k]), np.ascontiguousarray(places[:, :k])
-        for radius in np.unique(distances[tied, -1]):
-            rows = np.flatnonzero(tied & (distances[:, -1] == radius))
-            for part in slices(len(rows), max(1, _FAISS_RESULTS // len(self))):
-                self._repair(query, rows[part], int(radius), distances, places)
-        return places, distances.astype(np.uint16)
-
-    def _repair(
-        self, query: NDArray[np.uint8], rows: NDArray, radius: int, distances: NDArray, places: NDArray
-    ) -> None:
-        """Fill the places at exactly `radius`, where k cuts a tie, with the lowest ids there (faiss's range search is:
-        closer than).
-        """
-        limits, distance, item = self._faiss.range_search(query[rows], radius + 1)
-        for row, start, stop in zip(rows, limits[:-1].astype(np.int64), limits[1:].astype(np.int64), strict=True):
-            at_radius = np.sort(item[start:stop][distance[start:stop] == radius])
-            first = np.searchsorted(distances[row], radius)
-            places[row, first:] = at_radius[: places.shape[1] - first]
+        more, items = min(2 * k + _FAISS_MORE, len(self)), len(self)
+        distances, places = self._faiss.search(query, more)
+        key = np.sort(distances.astype(np.int64) * items + places, axis=1)
+        distances, places = np.divmod(key, items)
+        # Where something farther than the k-th was returned, everything as near as the k-th was returned too.
+        cut = distances[:, k - 1] == distances[:, -1] if more < items else np.zeros(len(query), dtype=bool)
+        distances, places = distances[:, :k].astype(np.uint16), np.ascontiguousarray(places[:, :k])
+        if cut.any():
+            places[cut], distances[cut] = self._search_numpy(query[cut], k)
+        return places, distances
 
 
-def _smallest(row: NDArray, k: int, bits: int) -> tuple[NDArray, NDArray]:
-    """The k smallest of a row of small whole numbers, ties by place: find the k-th value by counting, then read off its
-    places.
+def _within(query: NDArray, items: NDArray, limit: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """What lies within each query's limit: number of the query, place in the tile, distance; by query, then by place.
+
+    query, items: words. limit: in bits. The last of several words is counted only for what the words before it leave
+    in, where that is little.
     """
-    if k * _SORT_SHARE > len(row):
-        places = np.argsort(row, kind="stable")[:k]
-        return places, row[places]
-    low, high = int(row.min()), bits
-    while low < high:
-        middle = (low + high) // 2
-        if np.count_nonzero(row <= middle) >= k:
-            high = middle
-        else:
-            low = middle + 1
-    closer = np.flatnonzero(row < low)
-    closer = closer[np.argsort(row[closer], kind="stable")]
-    places = np.concatenate([closer, np.flatnonzero(row == low)[: k - len(closer)]])
-    return places, row[places]
+    words = len(query) - (len(query) > 2)
+    distances = distance_tile(query[:words], items[:words])
+    near = distances <= limit.clip(max=np.iinfo(distances.dtype).max).astype(distances.dtype)[:, None]
+    if words < len(query) and np.count_nonzero(near) * _FEW > near.size:
+        words, distances = len(query), distance_tile(query, items)
+        near = distances <= limit[:, None]
+    row, column = np.divmod(np.flatnonzero(near), near.shape[1])
+    distance = distances[row, column].astype(np.int64)
+    if words < len(query):
+        distance += np.bitwise_count(query[-1, row] ^ items[-1, column])
+        near = distance <= limit[row]
+        row, column, distance = row[near], column[near], distance[near]
+    return row, column, distance
 
 
 def _check_ids(ids: ArrayLike | None, items: int) -> tuple[NDArray[np.int64], NDArray | None]:

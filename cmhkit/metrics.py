@@ -97,13 +97,19 @@ class Metrics:
     empty: str
     grades: str
 
+    @property
+    def name_at_r(self) -> str:
+        """What `map_at_r` is called: MAP@R, but for the divisor "hits_capped", whose mean is over the first hits."""
+        return (
+            f"mean precision at the first hits, at most {self.r}" if self.divisor == "hits_capped" else f"MAP@{self.r}"
+        )
+
     def summary(self) -> str:
         """A few lines to read."""
         size = f"{self.queries} queries against {self.database} items, {self.bits} bits"
         lines = [f"{size}, ties: {self.ties}", f"MAP {self.map:.4f}"]
         if self.r is not None:
-            name = "mean precision at the first hits, at most" if self.divisor == "hits_capped" else "MAP@"
-            lines.append(f"{name} {self.r} {self.map_at_r:.4f} (divisor: {self.divisor})".replace("@ ", "@"))
+            lines.append(f"{self.name_at_r} {self.map_at_r:.4f} (divisor: {self.divisor})")
             lines.append(f"NDCG@{self.r} {self.ndcg_at_r:.4f} ({self.grades})")
         lines.append(f"NDCG {self.ndcg:.4f} ({self.grades})")
         lines += [f"precision@{n} {value:.4f}" for n, value in self.precision_at.items()]

@@ -51,7 +51,7 @@ KERNELS = {
     },
     "newest": {},
 }
-EXTRAS = ("lab", "test")
+EXTRAS = ("lab", "test", "database")
 BY_DEFAULT = ("avx2", "newest")
 PROBE = """
 import json, numpy

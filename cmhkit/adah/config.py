@@ -29,88 +29,49 @@ class ADAHConfig(Options):
     }
 
     backbone: str = choice(
-        "scenenet",
-        "vgg19",
-        help="E of pictures: SceneNet, frozen, from cached maps; or VGG-19, trained",
-        source="note: VGGNet",
+        ("scenenet", "vgg19"), "E of pictures: SceneNet, frozen, from cached maps; or VGG-19, trained", "note: VGGNet"
     )
     weights: str | None = path(
-        help="file of VGG-19's weights; none starts it untrained, and says so",
-        source="ours: ImageNet's",
+        None, "file of VGG-19's weights; none starts it untrained, and says so", "ours: ImageNet's"
     )
-    image_map: str = choice(
-        "pool5",
-        "conv5",
-        help="VGG-19's map, after the last pooling or before it",
-        source="note: not said",
-    )
-    side: int = integer(224, least=1, help="of VGG-19's pictures, in pixels", source="ours: its own")
-    text_hidden: int = integer(1024, least=1, help="units of the first layer of E of texts", source="note: not said")
-    text_width: int = integer(512, least=1, help="d, units of its second layer", source="note: not said")
+    image_map: str = choice(("pool5", "conv5"), "VGG-19's map, after the last pooling or before it", "note: not said")
+    side: int = integer(224, "of VGG-19's pictures, in pixels", "ours: its own", least=1)
+    text_hidden: int = integer(1024, "units of the first layer of E of texts", "note: not said", least=1)
+    text_width: int = integer(512, "d, units of its second layer", "note: not said", least=1)
     attention: str = choice(
-        "adversarial",
-        "frozen",
-        "none",
-        help="G as the note has it; as it starts, at random; or none: all is attended",
-        source="note: adversarial",
+        ("adversarial", "frozen", "none"),
+        "G as the note has it; as it starts, at random; or none: all is attended",
+        "note: adversarial",
     )
-    mask_spread: float = real(
-        1.0,
-        above=0,
-        help="deviation of an item's scores M over its places at the start",
-        source="ours",
-    )
+    mask_spread: float = real(1.0, "deviation of an item's scores M over its places at the start", "ours", above=0)
     mask_scaling: str = choice(
-        "standard",
-        "none",
-        help="standard keeps that deviation for every item throughout; none leaves M as the layer gives it",
-        source="note: none; else ours",
+        ("standard", "none"),
+        "standard keeps that deviation for every item throughout; none leaves M as the layer gives it",
+        "note: none; else ours",
     )
     readout: str = choice(
-        "posterior",
-        "scores",
-        help="of SceneNet's scores: the square root of their softmax, or themselves",
-        source="ours",
+        ("posterior", "scores"), "of SceneNet's scores: the square root of their softmax, or themselves", "ours"
     )
     image_hidden: int = integer(
-        512,
-        least=0,
-        help="units of a layer between SceneNet and the tanh layer; 0 for none",
-        source="ours",
+        512, "units of a layer between SceneNet and the tanh layer; 0 for none", "ours", least=0
     )
-    margin: float | str = margin("K/2", help="ε of the triplet hinge", source="note: not said")
-    distance: str = choice("squared", "norm", help="between codes", source="note: norm")
-    reduction: str = choice("mean", "sum", help="over the triplets", source="note: sum")
-    own: bool = switch(
-        True,
-        help="whether an item's own pair, and itself within a modality, counts as j",
-        source="note: not said",
-    )
-    epochs: int = integer(25, least=1, help="passes of E and D over the training set", source="note: not said")
-    batch: int = integer(128, least=2, help="pairs of a step", source="note: not said")
-    d_steps: int = integer(
-        1,
-        least=1,
-        help="batches of E and D, before G steps on the last of them",
-        source="note: not said",
-    )
-    g_steps: int = integer(1, least=0, help="steps of G in turn", source="note: not said")
-    optimiser: str = choice("adam", "sgd", help="of both players", source="note: not said")
-    lr: float = real(2e-3, above=0, help="rate of E and D", source="note: not said")
-    lr_g: float = real(1e-2, above=0, help="rate of G of pictures", source="note: not said")
-    lr_g_text: float = real(1e-4, above=0, help="rate of G of texts, which has d² weights", source="note: not said")
-    lr_backbone: float = real(1e-4, above=0, help="rate of VGG-19's layers", source="note: not said")
-    lr_decay: str = choice("linear", "none", help="of all rates, over the epochs: linear to 0", source="ours")
-    dropout: float = share(
-        0.1,
-        help="share of the text vectors and of SceneNet's readout left out in training",
-        source="ours",
-    )
+    margin: float | str = margin("K/2", "ε of the triplet hinge", "note: not said")
+    distance: str = choice(("squared", "norm"), "between codes", "note: norm")
+    reduction: str = choice(("mean", "sum"), "over the triplets", "note: sum")
+    own: bool = switch(True, "whether an item's own pair, and itself within a modality, counts as j", "note: not said")
+    epochs: int = integer(25, "passes of E and D over the training set", "note: not said", least=1)
+    batch: int = integer(128, "pairs of a step", "note: not said", least=2)
+    d_steps: int = integer(1, "batches of E and D, before G steps on the last of them", "note: not said", least=1)
+    g_steps: int = integer(1, "steps of G in turn", "note: not said", least=0)
+    optimiser: str = choice(("adam", "sgd"), "of both players", "note: not said")
+    lr: float = real(2e-3, "rate of E and D", "note: not said", above=0)
+    lr_g: float = real(1e-2, "rate of G of pictures", "note: not said", above=0)
+    lr_g_text: float = real(1e-4, "rate of G of texts, which has d² weights", "note: not said", above=0)
+    lr_backbone: float = real(1e-4, "rate of VGG-19's layers", "note: not said", above=0)
+    lr_decay: str = choice(("linear", "none"), "of all rates, over the epochs: linear to 0", "ours")
+    dropout: float = share(0.1, "share of the text vectors and of SceneNet's readout left out in training", "ours")
     game_query: str = choice(
-        "given",
-        "free",
-        help="in G's step the query's code is a constant; free lets G spoil it",
-        source="note: given",
+        ("given", "free"), "in G's step the query's code is a constant; free lets G spoil it", "note: given"
     )
 
     def margin_for(self, bits: int) -> float:

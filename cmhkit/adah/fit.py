@@ -16,8 +16,8 @@ from cmhkit.adah import losses, model
 from cmhkit.adah.config import PRESETS
 from cmhkit.adah.model import Codes, Mask, spread_masks
 from cmhkit.data.field.weights import load_weights
-from cmhkit.data.pairs import checked_images
-from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.hasher import NetworkHasher
+from cmhkit.nn import precision
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.support.checks import InputError, check
@@ -30,7 +30,7 @@ from cmhkit.train.run import Run
 _CHUNK = 128
 
 
-class ADAH(CrossModalHasher):
+class ADAH(NetworkHasher):
     """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from
     attended features only.
 
@@ -40,18 +40,17 @@ class ADAH(CrossModalHasher):
     presets: ClassVar[dict[str, Any]] = PRESETS
     image_kind: ClassVar[str] = "map"
 
+    @precision.own_settings()
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
         """The attention masks of pictures or of texts, with their probabilities.
 
         images, texts: as `encode` reads them; give one of both. Returns `Mask`, on the CPU: for pictures of shape (n,
         H·W), row by row. Errors: `InputError` for a hasher without attention.
         """
-        check((images is None) != (texts is None), "images, texts: expected exactly one of them")
-        self._check_encodes()
-        check(self.config.attention != "none", "ADAH: expected a hasher with attention, got attention='none'")
-        modality = "text" if images is None else "image"
-        x = self._text_input(texts) if images is None else self._image_input(getattr(images, "images", images), False)
-        masks = self._by_chunks(x, partial(self.network_.mask, modality))
+        attends = self.config.attention != "none"
+        check(attends, "ADAH: expected a hasher with attention, got attention='none'")
+        parts = self._parts(images, texts)
+        masks = [m for modality, x in parts for m in self._computed(x, _CHUNK, partial(self.network_.mask, modality))]
         return Mask(torch.cat([m.probability.cpu() for m in masks]), torch.cat([m.mask.cpu() for m in masks]))
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
@@ -85,42 +84,12 @@ class ADAH(CrossModalHasher):
         d_text = model.TextHead(c.text_width, self.bits, random)
         return model.AttentionNetwork(e_image, e_text, g_image, g_text, d_image, d_text)
 
-    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        if self.config.backbone == "scenenet":
-            return super()._image_input(images, show_progress)
-        images = checked_images(images)
-        expected = "images: expected pictures (n, H, W, 3), since VGG-19 reads them"
-        check(images.ndim == 4, f"{expected}, got shape {images.shape}")
-        return images
-
-    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
-        if self.config.backbone == "scenenet":
-            super()._remember_images(images, show_progress)
-
-    def _input_message(self) -> str:
-        return super()._input_message() if self.config.backbone == "scenenet" else "pictures go through VGG-19."
-
-    @torch.no_grad()
-    def _by_chunks(self, x: np.ndarray, compute: Callable[[Tensor], Any]) -> list[Any]:
-        self.network_.eval()
-        chunks = (x[i : i + _CHUNK] for i in range(0, len(x), _CHUNK))
-        return [compute(torch.from_numpy(np.array(chunk)).to(self._device)) for chunk in chunks]
-
-    def _image_values(self, images: np.ndarray) -> np.ndarray:
-        return torch.cat(self._by_chunks(images, partial(self.network_.values, "image"))).cpu().numpy()
-
-    def _text_values(self, texts: np.ndarray) -> np.ndarray:
-        return torch.cat(self._by_chunks(texts, partial(self.network_.values, "text"))).cpu().numpy()
-
-    def _state(self) -> dict[str, np.ndarray]:
-        return {name: value.cpu().numpy() for name, value in self.network_.state_dict().items()}
+    def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
+        return torch.cat(self._computed(x, _CHUNK, partial(self.network_.values, modality))).cpu().numpy()
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        self._device = resolve_device(self.device)
         self.network_ = self._built(self.text_width_, generator(0), None, warn=False)
-        check_arrays(state, self._state())
-        self.network_.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-        placed(self.network_, self._device)
+        self._load_state(state)
 
 
 class Alternation(Schedule):

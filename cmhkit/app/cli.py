@@ -1,4 +1,4 @@
-"""The command line: train, options, evaluate, encode, search, grade, data, doctor. Heavy imports stay inside the
+"""The command line: train, options, evaluate, encode, search, push, grade, data, doctor. Heavy imports stay inside the
 commands, so that `--help` is quick.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 something failed; 2 bad input or
@@ -149,6 +149,9 @@ Threads = Annotated[
     typer.Option(min=1, help="Processor threads; as many as there are cores, unless OMP_NUM_THREADS says otherwise."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Table = Annotated[
+    str | None, typer.Option(help="The table; that of the run's folder's name unless given.", show_default=False)
+]
 SET_HELP = "Another value for an option of the preset; cmhkit options METHOD lists them."
 DATA_HELP = "scenes, or a reader and a path, such as mirflickr:PATH, folder:PATH or mat:PATH."
 
@@ -365,17 +368,68 @@ def search(
         Among | None,
         typer.Option(help="Whose codes: images for words, texts for a picture, unless given.", show_default=False),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Search what cmhkit push wrote into a database.", show_default=False),
+    ] = None,
+    table: Table = None,
+    ef: Annotated[
+        int | None,
+        typer.Option(
+            help="With --at: go by the HNSW index, which keeps so many candidates; exact without.", show_default=False
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a page with the pictures inside.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The nearest items of a run's retrieval set: by words, or by a picture."""
     from cmhkit.app import runs
 
-    asked = " ".join(words) if words else None
-    rows = runs.search(run, asked, image=image, k=k, among=among.value if among else None, say=_say)
+    if html is not None:
+        runs.check_page_file(html)
+    asked, kind, notes = " ".join(words) if words else None, among.value if among else None, []
+
+    def say(line: str) -> None:
+        notes.append(line)
+        _say(line)
+
+    rows = runs.search(run, asked, image=image, k=k, among=kind, at=at, table=table, ef=ef, say=say)
+    if html is not None:
+        runs.write_search_page(run, html, rows, asked, image=image, among=kind, notes=notes)
+        _say(f"page: {html}")
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
         typer.echo(_table(rows))
+
+
+@app.command(no_args_is_help=True)
+def push(
+    run: Run,
+    at: Annotated[
+        str,
+        typer.Argument(
+            metavar="ADDRESS",
+            help="postgresql://USER@HOST/DATABASE (a password in ~/.pgpass or PGPASSWORD), or embedded:FOLDER.",
+            show_default=False,
+        ),
+    ],
+    table: Table = None,
+    index: Annotated[bool, typer.Option("--index", help="Also build HNSW indexes, for search --ef.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of another run's codes in this table too.")
+    ] = False,
+) -> None:
+    """Write the codes of a run's retrieval set into PostgreSQL with pgvector, in one transaction.
+
+    embedded:FOLDER keeps the data in a folder and starts a server of its own for the command.
+    """
+    from cmhkit.app import database
+
+    typer.echo(database.push(run, at, table=table, index=index, replace=replace, say=_say))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

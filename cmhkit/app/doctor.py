@@ -6,7 +6,6 @@ WARN: it runs, but slower, or with numbers that differ from the printed ones.
 
 from __future__ import annotations
 
-import html
 import importlib
 import importlib.metadata
 import os
@@ -17,6 +16,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from cmhkit.support.show import as_html
 
 #: Where the kit is.
 KIT = Path(__file__).resolve().parents[1]
@@ -30,13 +31,13 @@ NEEDED_DISK = 1.0  # GB; the data of the lessons and of the measurements
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the report. status: "OK", "WARN" or "FAIL". what: the thing looked at. found: what it is. advice:
+    """One line of the report. status: "OK", "WARN" or "FAIL". what: the thing looked at. state: what it is. advice:
     what to do, or "".
     """
 
     status: str
     what: str
-    found: str
+    state: str
     advice: str = ""
 
 
@@ -66,7 +67,7 @@ class Report:
         width = max(len(row.what) for row in self.rows)
         lines = []
         for row in self.rows:
-            lines.append(f"{row.status:<4}  {row.what:<{width}}  {row.found}")
+            lines.append(f"{row.status:<4}  {row.what:<{width}}  {row.state}")
             if row.advice:
                 lines.append(f"{'':<4}  {'':<{width}}  -> {row.advice}")
         return "\n".join([*lines, self.summary])
@@ -74,15 +75,8 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        left = ' style="text-align:left"'
-        cells = "".join(
-            f"<tr><td{left}><b>{row.status}</b></td><td{left}>{html.escape(row.what)}</td>"
-            f"<td{left}>{html.escape(row.found)}</td><td{left}>{html.escape(row.advice)}</td></tr>"
-            for row in self.rows
-        )
-        head = "".join(f'<th scope="col"{left}>{name}</th>' for name in ("status", "looked at", "found", "what to do"))
-        caption = f"<caption>{html.escape(self.summary)}</caption>"
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        rows = [(row.status, row.what, row.state, row.advice) for row in self.rows]
+        return as_html([("status", "looked at", "found", "what to do"), *rows], self.summary, left=True)
 
 
 def run() -> Report:

@@ -1,11 +1,17 @@
-"""The page of a run: one HTML file that needs nothing else, with its figures inside, in light and in dark."""
+"""The pages of a run, its report and a search in it: one HTML file each that needs nothing else, with its figures and
+pictures inside, in light and in dark.
+"""
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import math
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 #: What to cite for each method.
 PAPERS = {
@@ -25,6 +31,8 @@ _WIDTH, _HEIGHT = 380, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
 _DIGIT = 7
 _MOST_ROWS = 500
+# The longest side of a picture on a page, in pixels, and how well JPEG keeps it.
+_SIDE, _QUALITY = 224, 85
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #5b636b; --line: #d5dade; --paper: #ffffff; --band: #f4f6f8;
@@ -51,6 +59,10 @@ svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 pre { background: var(--band); padding: .75rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere;
   font-size: .9rem; }
 .warning { border-left: 4px solid var(--two); padding-left: .75rem; } summary { cursor: pointer; }
+.hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.25rem 1rem; padding: 0;
+  list-style: none; }
+.hits img, .asked img { width: 100%; height: auto; max-width: 14rem; border-radius: 4px; display: block; }
+.hits p { margin: .25rem 0; font-size: .9rem; line-height: 1.35; overflow-wrap: anywhere; } .asked { margin: 1rem 0; }
 """
 
 
@@ -70,14 +82,70 @@ def report_page(
     else:
         body.append("<p>Not measured: the data have no labels, which would say what is relevant.</p>")
     body += [*_history(history), *_settings(config), *_again(content, config, command)]
+    return _page(title, body)
+
+
+def search_page(
+    query: str | np.ndarray,
+    rows: Sequence[dict[str, Any]],
+    pictures: Sequence[np.ndarray | None],
+    lead: str,
+    notes: Sequence[str] = (),
+    credit: str | None = None,
+) -> str:
+    """A search as HTML: what was asked, and what was found, nearest first, with distances, captions and pictures.
+
+    query: words, or a picture, uint8, shape (R, R, 3). rows: of `cmhkit.app.retrieval.search`. pictures: one a row, or
+    None. lead: what was searched, in words. notes: what a reader should know besides. credit: of the pictures.
+    """
+    by_words = isinstance(query, str)
+    title = f"Search: {query}" if by_words else "Search by a picture"
+    body = [f"<h1>{_text(f'“{query}”' if by_words else title)}</h1>", f'<p class="soft">{_text(lead)}</p>']
+    if not by_words:
+        body.append(f'<figure class="asked">{_picture(query, "The picture that was asked with.")}</figure>')
+    for note in (note.removeprefix("note: ") for note in notes):
+        body.append(f'<p class="warning">{_text(note[:1].upper() + note[1:])}</p>')
+    body.append('<ol class="hits">')
+    for row, picture in zip(rows, pictures, strict=True):
+        caption, labels, file = row.get("text", ""), ", ".join(row.get("labels", ())), row.get("file", "")
+        bits = "1 bit" if row["distance"] == 1 else f"{row['distance']} bits"
+        lines = [f"<p><strong>{row['rank']}.</strong> distance {bits}</p>"]
+        if picture is not None:
+            lines.append(_picture(picture, caption or labels or file or f"Item {row['id']}."))
+        lines += [f'<p dir="auto">{_text(caption)}</p>'] if caption else []
+        lines += [f'<p class="soft" dir="auto">{_text(line)}</p>' for line in (labels, file) if line]
+        body.append(f"<li>{''.join(lines)}</li>")
+    body.append("</ol>")
+    if credit:
+        body.append(f'<p class="soft">{_text(credit)}</p>')
+    return _page(title, body)
+
+
+def _page(title: str, body: Sequence[str]) -> str:
+    """A whole page that loads and runs nothing."""
     head = [
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
         f"<title>{_text(title)}</title>",
         f"<style>{_STYLE}</style>",
     ]
     page = ["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", "<main>", *body, "</main>"]
     return "\n".join([*page, "</body>", "</html>", ""])
+
+
+def _picture(picture: np.ndarray, words: str) -> str:
+    """A small picture inside the page. picture: uint8, shape (H, W, 3). words: for who does not see it."""
+    from PIL import Image
+
+    small = Image.fromarray(np.asarray(picture))
+    small.thumbnail((_SIDE, _SIDE))
+    content = io.BytesIO()
+    small.save(content, "JPEG", quality=_QUALITY)
+    data = base64.b64encode(content.getvalue()).decode()
+    size = f'width="{small.width}" height="{small.height}"'
+    return f'<img src="data:image/jpeg;base64,{data}" {size} alt="{_text(words)}">'
 
 
 def _results(content: dict[str, Any]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import numpy as np
 import cmhkit.data
 from cmhkit.app.run_folder import RunFolder, Say, write_array
 from cmhkit.app.settings import data_spec
+from cmhkit.data.text import lines, tokens
 from cmhkit.hasher import CrossModalHasher
 from cmhkit.index import HammingIndex
 from cmhkit.support.checks import InputError, check
@@ -100,23 +104,23 @@ def encode_texts(path: str | Path, given: str | Path, say: Say) -> dict[str, np.
         return {"codes": hasher.encode(texts=array), "names": np.arange(len(array))}
     try:
         content = sys.stdin.buffer.read() if str(given) == "-" else Path(given).read_bytes()
-        lines = content.decode("utf-8-sig").splitlines()
+        texts = lines(content.decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"--texts: expected a file of texts, one a line, got {given}, which is not there") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"--texts: expected text in UTF-8, got other bytes in {given}, at byte {error.start}"
         ) from error
-    check(lines, f"--texts: expected at least one line, got none in {given}")
+    check(texts, f"--texts: expected at least one line, got none in {given}")
     check_words(hasher)
-    empty = [number for number, line in enumerate(lines, 1) if not hasher.vocabulary_.bag_of_words([line]).any()]
+    empty = [number for number, text in enumerate(texts, 1) if not _says_something(hasher, text)]
     if empty:
         shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
         say(
-            f"note: {len(empty)} of {len(lines)} lines have no word that the run knows, and all get the same code "
+            f"note: {len(empty)} of {len(texts)} lines have no word that the run knows, and all get the same code "
             f"(lines {shown})"
         )
-    return {"codes": hasher.encode(texts=lines), "names": np.array(lines)}
+    return {"codes": hasher.encode(texts=texts), "names": np.array(texts)}
 
 
 def encode_data(path: str | Path, data: str, data_options: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -176,9 +180,14 @@ def check_words(hasher: CrossModalHasher) -> None:
     """Errors: `InputError` for a hasher that was fitted on text vectors alone."""
     name = type(hasher).__name__
     check(
-        hasher.vocabulary_ is not None,
+        hasher.vocabulary_ is not None or hasher.text_features_ != "bag",
         f"texts: expected text vectors, since this {name} was fitted on data without a vocabulary, got words",
     )
+
+
+def _says_something(hasher: CrossModalHasher, text: str) -> bool:
+    """Whether a text has a word that the hasher knows: any word at all, where texts are read by their meaning."""
+    return bool(tokens(text)) if hasher.text_features_ == "minilm" else hasher.vocabulary_.bag_of_words([text]).any()
 
 
 def search(
@@ -188,18 +197,24 @@ def search(
     image: str | Path | None = None,
     k: int = 10,
     among: str | None = None,
+    at: str | None = None,
+    table: str | None = None,
+    ef: int | None = None,
     say: Say = print,
 ) -> list[dict[str, Any]]:
     """The nearest items of a finished run's retrieval set, by words or by a picture.
 
     words: typed ones. image: a picture file. Give one of both. among: "images" or "texts", whose codes are searched;
-    None takes the other kind. say: takes a line about words that the run does not know.
+    None takes the other kind. at, table, ef: search the codes that `cmhkit push` wrote into a database, as
+    `cmhkit.app.database` says; the exact answer is the same as without. say: takes a line about words that the run does
+    not know.
     Returns a dictionary for each item: "rank" from 1, "id", "distance" in bits, and "labels", "file", "text" where they
     are known. Errors: `InputError`, also where the run knows none of the words.
     """
     check((words is None) != (image is None), "search: expected words or --image, one of both")
     among = among or ("images" if image is None else "texts")
     check(among in ("images", "texts"), f"--among: expected images or texts, got {among!r}")
+    check(at is not None or (table is None and ef is None), "--table, --ef: expected --at too")
     folder = RunFolder(path)
     hasher = folder.hasher()
     if image is None:
@@ -208,6 +223,10 @@ def search(
         query = hasher.encode(texts=[words])
     else:
         query = hasher.encode(images=read_picture(folder, Path(image))[None])
+    if at is not None:
+        from cmhkit.app import database
+
+        return database.search(path, at, query, k=k, among=among, table=table, ef=ef)
     ids = folder.codes("retrieval_ids")
     database = folder.codes(f"retrieval_{among}")
     check(1 <= k <= len(ids), f"--k: expected a number from 1 to {len(ids)}, got {k}")
@@ -223,13 +242,72 @@ def search(
     return rows
 
 
+def write_search_page(
+    path: str | Path,
+    file: str | Path,
+    rows: Sequence[dict[str, Any]],
+    words: str | None = None,
+    *,
+    image: str | Path | None = None,
+    among: str | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write what `search` found as one page that needs nothing else, with the pictures inside, in one step.
+
+    file: the page, a name that ends in .html. rows: of `search`. words, image, among: as `search` had them. notes: what
+    it said. The pictures come from the run's data set; where that is not there any more, the page says so and has none.
+    """
+    from cmhkit.app.pages import search_page
+
+    check_page_file(file)
+    folder = RunFolder(path)
+    config, notes = folder.config(), list(notes)
+    pictures: list[np.ndarray | None] = [None] * len(rows)
+    credit = None
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the readers say was said when the run was trained
+            data = folder.data()
+    except InputError as error:
+        notes.append(f"The pictures are left out, since the run's data cannot be read: {error}")
+    else:
+        credit = data.details.get("credit")
+        if data.images.ndim == 4:
+            place = {int(name): row for row, name in enumerate(data.ids)}
+            pictures = [np.asarray(data.images[place[row["id"]]]) for row in rows]
+        else:
+            notes.append("There are no pictures, since the run's data have features in their place.")
+    among = among or ("images" if image is None else "texts")
+    what, items = "pictures" if among == "images" else "texts", config["items"]
+    lead = (
+        f"The {len(rows):,} nearest of {items['parts']['retrieval']:,} {what} of {items['name']}, by "
+        f"{config['method']} with {config['bits']} bits. The distance is the number of bits that differ."
+    )
+    query = words if image is None else read_picture(folder, Path(image))
+    page = search_page(query, rows, pictures, lead, notes, credit)
+    write_atomically(Path(file), lambda p: p.write_text(page, encoding="utf-8"))
+
+
+def check_page_file(file: str | Path) -> None:
+    """Errors: `InputError` for a page with a name that a browser would not open."""
+    name = Path(file).name
+    check(name.lower().endswith((".html", ".htm")), f"--html: expected a name that ends in .html, got {name!r}")
+    check(not Path(file).is_dir(), f"--html: expected a file, got the folder {file}")
+
+
 def _say_unknown(hasher: CrossModalHasher, words: str, say: Say) -> None:
+    says_something = _says_something(hasher, words)
+    if hasher.text_features_ == "minilm":
+        check(says_something, f"search: expected at least one word, got {words!r}")
+        return
     vocabulary = hasher.vocabulary_
     unknown = vocabulary.unknown(words)
     listed = vocabulary.told(unknown)
     check(
-        vocabulary.bag_of_words([words]).any(),
-        f"search: expected a word that the training texts had, got none; unknown: {listed or 'no word at all'}",
+        says_something,
+        f"search: expected a word that the training texts had, got none; unknown: {listed or 'no word at all'}; "
+        f"it knows {', '.join(vocabulary.offers(unknown))} and others; "
+        "a run with --data-option text_features=minilm finds other words by what they mean",
     )
     if unknown:
         say(f"note: not among the {len(vocabulary):,} words that the run knows: {listed}")

@@ -21,7 +21,16 @@ import numpy as np
 import cmhkit.data
 from cmhkit import __version__
 from cmhkit.app.measures import encoded, evaluate, report_content, write_report
-from cmhkit.app.retrieval import check_codes_file, encode_data, encode_pictures, encode_texts, search, write_codes
+from cmhkit.app.retrieval import (
+    check_codes_file,
+    check_page_file,
+    encode_data,
+    encode_pictures,
+    encode_texts,
+    search,
+    write_codes,
+    write_search_page,
+)
 from cmhkit.app.run_folder import (
     CHECKPOINT,
     CODES,
@@ -50,6 +59,7 @@ __all__ = [
     "RunFolder",
     "Settings",
     "check_codes_file",
+    "check_page_file",
     "data_spec",
     "encode_data",
     "encode_pictures",
@@ -66,6 +76,7 @@ __all__ = [
     "train",
     "write_codes",
     "write_json",
+    "write_search_page",
 ]
 
 # Longest text of an item that is kept for showing search results.
@@ -134,6 +145,8 @@ def train(
         with contextlib.redirect_stdout(_Lines(say)):
             items = cmhkit.data.load(settings.data, **settings.data_options)
             say(repr(items))
+            if items.report is not None:
+                say(str(items.report))
             if kept is not None and fresh:
                 say(f"{folder.path}: the run in it is removed, and trained anew")
                 folder.clear()

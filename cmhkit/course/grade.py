@@ -394,9 +394,8 @@ def _code(notebook: Any) -> list[str]:
 
 
 def _tree(source: str) -> ast.Module:
-    lines = [re.sub(r"^\s*[%!].*", "pass", line) for line in source.splitlines()]
     try:
-        return ast.parse("\n".join(lines))
+        return ast.parse(re.sub(r"^[^\S\n]*[%!].*", "pass", source, flags=re.MULTILINE))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module(body=[], type_ignores=[])
 

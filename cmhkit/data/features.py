@@ -187,10 +187,12 @@ def _compute(images: np.ndarray, show_progress: bool) -> _Stored:
     import torch
 
     from cmhkit.nn.backbones import scenenet
+    from cmhkit.nn.precision import own_settings
 
     net = scenenet()
     maps, scores = [], []
-    with torch.no_grad(), progress(len(images), "Features of pictures", show_progress) as step:
+    bar = progress(len(images), "Features of pictures", show_progress)
+    with own_settings(), torch.no_grad(), bar as step:
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(_resized(np.array(images[start : start + _BATCH])))
             feature_map = net.feature_map(batch)

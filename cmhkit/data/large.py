@@ -8,6 +8,7 @@ files into such a set, one picture at a time.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import stat
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cmhkit.data import cache
+from cmhkit.data.pictures import read_photo
 from cmhkit.support.checks import InputError, check, check_integer
 from cmhkit.support.progress import progress
 
@@ -28,6 +30,7 @@ BLOCK = 2**25
 _GAP = 4
 # Of the cache's files.
 _FORMAT = 1
+_BROKEN = "broken.json"
 _GB = 1e9
 
 
@@ -83,7 +86,7 @@ class HDF5Pictures:
             raise InputError(
                 f"path: expected a whole HDF5 file, got {self.path}, where {self.key} cannot be read ({error})"
             ) from error
-        return as_bytes(block.transpose(self.axes), f"{self.key} in {self.path}")
+        return as_bytes(block.transpose(self.axes), "path", f"{self.key} in {self.path}")
 
 
 class NpyPictures:
@@ -207,37 +210,48 @@ def rows_of(images: np.ndarray | LargePictures, rows: np.ndarray) -> np.ndarray 
     return images.part(rows) if isinstance(images, LargePictures) else images[rows]
 
 
-def as_bytes(pictures: np.ndarray, where: str) -> np.ndarray:
-    """Pictures as uint8. Errors: `InputError` for numbers that are not whole or not from 0 to 255. where: what the
-    message says.
+def as_bytes(pictures: np.ndarray, argument: str, where: str = "") -> np.ndarray:
+    """Pictures as uint8: numbers of any type, if they are whole and from 0 to 255. What else they may mean is not
+    guessed; floats up to 1 are shares, even if all are 0 or 1. Errors: `InputError` that says how they become such
+    numbers. argument, where: what the message says.
     """
     if pictures.dtype == np.uint8:
         return pictures
-    number = pictures.dtype.kind in "biuf"
-    good = number and np.isfinite(pictures).all() and (pictures == np.floor(pictures)).all()
-    if not good or (pictures.size and (pictures.min() < 0 or pictures.max() > 255)):
-        limits = f" from {pictures.min()} to {pictures.max()}" if number else ""
-        raise InputError(
-            f"path: expected pictures as whole numbers from 0 to 255, got {pictures.dtype}{limits} for {where}"
-        )
-    return pictures.astype(np.uint8)
+    number = pictures.dtype.kind in "iuf"
+    finite = number and np.isfinite(pictures).all()
+    low, high = (pictures.min(), pictures.max()) if finite and pictures.size else (0, 0)
+    shares = pictures.dtype.kind == "f" and 0 < high <= 1
+    if finite and not shares and 0 <= low and high <= 255 and (pictures == np.floor(pictures)).all():
+        return pictures.astype(np.uint8)
+    ways = {
+        "they are from 0 to 1: np.rint(255 * pictures).astype(np.uint8)": 0 <= low and high <= 1,
+        "they are from -1 to 1: np.rint(127.5 * (pictures + 1)).astype(np.uint8)": -1 <= low < 0 < high <= 1,
+        "they are not whole: np.rint(pictures).astype(np.uint8)": 0 <= low and 1 < high <= 255,
+        "add the mean that was taken off, and round": True,
+    }
+    came = f"{pictures.dtype}" + (f" from {low:g} to {high:g}" if finite else " with NaN or infinity" if number else "")
+    advice = next(way for way, fits in ways.items() if fits)
+    raise InputError(
+        f"{argument}: expected pictures as whole numbers from 0 to 255, got {came}{where and f' for {where}'}"
+        + (f"; {advice}" if finite else "")
+    )
 
 
 def _written_once(
     name: str,
     key: dict[str, Any],
-    content: Callable[[], tuple[tuple[int, int, int, int], Iterable[np.ndarray]]],
+    content: Callable[[Path], tuple[tuple[int, int, int, int], Iterable[np.ndarray]]],
     title: str,
     show_progress: bool,
-) -> LargePictures:
-    """Pictures in the cache folder, written there unless they are there already.
+) -> Path:
+    """The cache folder with pictures in `images.npy`, written there unless they are there already.
 
     name: a readable beginning of the folder's name. key: everything that the pictures depend on. content: returns their
-    shape, (n, H, W, 3), and blocks of them in order. title: of the progress bar.
+    shape, (n, H, W, 3), and blocks of them in order; it may write into the folder. title: of the progress bar.
     """
 
     def build(folder: Path) -> None:
-        shape, blocks = content()
+        shape, blocks = content(folder)
         room(int(np.prod(shape)))
         bar = progress(shape[0], title, show_progress)
         with bar as step, picture_file(folder / "images.npy", shape) as write:
@@ -245,8 +259,7 @@ def _written_once(
                 write(block)
                 step(len(block))
 
-    folder = cache.checked_folder(f"pictures-{file_name(name)}", key, build)
-    return LargePictures(NpyPictures(folder / "images.npy"))
+    return cache.checked_folder(f"pictures-{file_name(name)}", key, build)
 
 
 @contextmanager
@@ -274,21 +287,25 @@ def rearranged(path: Path, key: str, axes: Sequence[int], show_progress: bool = 
     made_from = {"what": "pictures", "format": _FORMAT, "key": key, "axes": list(axes)}
     made_from |= {"file": str(path), "bytes": state.st_size, "changed": state.st_mtime_ns}
 
-    def content() -> tuple[tuple[int, int, int, int], Iterator[np.ndarray]]:
+    def content(_: Path) -> tuple[tuple[int, int, int, int], Iterator[np.ndarray]]:
         source = HDF5Pictures(path, key, axes)
         n, each = source.shape[0], source.per_block(4 * BLOCK)
         return source.shape, (source.read(start, min(start + each, n)) for start in range(0, n, each))
 
-    return _written_once(path.stem, made_from, content, "Rearranging pictures", show_progress)
+    folder = _written_once(path.stem, made_from, content, "Rearranging pictures", show_progress)
+    return LargePictures(NpyPictures(folder / "images.npy"))
 
 
-def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_progress: bool = True) -> LargePictures:
-    """Picture files as pictures of one size, written once into the cache folder, one picture at a time.
+def resized_pictures(
+    name: str, files: Sequence[Path], resolution: int, show_progress: bool = True
+) -> tuple[LargePictures, dict[int, str]]:
+    """Picture files as pictures of one size, written once into the cache folder, one picture at a time; and by position
+    the files that cannot be read, with the reason. These are black.
 
     name: a readable beginning of the folder's name. files: anything that Pillow reads, in the order of the pairs.
     resolution: the side R in pixels. A picture is turned as its EXIF data say, made RGB (what is transparent becomes
     white) and squashed to R×R, as the field's files have them. Errors: `InputError` for a resolution outside 16 to
-    1,024, a disk that is too full, and the first file that cannot be read.
+    1,024, a disk that is too full, and a file that is not there or no regular file.
     """
     import PIL
 
@@ -302,30 +319,23 @@ def resized_pictures(name: str, files: Sequence[Path], resolution: int, show_pro
         "files": _digest_of_files(files),
     }
 
-    def content() -> tuple[tuple[int, int, int, int], Iterator[np.ndarray]]:
-        pictures = (read_picture(file, resolution)[None] for file in files)
-        return (len(files), resolution, resolution, 3), pictures
+    def squashed(folder: Path) -> Iterator[np.ndarray]:
+        broken = {}
+        for i, file in enumerate(files):
+            picture = np.zeros((resolution, resolution, 3), dtype=np.uint8)
+            try:
+                picture, _ = read_photo(file, resolution, "squash")
+            except InputError as error:
+                broken[i] = str(error)
+            yield picture[None]
+        (folder / _BROKEN).write_text(json.dumps(broken), encoding="utf-8")
 
-    return _written_once(name, key, content, "Resizing pictures", show_progress)
+    def content(folder: Path) -> tuple[tuple[int, int, int, int], Iterator[np.ndarray]]:
+        return (len(files), resolution, resolution, 3), squashed(folder)
 
-
-def read_picture(file: Path, resolution: int) -> np.ndarray:
-    """One picture file as uint8, shape (R, R, 3). Errors: `InputError` if it cannot be read."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as opened:
-            opened.draft("RGB", (2 * resolution, 2 * resolution))  # a large JPEG is decoded at a fraction of its size
-            image = ImageOps.exif_transpose(opened)
-            if image.has_transparency_data:
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image.convert("RGBA"))
-            small = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"path: expected a picture, got {file}, which cannot be read ({type(error).__name__}: {error})"
-        ) from error
-    return np.asarray(small)
+    folder = _written_once(name, key, content, "Resizing pictures", show_progress)
+    reasons = json.loads((folder / _BROKEN).read_text(encoding="utf-8")) if (folder / _BROKEN).exists() else {}
+    return LargePictures(NpyPictures(folder / "images.npy")), {int(i): reason for i, reason in reasons.items()}
 
 
 def file_name(name: str) -> str:

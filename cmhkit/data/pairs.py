@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cmhkit.data.large import LargePictures, rows_of
+from cmhkit.data.large import LargePictures, as_bytes, rows_of
+from cmhkit.data.sentences import TEXT_FEATURES, WIDTH
 from cmhkit.data.text import Vocabulary, checked_texts
-from cmhkit.support.checks import InputError, check, check_choice
+from cmhkit.support.checks import InputError, as_array, check, check_choice
 
 PARTS = ("query", "retrieval", "train")
 
@@ -99,6 +100,11 @@ class Split:
         """What the pictures go through for methods that read features, or None."""
         return self.whole.backbone
 
+    @property
+    def text_features(self) -> str:
+        """What strings become for a method, one of `cmhkit.data.sentences.TEXT_FEATURES`."""
+        return self.whole.text_features
+
 
 @dataclass(frozen=True)
 class PairedData:
@@ -112,7 +118,9 @@ class PairedData:
     is a query. own_pair: True if the protocol leaves each query's own pair in the retrieval set.
     details: how the data were made, for caches and credits.
     backbone: what the pictures go through for methods that read features, one of `cmhkit.data.features.BACKBONES`, or
-    None: such methods refuse them. report: what the reader says of the files, if it says anything; it prints.
+    None: such methods refuse them. text_features: what strings become, one of `cmhkit.data.sentences.TEXT_FEATURES`:
+    "bag", the bag of words of `vocabulary`, if there is one; or "minilm", `sentence_vectors`, as text_vectors then are.
+    report: what the reader says of the files, if it says anything; it prints.
     """
 
     name: str
@@ -129,6 +137,7 @@ class PairedData:
     details: dict[str, Any] = field(default_factory=dict)
     backbone: str | None = "scenenet"
     report: Any = None
+    text_features: str = "bag"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", checked_images(self.images))
@@ -137,6 +146,10 @@ class PairedData:
         check(n > 0, "images: expected at least one pair, got none")
         texts = len(self.text_vectors)
         check(texts == n, f"text_vectors: expected one text a picture, {n} in all, got {texts}")
+        check_choice("text_features", self.text_features, TEXT_FEATURES)
+        width = self.text_vectors.shape[1]
+        wide = self.text_features == "bag" or width == WIDTH
+        check(wide, f"text_vectors: expected {WIDTH} columns, since text_features is 'minilm', got {width}")
         if self.texts is not None:
             texts = checked_texts(self.texts)
             check(len(texts) == n, f"texts: expected one text a picture, {n} in all, got {len(texts)}")
@@ -238,14 +251,6 @@ class PairedData:
         return replace(self, labels=None, label_names=())
 
 
-def as_array(values: Any, argument: str) -> np.ndarray:
-    """What NumPy makes of `values`; rows of different length are an `InputError`."""
-    try:
-        return np.asanyarray(values)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{argument}: expected an array, got what NumPy makes none of ({error})") from error
-
-
 def checked_images(images: np.ndarray | LargePictures) -> np.ndarray | LargePictures:
     """Pictures as uint8 (n, H, W, 3) or features as float32 (n, d); anything else is an `InputError`. `LargePictures`
     come back unread.
@@ -254,8 +259,7 @@ def checked_images(images: np.ndarray | LargePictures) -> np.ndarray | LargePict
         return images
     images = as_array(images, "images")
     if images.ndim == 4 and images.shape[-1] == 3:
-        check(images.dtype == np.uint8, f"images: expected pictures as uint8 from 0 to 255, got {images.dtype}")
-        return images
+        return as_bytes(images, "images")
     check(images.ndim == 2, f"images: expected pictures (n, H, W, 3) or features (n, d), got shape {images.shape}")
     return checked_vectors(images, "images")
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.nn import precision
 from cmhkit.nn.backbones import resized
 from cmhkit.support.checks import check
 from cmhkit.support.files import sha256
@@ -137,6 +138,7 @@ def weights_file() -> Path:
 
 
 @functools.cache
+@precision.own_settings()
 def efficientnet_lite0() -> EfficientNetLite0:
     """EfficientNet-Lite0 with its weights, frozen and in evaluation mode, on the CPU.
 
@@ -150,6 +152,7 @@ def efficientnet_lite0() -> EfficientNetLite0:
     return net.eval().requires_grad_(False)
 
 
+@precision.own_settings()
 def pooled_features(images: np.ndarray, show_progress: bool = True) -> np.ndarray:
     """EfficientNet-Lite0's pooled features, computed here and now; `cmhkit.data.features.image_features` caches them.
 

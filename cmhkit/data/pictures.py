@@ -14,7 +14,7 @@ from cmhkit.support.checks import InputError, check, check_choice, check_integer
 if TYPE_CHECKING:
     from PIL import Image
 
-#: How a picture becomes a square.
+#: How a picture becomes a square; the benchmarks are squashed too.
 RESIZE = ("letterbox", "crop")
 #: The colour of a letterbox's bars, and what shows through a transparent picture.
 BARS, BEHIND = (127, 127, 127), "white"
@@ -60,7 +60,8 @@ def read_photos(files: Sequence[str | Path], side: int = 224, resize: str = "let
 def read_photo(path: Path, side: int, resize: str = "letterbox") -> tuple[np.ndarray, str]:
     """One picture file as uint8, shape (side, side, 3), and a remark, or an empty text.
 
-    resize: "letterbox" or "crop", as for `load_folder`. Errors: `InputError` that says why the file cannot be read.
+    resize: "letterbox" or "crop", as for `load_folder`, or "squash". Errors: `InputError` that says why the file cannot
+    be read.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -114,6 +115,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _square(image: Image.Image, side: int, resize: str) -> Image.Image:
     from PIL import Image, ImageOps
 
+    if resize == "squash":
+        return image.resize((side, side), Image.Resampling.BICUBIC)
     if resize == "crop":
         return ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
     scale = side / max(image.size)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmhkit.data import cache, drawings
+from cmhkit.data import cache, drawings, helpers
 from cmhkit.data.pairs import PairedData, SceneTruth
 from cmhkit.data.text import Vocabulary
 from cmhkit.support.checks import check, check_integer
@@ -129,21 +129,16 @@ def _read(folder: Path, size: str, config: SceneConfig, own_pair: bool) -> Paire
 def _build(folder: Path, config: SceneConfig, show_progress: bool) -> None:
     maker = SceneMaker(config)
     n, side = config.pairs, config.resolution
-    images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(n, side, side, 3))
-    owner = np.lib.format.open_memmap(folder / "owner.npy", mode="w+", dtype=np.uint8, shape=(n, side, side))
+    for name, shape in (("images", (n, side, side, 3)), ("owner", (n, side, side))):
+        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape).flush()
     members = np.full((n, MOST_DRAWINGS), -1, dtype=np.int32)
     labels = np.zeros((n, len(drawings.CONCEPTS)), dtype=np.uint8)
-    tags = []
     with progress(n, "Building scenes", show_progress) as step:
-        for i in range(n):
-            scene = maker.scene(i)
-            images[i], owner[i] = scene.image, scene.owner
-            members[i, : len(scene.drawings)] = scene.drawings
-            labels[i, maker.concepts[scene.drawings]] = 1
-            tags.append(scene.tags)
-            step()
-    images.flush()
-    owner.flush()
+        made = helpers.drawn(maker, folder, step)
+    for i, (numbers, _) in enumerate(made):
+        members[i, : len(numbers)] = numbers
+        labels[i, maker.concepts[numbers]] = 1
+    tags = [words for _, words in made]
     vocabulary = Vocabulary.build([tags[i] for i in np.sort(maker.rest[: config.train])], config.words)
     for name, array in {
         "drawings": members,

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cmhkit.nn import precision
 from cmhkit.support.checks import check, check_integer
 from cmhkit.support.files import sha256
 
@@ -64,6 +65,7 @@ def card() -> dict:
 
 
 @functools.cache
+@precision.own_settings()
 def scenenet() -> SceneNet:
     """SceneNet with its weights, frozen and in evaluation mode, on the CPU. A file that does not match the card's
     checksum is an `InputError`.
@@ -85,6 +87,7 @@ _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.22
 
 
 @functools.cache
+@precision.own_settings()
 def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
     """That mean and deviation on a device, shape (3, 1, 1). Kept, so that no step sends them again."""
     mean, deviation = (torch.tensor(v, device=device)[:, None, None] for v in (_IMAGENET_MEAN, _IMAGENET_DEVIATION))

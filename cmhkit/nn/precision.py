@@ -1,8 +1,9 @@
-"""Where wide layers compute in bfloat16."""
+"""Where wide layers compute in bfloat16, and that nothing else decides how the kit computes."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import torch
 
@@ -19,3 +20,24 @@ def wide_layers(device: torch.device) -> AbstractContextManager[None]:
     return (
         torch.autocast(device.type, dtype=torch.bfloat16) if device.type in FAST_ON and not emulated else nullcontext()
     )
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """A block, or the body of a function, that PyTorch's settings of the caller do not reach: `no_grad`,
+    `inference_mode`, `autocast`, and another default dtype or device. They hold again after it.
+    """
+    dtype, cpu = torch.get_default_dtype(), torch.device("cpu")
+    torch.set_default_dtype(torch.float32)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            if torch.get_default_device() != cpu:
+                stack.enter_context(cpu)
+            yield
+    finally:
+        torch.set_default_dtype(dtype)

@@ -29,129 +29,88 @@ class SSAHConfig(Options):
     }
 
     backbone: str = choice(
-        "scenenet",
-        "features",
-        "cnn-f",
-        "vgg19",
-        help="of pictures: SceneNet, frozen (vectors pass as they are); vectors only; or CNN-F or VGG-19, trained",
-        source="code: CNN-F, VGG-19",
+        ("scenenet", "features", "cnn-f", "vgg19"),
+        "of pictures: SceneNet, frozen (vectors pass as they are); vectors only; or CNN-F or VGG-19, trained",
+        "code: CNN-F, VGG-19",
     )
     weights: str | None = path(
-        help="file of CNN-F's or VGG-19's weights; none starts it untrained, and says so",
-        source="code: ImageNet's",
+        None, "file of CNN-F's or VGG-19's weights; none starts it untrained, and says so", "code: ImageNet's"
     )
-    side: int = integer(224, least=1, help="of CNN-F's or VGG-19's pictures, in pixels", source="ours: VGG-19's own")
+    side: int = integer(224, "of CNN-F's or VGG-19's pictures, in pixels", "ours: VGG-19's own", least=1)
     input_scaling: str = choice(
-        "none",
-        "l2",
-        help="l2 scales every vector of a picture or a text to the length 1",
-        source="code: none; else ours",
+        ("none", "l2"), "l2 scales every vector of a picture or a text to the length 1", "code: none; else ours"
     )
     image_hidden: int = integer(
-        512,
-        least=0,
-        help="units of ImgNet's layer before the semantic features; 0 for none",
-        source="code: none",
+        512, "units of ImgNet's layer before the semantic features; 0 for none", "code: none", least=0
     )
-    text_hidden: int = integer(512, least=0, help="the same of TxtNet", source="code: 4096")
-    label_hidden: int = integer(512, least=0, help="the same of LabNet", source="code: 4096")
-    width: int = integer(256, least=1, help="s, width of the semantic features", source="code: 512")
-    local_response_norm: bool = switch(False, help="local response normalisation after that layer", source="code: true")
+    text_hidden: int = integer(512, "the same of TxtNet", "code: 4096", least=0)
+    label_hidden: int = integer(512, "the same of LabNet", "code: 4096", least=0)
+    width: int = integer(256, "s, width of the semantic features", "code: 512", least=1)
+    local_response_norm: bool = switch(False, "local response normalisation after that layer", "code: true")
     pools: tuple[int, ...] = integers(
-        (5, 10, 15, 30, 50),
-        least=1,
-        help="windows of the multi-scale fusion; () leaves it out",
-        source="code: 5, 10, 15, 30, 50",
+        (5, 10, 15, 30, 50), "windows of the multi-scale fusion; () leaves it out", "code: 5, 10, 15, 30, 50", least=1
     )
     pool_scale: str = choice(
-        "positive",
-        "relu",
-        help="each pool's factor: the softplus of a number, or the code's, which can die",
-        source="code: relu; else ours",
+        ("positive", "relu"),
+        "each pool's factor: the softplus of a number, or the code's, which can die",
+        "code: relu; else ours",
     )
-    similarity: float = real(
-        1.0,
-        above=0,
-        most=1,
-        help="S of a pair that shares a label",
-        source="note: 1; code: 0.999",
-    )
-    pair_loss: str = choice("likelihood", "squared", help="of J1 and J2", source="note: likelihood; code: squared")
+    similarity: float = real(1.0, "S of a pair that shares a label", "note: 1; code: 0.999", above=0, most=1)
+    pair_loss: str = choice(("likelihood", "squared"), "of J1 and J2", "note: likelihood; code: squared")
     pair_weights: str = choice(
-        "balanced",
-        "equal",
-        help="balanced gives similar and dissimilar pairs half of the weight each",
-        source="note, code: equal; else ours",
+        ("balanced", "equal"),
+        "balanced gives similar and dissimilar pairs half of the weight each",
+        "note, code: equal; else ours",
     )
-    reduction: str = choice("mean", "sum", help="over pairs, entries and items", source="note, code: sum")
-    alpha: float = real(1.0, least=0, help="weight of J1, on features", source="note: α; code: 1")
-    gamma: float = real(1.0, least=0, help="weight of J2, on codes", source="note: γ; code: 1")
-    eta: float = real(
-        0.1, least=0, help="weight of J3, from codes to bits", source="code: 1, called beta; 1e-4 recalled"
-    )
-    beta: float = real(10.0, least=0, help="weight of J4, on labels", source="code: 1, called eta; 1e-4 recalled")
+    reduction: str = choice(("mean", "sum"), "over pairs, entries and items", "note, code: sum")
+    alpha: float = real(1.0, "weight of J1, on features", "note: α; code: 1", least=0)
+    gamma: float = real(1.0, "weight of J2, on codes", "note: γ; code: 1", least=0)
+    eta: float = real(0.1, "weight of J3, from codes to bits", "code: 1, called beta; 1e-4 recalled", least=0)
+    beta: float = real(10.0, "weight of J4, on labels", "code: 1, called eta; 1e-4 recalled", least=0)
     binary: str = choice(
-        "shared",
-        "own",
-        help="B in J3: the shared one, or each network's own sign",
-        source="note: shared; code: own",
+        ("shared", "own"), "B in J3: the shared one, or each network's own sign", "note: shared; code: own"
     )
     supervision: str = choice(
-        "labnet",
-        "each-other",
-        help="each-other: no LabNet, ImgNet and TxtNet meet the other's features and codes",
-        source="note, code: labnet",
+        ("labnet", "each-other"),
+        "each-other: no LabNet, ImgNet and TxtNet meet the other's features and codes",
+        "note, code: labnet",
     )
     adversarial: str = choice(
-        "flows",
-        "detached",
-        "none",
-        help="the gradient reaches the networks; or none does, and discriminators learn flipped labels; or no game",
-        source="note: flows; code: detached",
+        ("flows", "detached", "none"),
+        "the gradient reaches the networks; or none does, and discriminators learn flipped labels; or no game",
+        "note: flows; code: detached",
     )
-    adversarial_weight: float = real(0.1, least=0, help="weight of the adversarial term", source="note, code: 1")
+    adversarial_weight: float = real(0.1, "weight of the adversarial term", "note, code: 1", least=0)
     adversarial_loss: str = choice(
-        "squared",
-        "cross-entropy",
-        help="of the discriminators",
-        source="note: squared; code: cross-entropy",
+        ("squared", "cross-entropy"), "of the discriminators", "note: squared; code: cross-entropy"
     )
     adversarial_target: str = choice(
-        "minus",
-        "flipped",
-        help="of the networks: the discriminators' loss with a minus, or that of flipped labels",
-        source="note: minus; code: flipped",
+        ("minus", "flipped"),
+        "of the networks: the discriminators' loss with a minus, or that of flipped labels",
+        "note: minus; code: flipped",
     )
-    adversarial_labnet: bool = switch(False, help="whether LabNet plays too", source="note: true; code: false")
+    adversarial_labnet: bool = switch(False, "whether LabNet plays too", "note: true; code: false")
     discriminator_hidden: tuple[int, ...] = integers(
-        (256, 128),
-        least=1,
-        help="units of a discriminator's layers",
-        source="code: 512, 256; 4096, 4096 recalled",
+        (256, 128), "units of a discriminator's layers", "code: 512, 256; 4096, 4096 recalled", least=1
     )
-    label_passes: int = integer(3, least=1, help="LabNet's passes over the training set in an epoch", source="code: 1")
+    label_passes: int = integer(3, "LabNet's passes over the training set in an epoch", "code: 1", least=1)
     epochs: int = integer(
-        15,
-        least=1,
-        help="each is LabNet's passes, then one of the discriminators, of ImgNet, of TxtNet",
-        source="ours",
+        15, "each is LabNet's passes, then one of the discriminators, of ImgNet, of TxtNet", "ours", least=1
     )
-    batch: int = integer(128, least=1, help="pairs of a step", source="code: 128")
-    optimiser: str = choice("adam", "sgd", help="of all networks", source="code: adam")
-    lr_label: float = real(3e-3, above=0, help="LabNet's rate", source="code: 0.01")
-    lr_image: float = real(3e-3, above=0, help="ImgNet's rate", source="code: 10^-4.5")
-    lr_text: float = real(3e-3, above=0, help="TxtNet's rate", source="code: 10^-3.5")
-    lr_discriminator: float = real(1e-3, above=0, help="the discriminators' rate", source="code: 0.001")
-    lr_backbone: float = real(1e-5, above=0, help="rate of CNN-F's or VGG-19's layers", source="code: ImgNet's")
+    batch: int = integer(128, "pairs of a step", "code: 128", least=1)
+    optimiser: str = choice(("adam", "sgd"), "of all networks", "code: adam")
+    lr_label: float = real(3e-3, "LabNet's rate", "code: 0.01", above=0)
+    lr_image: float = real(3e-3, "ImgNet's rate", "code: 10^-4.5", above=0)
+    lr_text: float = real(3e-3, "TxtNet's rate", "code: 10^-3.5", above=0)
+    lr_discriminator: float = real(1e-3, "the discriminators' rate", "code: 0.001", above=0)
+    lr_backbone: float = real(1e-5, "rate of CNN-F's or VGG-19's layers", "code: ImgNet's", above=0)
     lr_decay: str = choice(
-        "linear",
-        "geometric",
-        "none",
-        help="of all rates, over the epochs: linear to 0, or divided by √10 after each",
-        source="code: geometric",
+        ("linear", "geometric", "none"),
+        "of all rates, over the epochs: linear to 0, or divided by √10 after each",
+        "code: geometric",
     )
-    dropout: float = share(0.2, help="share of the inputs and of the hidden units left out in training", source="ours")
-    unlabelled: str = choice("keep", "drop", help="what becomes of training pairs without any label", source="ours")
+    dropout: float = share(0.2, "share of the inputs and of the hidden units left out in training", "ours")
+    unlabelled: str = choice(("keep", "drop"), "what becomes of training pairs without any label", "ours")
 
     def __attrs_post_init__(self) -> None:
         good = self.supervision == "labnet" or self.adversarial == "none"

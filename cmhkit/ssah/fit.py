@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from cmhkit import codes
 from cmhkit.data.field.weights import load_weights
-from cmhkit.data.pairs import Split, checked_images, checked_labels
-from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.data.pairs import Split, checked_labels
+from cmhkit.hasher import NetworkHasher
+from cmhkit.nn import precision
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.ssah import losses
 from cmhkit.ssah.config import PRESETS
@@ -37,7 +38,7 @@ class UnlabelledWarning(UserWarning):
     """Some training pairs have no label: they are similar to nothing, not even to themselves."""
 
 
-class SSAH(CrossModalHasher):
+class SSAH(NetworkHasher):
     """Self-supervised adversarial hashing. A network that reads the labels, LabNet, supervises one for pictures and one
     for texts.
 
@@ -47,6 +48,7 @@ class SSAH(CrossModalHasher):
     """
 
     presets: ClassVar[dict[str, Any]] = PRESETS
+    _vectors_note: ClassVar[str] = "; backbone='features' reads vectors"
 
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
         """Packed codes, uint8, shape (n, bits // 8).
@@ -80,7 +82,7 @@ class SSAH(CrossModalHasher):
         self._device = resolve_device(self.device)
         widths = images.shape[1] if images.ndim == 2 else None, texts.shape[1], labels.shape[1]
         network = network_for(self.config, self.bits, *widths, random)
-        if isinstance(network.image.front, Fc7):
+        if self.config.backbone in BACKBONES:
             load_weights(network.image.front.network, self.config.weights)
         self.network_ = placed(network, self._device)
         supervision = Supervision(self, images, texts, labels, random)
@@ -100,38 +102,17 @@ class SSAH(CrossModalHasher):
 
     # What a network reads.
 
-    @torch.no_grad()
+    @precision.own_settings()
     def _outputs(self, output: str, images: Any, texts: Any, labels: Any) -> np.ndarray:
         """One of a network's `Outputs`, by its name, for images, texts or labels."""
-        given = [x is not None for x in (images, texts, labels)]
-        check(sum(given) == 1, f"images, texts, labels: expected exactly one of them, got {sum(given)}")
+        given = sum(x is not None for x in (images, texts, labels))
+        check(given == 1, f"images, texts, labels: expected exactly one of them, got {given}")
         self._check_encodes()
-        if labels is not None:
-            name, x, expected, width = "label", self._label_input(labels), "rows of labels", None
-        elif texts is not None:
-            name, x, expected, width = "text", self._text_input(texts), "vectors", self.text_width_
-        else:
-            x = self._image_input(images.images if isinstance(images, Split) else images, False)
-            name, expected, width = "image", "features", self.image_width_ if x.ndim == 2 else None
-        fits = width is None or x.shape[1] == width
-        check(fits, f"{name}s: expected {expected} of width {width}, as in training, got {x.shape[1]}")
-        net, size, parts = getattr(self.network_.eval(), name), _AT_ONCE[x.ndim], []
-        for part in (x[start : start + size] for start in range(0, len(x), size)):
-            outputs: Outputs = net(self._read(part if name == "label" else self._scaled(part)))
-            parts.append(getattr(outputs, output).cpu())
-        return torch.cat(parts).numpy()
-
-    def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        kind = self.config.backbone
-        if kind == "scenenet":
-            return super()._image_input(images, show_progress)
-        images, shape = checked_images(images), "feature vectors (n, d)"
-        since, note = f"since backbone={kind!r}", ""
-        if kind in BACKBONES:
-            shape, since, note = "pictures (n, H, W, 3)", f"{since} reads them", "; backbone='features' reads vectors"
-        good = images.ndim == (4 if kind in BACKBONES else 2)
-        check(good, f"images: expected {shape}, {since}, got shape {images.shape}{note}")
-        return images
+        results = []
+        for name, x in self._parts(images, texts) if labels is None else [("label", self._label_input(labels))]:
+            net, x = getattr(self.network_, name), x if name == "label" else self._scaled(x)
+            results += self._computed(x, _AT_ONCE[x.ndim], lambda part, net=net: getattr(net(part), output).cpu())
+        return torch.cat(results).numpy()
 
     def _label_input(self, labels: Any) -> np.ndarray:
         check(self.network_.label is not None, "labels: expected a hasher with LabNet, got supervision='each-other'")
@@ -141,14 +122,6 @@ class SSAH(CrossModalHasher):
         x, width = checked_labels(labels), self.network_.label.labelling.out_features
         check(x.shape[1] == width, f"labels: expected rows of {width} labels, as in training, got {x.shape[1]}")
         return x.astype(np.float32)
-
-    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
-        if self.config.backbone == "scenenet":
-            super()._remember_images(images, show_progress)
-
-    def _input_message(self) -> str:
-        kind = self.config.backbone
-        return super()._input_message() if kind == "scenenet" else f"pictures go through {kind}."
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         """Vectors as `input_scaling` says; pictures as they are."""
@@ -164,8 +137,7 @@ class SSAH(CrossModalHasher):
     # What is saved.
 
     def _state(self) -> dict[str, np.ndarray]:
-        state = {name: value.cpu().numpy() for name, value in self.network_.state_dict().items()}
-        return state | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
+        return super()._state() | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
         # cmhkit 0.1 called a discriminator a judge.
@@ -173,14 +145,11 @@ class SSAH(CrossModalHasher):
         for name in ("image.labelling.bias", "shared_code"):
             good = name in state and state[name].ndim > 0
             check(good, f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}")
-        labels, pairs = len(state["image.labelling.bias"]), len(state["shared_code"])
-        self._device, widths = resolve_device(self.device), (self.image_width_, self.text_width_)
-        self.network_ = network_for(self.config, self.bits, *widths, labels, generator(0))
-        self.shared_code_, self.unlabelled_ = np.empty((pairs, self.bits // 8), np.uint8), 0
-        check_arrays(state, self._state())
+        widths = self.image_width_, self.text_width_, len(state["image.labelling.bias"])
+        self.network_ = network_for(self.config, self.bits, *widths, generator(0))
+        self.shared_code_, self.unlabelled_ = np.empty((len(state["shared_code"]), self.bits // 8), np.uint8), 0
+        self._load_state(state)
         self.shared_code_, self.unlabelled_ = state["shared_code"], int(state["unlabelled"][0])
-        self.network_.load_state_dict({name: torch.from_numpy(state[name]) for name in self.network_.state_dict()})
-        placed(self.network_, self._device)
 
 
 class Supervision(Schedule):

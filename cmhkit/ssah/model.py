@@ -119,8 +119,9 @@ class MultiScaleFusion(nn.Module):
     The next layer is the code's full-width convolution: a linear layer on all channels. words: T. pools: the windows.
     scale: what w_p is. "relu": a plain number, drawn from a normal distribution, as in the code. x is at least 0, so a
     w_p that starts below 0 gives only zeros, has no gradient and is dead for ever. "positive": the softplus of a
-    number, 1 at the start, so that it cannot die. generator: draws the numbers. Errors: `InputError` if the vocabulary
-    is shorter than a window.
+    number, 1 at the start, so that it cannot die. generator: draws the numbers. Text features that are no bag of words
+    ("minilm") are read in the same way, though their neighbours have nothing in common; averages below 0 become 0.
+    Errors: `InputError` if the vocabulary is shorter than a window.
     """
 
     def __init__(self, words: int, pools: Sequence[int], scale: str, generator: torch.Generator) -> None:

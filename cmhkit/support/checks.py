@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 class InputError(ValueError):
     """A public function was given something it cannot use.
@@ -55,3 +57,13 @@ def check_choice(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     allowed = tuple(allowed)
     check(value in allowed, f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
     return value
+
+
+def as_array(values: Any, argument: str) -> np.ndarray:
+    """What NumPy makes of `values`; a tensor comes off its device and without its gradient. Errors: `InputError` for
+    rows of different length, and for anything else that NumPy makes no array of.
+    """
+    try:
+        return np.asanyarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{argument}: expected an array, got what NumPy makes none of ({error})") from error

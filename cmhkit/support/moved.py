@@ -1,14 +1,17 @@
-"""Old names of modules, which work for one release and say where the module is now."""
+"""Names that are found when they are asked for: a package's own, and old names of modules, which work for one release
+and say where the module is now.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 #: Where a module of cmhkit 0.1 is now; a package stands for all that is in it.
 MOVED = {
@@ -68,6 +71,22 @@ class _Finder(MetaPathFinder, Loader):
         module.__doc__ = moved.__doc__
         module.__getattr__ = lambda attribute: getattr(moved, attribute)  # type: ignore[method-assign]
         module.__dir__ = lambda: dir(moved)  # type: ignore[method-assign]
+
+
+def on_demand(package: str, modules: Sequence[str], names: dict[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__`: what is in it is imported when it is first asked for.
+
+    modules: of the package. names: what the package hands on, each with the module that has it.
+    """
+
+    def find(name: str) -> Any:
+        if name in names:
+            return getattr(importlib.import_module(f"{package}.{names[name]}"), name)
+        if name in modules or f"{package}.{name}" in MOVED:
+            return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return find
 
 
 def install() -> None:

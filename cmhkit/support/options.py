@@ -7,11 +7,11 @@ that `cmhkit options METHOD` prints, and the tables of docs/CHOICES.md:
     @attrs.frozen
     class Config(Options):
         headings = {"schedule": "rounds"}
-        rounds: int = integer(10, least=0, help="of the game", source="code: 30")
+        rounds: int = integer(10, "of the game", "code: 30", least=0)
 
 A configuration is frozen; `attrs.evolve(config, rounds=3)` makes another. Every function that declares a field takes
-help, what the option means, in one line; and source, where it comes from: what the note, the paper and the authors'
-code have, what is "derived" from them, or "ours" for what only the kit needs.
+the default; help, what the option means, in one line; and source, where it comes from: what the note, the paper and the
+authors' code have, what is "derived" from them, or "ours" for what only the kit needs.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Options:
     gone: ClassVar[dict[str, Any]] = {}
 
 
-def integer(default: int, *, least: int, help: str, source: str) -> Any:
+def integer(default: int, help: str, source: str, *, least: int) -> Any:
     """An option that is a whole number of at least `least`."""
     words = f"a whole number of at least {least}"
     return _declared(default, Kind(words, lambda name, value: check_integer(name, value, least)), help, source)
 
 
-def integers(default: tuple[int, ...], *, least: int, help: str, source: str) -> Any:
+def integers(default: tuple[int, ...], help: str, source: str, *, least: int) -> Any:
     """An option that is a tuple of whole numbers of at least `least`; it may be empty."""
 
     def checked(name: str, value: Any) -> tuple[int, ...]:
@@ -69,13 +69,13 @@ def integers(default: tuple[int, ...], *, least: int, help: str, source: str) ->
 
 def real(
     default: float | None,
+    help: str,
+    source: str,
     *,
     above: float | None = None,
     least: float | None = None,
     most: float | None = None,
     optional: bool = False,
-    help: str,
-    source: str,
 ) -> Any:
     """An option that is a finite number.
 
@@ -91,7 +91,7 @@ def real(
     return _declared(default, Kind(words + (", or none" if optional else ""), checked), help, source)
 
 
-def share(default: float, *, help: str, source: str) -> Any:
+def share(default: float, help: str, source: str) -> Any:
     """An option that is a share from 0 to below 1."""
 
     def checked(name: str, value: Any) -> Any:
@@ -102,7 +102,7 @@ def share(default: float, *, help: str, source: str) -> Any:
     return _declared(default, Kind("a share from 0 to below 1", checked), help, source)
 
 
-def margin(default: float | str, *, help: str, source: str) -> Any:
+def margin(default: float | str, help: str, source: str) -> Any:
     """An option that is a hinge's margin: a number above 0, or a share of the bits such as "K/8"."""
     words = "a number above 0 or a share of the bits such as K/8"
 
@@ -115,19 +115,18 @@ def margin(default: float | str, *, help: str, source: str) -> Any:
     return _declared(default, Kind(words, checked), help, source)
 
 
-def choice(default: str, *others: str, help: str, source: str) -> Any:
-    """An option that is one of some words: the default and the others."""
-    words = f"one of {', '.join((default, *others))}"
+def choice(words: tuple[str, ...], help: str, source: str) -> Any:
+    """An option that is one of some words. The first one is the default."""
+    allowed = f"one of {', '.join(words)}"
 
     def checked(name: str, value: Any) -> str:
-        good = isinstance(value, str) and value in (default, *others)
-        check(good, f"{name}: expected {words}, got {value!r}")
+        check(isinstance(value, str) and value in words, f"{name}: expected {allowed}, got {value!r}")
         return value
 
-    return _declared(default, Kind(words, checked), help, source)
+    return _declared(words[0], Kind(allowed, checked), help, source)
 
 
-def switch(default: bool, *, help: str, source: str) -> Any:
+def switch(default: bool, help: str, source: str) -> Any:
     """An option that is on or off."""
 
     def checked(name: str, value: Any) -> bool:
@@ -137,7 +136,7 @@ def switch(default: bool, *, help: str, source: str) -> Any:
     return _declared(default, Kind("true or false", checked), help, source)
 
 
-def path(default: str | None = None, *, help: str, source: str) -> Any:
+def path(default: str | None, help: str, source: str) -> Any:
     """An option that is a path as text, or None."""
 
     def checked(name: str, value: Any) -> str | None:

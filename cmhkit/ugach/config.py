@@ -26,76 +26,57 @@ class UGACHConfig(Options):
         "generator_start": "random",
     }
 
-    hidden: int = integer(512, least=1, help="units of the representation layer", source="code: 8192")
+    hidden: int = integer(512, "units of the representation layer", "code: 8192", least=1)
     init_std: float | None = real(
         None,
+        "deviation of the first weights; none scales it by a layer's width",
+        "code: 0.1, truncated normal",
         above=0,
         optional=True,
-        help="deviation of the first weights; none scales it by a layer's width",
-        source="code: 0.1, truncated normal",
     )
     input_scaling: str = choice(
-        "l2",
-        "none",
-        "standard",
-        "standard-l2",
-        help="vectors to length 1 (l2), or to z-scores of the training set (standard)",
-        source="code: none; else ours",
+        ("l2", "none", "standard", "standard-l2"),
+        "vectors to length 1 (l2), or to z-scores of the training set (standard)",
+        "code: none; else ours",
     )
-    k_image: int = integer(
-        10, least=1, help="neighbours of a picture, itself counted", source="note: not said; code: 5"
-    )
-    k_text: int = integer(50, least=1, help="neighbours of a text, itself counted", source="note: not said; code: 5")
-    metric_text: str = choice("cosine", "euclidean", help="distance between texts", source="code: euclidean")
-    symmetric: bool = switch(False, help="make each graph undirected", source="note: true; code: false")
-    margin: float | str = margin("K/8", help="m of the relevance score", source="note: 1; code: K/8")
-    temperature: float = real(1.0, above=0, help="of the generator's distribution", source="note, code: 1")
+    k_image: int = integer(10, "neighbours of a picture, itself counted", "note: not said; code: 5", least=1)
+    k_text: int = integer(50, "neighbours of a text, itself counted", "note: not said; code: 5", least=1)
+    metric_text: str = choice(("cosine", "euclidean"), "distance between texts", "code: euclidean")
+    symmetric: bool = switch(False, "make each graph undirected", "note: true; code: false")
+    margin: float | str = margin("K/8", "m of the relevance score", "note: 1; code: K/8")
+    temperature: float = real(1.0, "of the generator's distribution", "note, code: 1", above=0)
     pool: int = integer(
-        500,
-        least=2,
-        help="items of a step, which are its queries and its candidates",
-        source="note: all; code: a random 1/50",
+        500, "items of a step, which are its queries and its candidates", "note: all; code: a random 1/50", least=2
     )
-    draws: int = integer(8, least=1, help="items drawn for a query", source="code: 2")
-    positives: int = integer(8, least=1, help="related items of a query in a step", source="code: 1")
+    draws: int = integer(8, "items drawn for a query", "code: 2", least=1)
+    positives: int = integer(8, "related items of a query in a step", "code: 1", least=1)
     reward: str = choice(
-        "softplus", "sigmoid", help="what a drawn item earns the generator", source="derived: softplus; code: sigmoid"
+        ("softplus", "sigmoid"), "what a drawn item earns the generator", "derived: softplus; code: sigmoid"
     )
     baseline: str = choice(
-        "mean", "none", help="taken off the reward: the mean of the query's other draws", source="code: none; else ours"
+        ("mean", "none"), "taken off the reward: the mean of the query's other draws", "code: none; else ours"
     )
     log_p: str = choice(
-        "pool",
-        "draws",
-        help="what the generator's log p is normalised over",
-        source="note: pool; code: draws, a defect",
+        ("pool", "draws"), "what the generator's log p is normalised over", "note: pool; code: draws, a defect"
     )
     negatives: str = choice(
-        "generator",
-        "uniform",
-        help="who draws the discriminator's negatives; uniform is the ablation",
-        source="note, code: generator",
+        ("generator", "uniform"),
+        "who draws the discriminator's negatives; uniform is the ablation",
+        "note, code: generator",
     )
-    pretrain_steps: int = integer(
-        300, least=0, help="the discriminator's steps with uniform negatives", source="code, in epochs"
-    )
+    pretrain_steps: int = integer(300, "the discriminator's steps with uniform negatives", "code, in epochs", least=0)
     pretrain_positives: str = choice(
-        "graph",
-        "pair",
-        help="positives before the game: related items, or the pair alone",
-        source="code: pair; else ours",
+        ("graph", "pair"), "positives before the game: related items, or the pair alone", "code: pair; else ours"
     )
-    rounds: int = integer(10, least=0, help="of the game", source="code: 30")
-    d_steps: int = integer(20, least=1, help="the discriminator's steps in a round", source="code: 1 epoch")
-    g_steps: int = integer(10, least=0, help="the generator's steps in a round", source="code: 2 epochs")
-    optimiser: str = choice("adam", "sgd", help="of both players", source="code: sgd")
-    lr_pretrain: float = real(1e-2, above=0, help="the discriminator's rate before the game", source="code: 0.01")
-    lr_d: float = real(3e-3, above=0, help="the discriminator's rate in the game", source="code: 0.001")
-    lr_g: float = real(3e-4, above=0, help="the generator's rate", source="code: 0.01")
-    weight_decay: float = real(
-        0.0, least=0, help="on the weights of every layer, times half their square", source="code: 0.01"
-    )
-    dropout: float = share(0.0, help="share of the inputs left out in the discriminator's steps", source="ours")
+    rounds: int = integer(10, "of the game", "code: 30", least=0)
+    d_steps: int = integer(20, "the discriminator's steps in a round", "code: 1 epoch", least=1)
+    g_steps: int = integer(10, "the generator's steps in a round", "code: 2 epochs", least=0)
+    optimiser: str = choice(("adam", "sgd"), "of both players", "code: sgd")
+    lr_pretrain: float = real(1e-2, "the discriminator's rate before the game", "code: 0.01", above=0)
+    lr_d: float = real(3e-3, "the discriminator's rate in the game", "code: 0.001", above=0)
+    lr_g: float = real(3e-4, "the generator's rate", "code: 0.01", above=0)
+    weight_decay: float = real(0.0, "on the weights of every layer, times half their square", "code: 0.01", least=0)
+    dropout: float = share(0.0, "share of the inputs left out in the discriminator's steps", "ours")
 
     def __attrs_post_init__(self) -> None:
         check(

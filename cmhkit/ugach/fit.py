@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit.graphs import correlation_graph
-from cmhkit.hasher import CrossModalHasher, check_arrays
+from cmhkit.hasher import NetworkHasher
 from cmhkit.nn import draws
 from cmhkit.nn.layers import Dropout
 from cmhkit.support.checks import check
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Codes = tuple[Tensor, Tensor]
 
 
-class UGACH(CrossModalHasher):
+class UGACH(NetworkHasher):
     """Unsupervised generative adversarial cross-modal hashing. No label is read. The codes come from the discriminator.
 
     Options: `cmhkit.ugach.UGACHConfig`. Fitted state besides `CrossModalHasher`'s: `discriminator_`, `generator_`, and
@@ -50,43 +50,35 @@ class UGACH(CrossModalHasher):
         self._device = resolve_device(self.device)
         self.positives_ = related_items(images, texts, self.config)
         random = generator(self.seed)
-        self.discriminator_ = placed(self._network(random), self._device)
-        self.generator_ = placed(self._network(random), self._device)
+        self.discriminator_ = placed(self._player(random), self._device)
+        self.generator_ = placed(self._player(random), self._device)
         Game(self, self._scaled(images, "image"), self._scaled(texts, "text"), random).run(run)
 
-    def _network(self, random: torch.Generator) -> CrossModalNetwork:
+    def _player(self, random: torch.Generator) -> CrossModalNetwork:
         c = self.config
         return CrossModalNetwork(self.image_width_, self.text_width_, c.hidden, self.bits, c.init_std, random)
 
     @property
-    def _networks(self) -> nn.ModuleDict:
+    def _network(self) -> nn.ModuleDict:
         return nn.ModuleDict({"discriminator": self.discriminator_, "generator": self.generator_})
 
     def _scaled(self, x: np.ndarray, side: str) -> Tensor:
         return torch.from_numpy(scaled(x, side, self.config.input_scaling, self._scaling)).to(self._device)
 
     @torch.no_grad()
-    def _image_values(self, images: np.ndarray) -> np.ndarray:
-        return self.discriminator_.image.logits(self._scaled(images, "image")).cpu().numpy()
-
-    @torch.no_grad()
-    def _text_values(self, texts: np.ndarray) -> np.ndarray:
-        return self.discriminator_.text.logits(self._scaled(texts, "text")).cpu().numpy()
+    def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
+        return getattr(self.discriminator_, modality).logits(self._scaled(x, modality)).cpu().numpy()
 
     def _state(self) -> dict[str, np.ndarray]:
-        weights = {name: value.cpu().numpy() for name, value in self._networks.state_dict().items()}
-        return weights | {f"scaling.{name}": value for name, value in self._scaling.items()}
+        return super()._state() | {f"scaling.{name}": value for name, value in self._scaling.items()}
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        self._device, random = resolve_device(self.device), generator(0)
-        self.discriminator_, self.generator_ = self._network(random), self._network(random)
+        random = generator(0)
+        self.discriminator_, self.generator_ = self._player(random), self._player(random)
         one_each = (np.ones((1, width), np.float32) for width in (self.image_width_, self.text_width_))
         self._scaling = scaling_statistics(*one_each, self.config.input_scaling)
-        check_arrays(state, self._state())
+        self._load_state(state)
         self._scaling = {name: state[f"scaling.{name}"] for name in self._scaling}
-        networks = self._networks
-        networks.load_state_dict({name: torch.from_numpy(state[name]) for name in networks.state_dict()})
-        placed(networks, self._device)
 
 
 def related_items(images: np.ndarray, texts: np.ndarray, config: UGACHConfig) -> csr_array:
@@ -217,7 +209,7 @@ class Game(Schedule):
 
     @property
     def networks(self) -> nn.ModuleDict:
-        return self.hasher._networks
+        return self.hasher._network
 
     @property
     def epochs(self) -> int:

@@ -92,6 +92,7 @@ diagrams.course_map()
 # | [40 Side by side](40_side_by_side.ipynb) | compare the three papers and the baselines on the same queries | comparison explorer |
 # | [41 Failure gallery](41_failure_gallery.ipynb) | see nine ways to get a wrong figure, and repair each | – |
 # | [42 Your own data](42_your_own_data.ipynb) | search your own pictures, and the field's benchmarks | retrieval explorer |
+# | [43 Codes in a database](43_codes_in_a_database.ipynb) | search in PostgreSQL, exactly and by an index | – |
 #
 # Take 00, 01 and 02 first. Then come three papers of 2018:
 #
@@ -99,7 +100,7 @@ diagrams.course_map()
 # - 20 to 22, **ADAH** (Attention-aware Deep Adversarial Hashing), learns from labels where to look;
 # - 30 to 32, **SSAH** (Self-Supervised Adversarial Hashing), has a network that reads labels and teaches the others.
 #
-# 40 to 42 compare, warn, and take you to your own data. Every notebook can also be run alone.
+# 40 to 43 compare, warn, and take you to your own data and to a database. Every notebook can also be run alone.
 
 # %% [markdown]
 # ## Is this machine ready?

@@ -37,6 +37,7 @@ EXPECTED: dict[str, set[str]] = {
     "41": {"codes", "equal_to_library", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
     "40": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
     "42": {"codes", "equal_to_library", "losses", "map_i2t", "map_t2i", "baseline_i2t", "baseline_t2i"},
+    "43": {"codes", "equal_to_library", "looks_of_the_walk", "recall_of_the_index"},
 }
 
 

@@ -164,7 +164,7 @@ def coco_folder(root: Path, n: int = 24) -> Path:
         images, captions, instances = [], [], []
         for i in range(n):
             name = f"COCO_{part}2014_{first + i:012d}.jpg"
-            picture(root / f"{part}2014" / name, i)
+            picture(root / f"{part}2014" / name, first + i)
             images.append({"id": first + i, "file_name": name, "height": 12, "width": 20})
             captions += [
                 {"id": 10 * i + j, "image_id": first + i, "caption": f"A word{i % 6} number{j}\n in {part}."}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -35,6 +36,13 @@ def captioned() -> dict[str, np.ndarray]:
     return SET | {"YAll": texts}
 
 
+def with_split() -> dict[str, Any]:
+    """A structure with the split, whose labels are rows of letters."""
+    names = np.array([f"label {i % C}" for i in range(N)])
+    param = {"indexQuery": np.arange(1.0, 5), "indexTrain": np.arange(5.0, N + 1), "bit": 16}
+    return SET | {"LAll": names, "param": param}
+
+
 def checked_hdf5(path: Path) -> None:
     """HDF5 with checksums of everything."""
     with h5py.File(path, "w", libver="latest") as file:
@@ -55,6 +63,8 @@ KINDS: dict[str, dict[str, tuple[Callable[[Path], object], bool]]] = {
         "compressed": (lambda path: savemat(path, SET, do_compression=True), True),
         "sparse": (lambda path: savemat(path, SET | {"YAll": csc_matrix(KEPT["texts"])}), False),
         "cells": (lambda path: savemat(path, captioned()), False),
+        "split": (lambda path: savemat(path, with_split()), False),
+        "compressed split": (lambda path: savemat(path, with_split(), do_compression=True), True),
         "compressed cells": (lambda path: savemat(path, captioned(), do_compression=True), True),
         "wikipedia": (lambda path: savemat(path, WIKIPEDIA), False),
         "compressed wikipedia": (lambda path: savemat(path, WIKIPEDIA, do_compression=True), True),
@@ -70,7 +80,9 @@ KINDS: dict[str, dict[str, tuple[Callable[[Path], object], bool]]] = {
 
 def read(path: Path, kind: str) -> list[np.ndarray]:
     """Pictures, texts and labels in the order of the pairs."""
-    if "wikipedia" in kind:
+    if "split" in kind:
+        data = ck.data.load(f"mat:{path}", features=None, show_progress=False)
+    elif "wikipedia" in kind:
         data = ck.data.load(f"wikipedia:{path}", show_progress=False)
     else:
         data = ck.data.load(f"mat:{path}", query=2, train=4, features=None, show_progress=False)

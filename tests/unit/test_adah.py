@@ -496,7 +496,7 @@ def test_vgg19_names_the_first_mismatch(tmp_path):
         load_weights(VGG19(**TINY_VGG), tmp_path / "none.pth")
 
 
-def test_weights_with_code_in_them_are_refused(tmp_path):
+def test_weights_with_code_in_them_are_refused(tmp_path, capsys):
     import pickle
 
     class Code:
@@ -505,8 +505,15 @@ def test_weights_with_code_in_them_are_refused(tmp_path):
 
     path = tmp_path / "v.pth"
     path.write_bytes(pickle.dumps(Code(), protocol=2))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="which holds print and could run code"):
         load_weights(VGG19(**TINY_VGG), path)
+    for new in (True, False):
+        torch.save({"a": torch.zeros(2), "code": Code()}, path, _use_new_zipfile_serialization=new)
+        match = r"weights: expected a state dict of VGG-19, got .*, which holds ([a-z_]+\.)?print and could run"
+        with pytest.raises(InputError, match=match) as raised:
+            load_weights(VGG19(**TINY_VGG), path)
+        assert "weights_only" not in str(raised.value) and "torch.save(model.state_dict(), FILE)" in str(raised.value)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("image_map", ["pool5", "conv5"])

@@ -26,7 +26,8 @@ import cmhkit as ck
 from cmhkit.data.field import folders, protocols
 from cmhkit.data.field.folders import MIRFLICKR_LABELS, load_mirflickr
 from cmhkit.data.field.layouts import LAYOUTS, check_path
-from cmhkit.data.large import LargePictures, read_picture
+from cmhkit.data.large import LargePictures
+from cmhkit.data.pictures import read_photo
 from cmhkit.support.checks import InputError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -63,7 +64,7 @@ def test_mirflickr_keeps_pairs_with_a_label_and_a_common_tag(tmp_path: Path) -> 
     assert data.vocabulary.words == tuple(sorted(counts, key=lambda tag: -counts[tag]))
     for row, number in enumerate(data.ids):
         assert data.text_vectors[row].tolist() == [1, number % 2 == 0, number % 2 == 1]
-        assert data.texts[row].split()[:2] == ["all", "even" if number % 2 == 0 else "odd"]
+        assert data.texts[row].split(", ")[:2] == ["all", "even" if number % 2 == 0 else "odd"]
         assert [column for column in range(24) if data.labels[row, column]] == sorted({number % 24, number % 5})
         assert np.abs(colour(data.images, row) - made(number)).max() < 12
     assert data.label_names == MIRFLICKR_LABELS and len(MIRFLICKR_LABELS) == 24
@@ -124,7 +125,7 @@ def test_pictures_are_read_once_and_again_when_they_change(tmp_path: Path, monke
     folder = mirflickr_folder(tmp_path)
     reads = []
     monkeypatch.setattr(
-        "cmhkit.data.large.read_picture", lambda file, side: reads.append(file.name) or read_picture(file, side)
+        "cmhkit.data.large.read_photo", lambda file, *how: reads.append(file.name) or read_photo(file, *how)
     )
     load_mirflickr(folder, least=10, **SMALL)
     assert len(reads) == 27
@@ -170,7 +171,7 @@ def test_nuswide_keeps_the_commonest_labels(tmp_path: Path, name: str, count: in
         assert data.labels[row].tolist() == [int(i < 2 + 2 * k) for k in range(23 - count, 23)]
         assert data.text_vectors[row].tolist() == [(i >> (j % 4)) & 1 or int(j == 7) for j in range(8)]
         assert np.abs(colour(data.images, row) - made(i)).max() < 12
-    assert data.texts[1] == "tag0 tag4 tag7"
+    assert data.texts[1] == "tag0, tag4, tag7"
 
 
 def test_nuswide_without_tag_vectors_takes_the_words(tmp_path: Path) -> None:
@@ -191,8 +192,8 @@ def test_nuswide_with_all_pictures_in_one_folder_and_some_missing(tmp_path: Path
     (folder / "images" / "0010_1010.jpg").unlink()
     with pytest.raises(
         InputError,
-        match=r"expected 45 pictures of NUS-WIDE, 21 concepts, 1 are missing, the first .*0010_1010.jpg; "
-        r"pass missing='skip'",
+        match=r"expected 45 pictures of NUS-WIDE, 21 concepts, 1 of them cannot be read "
+        r"\(1 not there: .*0010_1010.jpg\); pass missing='skip'",
     ):
         ck.data.load(f"nuswide-tc21:{folder}", **SMALL)
     data = ck.data.load(f"nuswide-tc21:{folder}", missing="skip", **SMALL)
@@ -211,10 +212,10 @@ def test_coco_joins_captions_and_labels_on_the_image(tmp_path: Path) -> None:
     assert data.ids.tolist() == [*range(101, 124), *range(502, 525)]  # the first of each part has no label
     assert (data.query.ids > 500).all(), "queries come from the validation part"
     for row, number in enumerate(data.ids):
-        i, part = (number - 100, "train") if number < 500 else (number - 501, "val")
+        i, part = (number - 100, "train") if number < 500 else (number - 501, "val")  # a picture shows its number
         assert [j for j in range(80) if data.labels[row, j]] == sorted({i % 80, i * 3 % 80})
         assert data.texts[row] == " ".join(f"A word{i % 6} number{j} in {part}." for j in range(5))
-        assert np.abs(colour(data.images, row) - made(i)).max() < 12
+        assert np.abs(colour(data.images, row) - made(number)).max() < 12
     assert data.label_names[:2] == ("thing0", "thing1") and len(data.vocabulary) == 9
     np.testing.assert_array_equal(data.text_vectors, data.vocabulary.bag_of_words(data.texts))
 
@@ -341,28 +342,32 @@ def test_check_knows_files_and_says_when_it_knows_nothing(tmp_path: Path) -> Non
 # Pictures.
 
 
+def squashed(file: Path) -> np.ndarray:
+    return read_photo(file, 16, "squash")[0]
+
+
 def test_pictures_are_turned_flattened_and_squashed(tmp_path: Path) -> None:
     half = Image.new("RGB", (40, 20), "blue")
     half.paste("red", (0, 0, 20, 20))
     exif = half.getexif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise
     half.save(tmp_path / "turned.png", exif=exif)
-    turned = read_picture(tmp_path / "turned.png", 16)
+    turned = squashed(tmp_path / "turned.png")
     assert (
         turned.shape == (16, 16, 3) and turned[2, 8].tolist() == [255, 0, 0] and turned[13, 8].tolist() == [0, 0, 255]
     )
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (read_picture(tmp_path / "clear.png", 16) == 255).all()
+    assert (squashed(tmp_path / "clear.png") == 255).all()
     Image.new("L", (8, 8), 100).save(tmp_path / "grey.jpg")
-    assert np.ptp(read_picture(tmp_path / "grey.jpg", 16)) == 0
+    assert np.ptp(squashed(tmp_path / "grey.jpg")) == 0
     Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(tmp_path / "print.jpg")
-    assert read_picture(tmp_path / "print.jpg", 16).min() > 250
+    assert squashed(tmp_path / "print.jpg").min() > 250
 
 
 def test_a_full_disk_is_told_before_anything_is_read(tmp_path: Path, monkeypatch) -> None:
     folder = mirflickr_folder(tmp_path)
     monkeypatch.setattr("cmhkit.data.large.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
-    monkeypatch.setattr("cmhkit.data.large.read_picture", None)
+    monkeypatch.setattr("cmhkit.data.large.read_photo", None)
     with pytest.raises(
         InputError,
         match=r"CMHKIT_CACHE: expected 0.0 GB free in .* for the pictures, got 0.0 GB; choose a smaller resolution",

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import cmhkit
 from cmhkit.app import cli, doctor
+from cmhkit.app.retrieval import encode_texts
 
 runner = CliRunner()
 
@@ -38,7 +39,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     result = runner.invoke(cli.app, ["--help"])
     assert result.exit_code == 0
-    for command in ("train", "evaluate", "encode", "search", "data", "doctor"):
+    for command in ("train", "evaluate", "encode", "search", "push", "data", "doctor"):
         assert f" {command} " in result.output
 
 
@@ -95,7 +96,7 @@ def test_a_check_that_breaks_is_a_row(monkeypatch: pytest.MonkeyPatch, cache: Pa
 
     monkeypatch.setattr(doctor, "look_at_memory", broken)
     report = doctor.run()
-    assert not report.ok and "RuntimeError: no such thing" in row(report, "memory").found
+    assert not report.ok and "RuntimeError: no such thing" in row(report, "memory").state
 
 
 def test_a_missing_package_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,18 +109,18 @@ def test_a_missing_package_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_version_warns(tmp_path: Path) -> None:
     (tmp_path / "constraints.txt").write_text("# tested\nnumpy==0.0.1  # old\nnot-installed-here==1.0\n")
     report = doctor.Report(tuple(doctor.look_at_packages(tmp_path / "constraints.txt")))
-    assert report.ok and row(report, "versions").status == "WARN" and "(tested: 0.0.1)" in row(report, "versions").found
-    assert "not-installed-here" not in row(report, "versions").found
+    assert report.ok and row(report, "versions").status == "WARN" and "(tested: 0.0.1)" in row(report, "versions").state
+    assert "not-installed-here" not in row(report, "versions").state
 
 
 def test_without_constraints_versions_are_not_compared(tmp_path: Path) -> None:
     (only,) = doctor.look_at_packages(tmp_path / "missing.txt")
-    assert only.status == "OK" and "not compared" in only.found
+    assert only.status == "OK" and "not compared" in only.state
 
 
 def test_the_checkout_and_its_constraints_are_seen() -> None:
-    assert (doctor.KIT / "__init__.py").is_file() and doctor.look_at_python()[0].found.endswith("(cmhkit)")
-    assert not [row for row in doctor.look_at_packages() if "not compared" in row.found]
+    assert (doctor.KIT / "__init__.py").is_file() and doctor.look_at_python()[0].state.endswith("(cmhkit)")
+    assert not [row for row in doctor.look_at_packages() if "not compared" in row.state]
 
 
 def test_torch_that_cannot_be_imported_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ def test_a_cache_folder_that_cannot_be_made_fails(tmp_path: Path, monkeypatch: p
 
 
 def test_the_state_of_the_data_cache(cache: Path) -> None:
-    assert "cmhkit data build" in doctor.look_at_cache()[-1].found
+    assert "cmhkit data build" in doctor.look_at_cache()[-1].state
     folder = cache / "scenes-lab-0123456789abcdef"
     folder.mkdir()
     (folder / "part.txt").write_text("content")
@@ -171,7 +172,7 @@ def test_the_state_of_the_data_cache(cache: Path) -> None:
     )
     assert doctor.look_at_cache()[-1] == doctor.Row("OK", "data", "built: scenes-lab")
     (folder / "part.txt").write_text("damaged")
-    assert [(r.status, r.found) for r in doctor.look_at_cache()[2:3]] == [("WARN", "damaged: scenes-lab")]
+    assert [(r.status, r.state) for r in doctor.look_at_cache()[2:3]] == [("WARN", "damaged: scenes-lab")]
 
 
 def test_a_kernel_of_another_python_warns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +182,7 @@ def test_a_kernel_of_another_python_warns(monkeypatch: pytest.MonkeyPatch) -> No
         KernelSpecManager, "get_kernel_spec", lambda self, name: KernelSpec(argv=["/somewhere/else/python"])
     )
     kernel = doctor.look_at_jupyter()[-1]
-    assert kernel.status == "WARN" and "/somewhere/else/python" in kernel.found
+    assert kernel.status == "WARN" and "/somewhere/else/python" in kernel.state
 
 
 def test_a_missing_jupyterlab_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +206,7 @@ def test_data_build(cache: Path) -> None:
     result = runner.invoke(cli.app, ["data", "build", "--size", "tiny"])
     assert result.exit_code == 0, result.output
     assert "size tiny: 600 pairs" in result.output and str(cache) in result.output
-    assert "scenes-tiny" in doctor.look_at_cache()[-1].found
+    assert "scenes-tiny" in doctor.look_at_cache()[-1].state
 
 
 def test_data_build_refuses_an_unknown_size(cache: Path) -> None:
@@ -496,6 +497,16 @@ def test_encode_texts_and_data(run: Path, tiny, shared_cache: Path, tmp_path: Pa
         )
 
 
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_code_for_each_line_of_a_file(run: Path, shared_cache: Path, tmp_path: Path, inside: str, end: str) -> None:
+    texts = [f"dog{inside}flower", f"{inside}cat", "dog", f"sun{inside}"]
+    (tmp_path / "lines.txt").write_bytes(end.join(texts).encode("utf-8-sig"))
+    found = encode_texts(run, tmp_path / "lines.txt", lambda line: None)
+    assert found["names"].tolist() == texts
+    assert np.array_equal(found["codes"], cmhkit.load(run / "hasher.safetensors").encode(texts=texts))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -629,6 +640,7 @@ def test_your_own_pictures_without_labels(tiny, shared_cache: Path, tmp_path: Pa
     ]
     result = runner.invoke(cli.app, [*arguments, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0 and "not measured, since the data have no labels" in result.stdout, result.output
+    assert f"{folder}: 80 pairs (" in result.output and "texts: the .txt file beside each picture; " in result.output
     rows = json.loads(
         runner.invoke(cli.app, ["search", str(tmp_path / "run"), tiny.texts[0], "-k", "3", "--json"]).stdout
     )

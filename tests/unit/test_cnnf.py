@@ -286,5 +286,5 @@ def test_a_newer_container_is_named(tmp_path):
     path = tmp_path / "v73.mat"
     header = b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\x00\x02IM"
     path.write_bytes(header.ljust(512, b"\x00") + b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(InputError, match=r"expected a MATLAB v5 or v7 file, got .* which is v7\.3"):
+    with pytest.raises(InputError, match=r"expected a MATLAB v5 or v7 file, got .* which is MATLAB v7\.3"):
         load_weights(CNNF(**SMALL), path)

@@ -1,12 +1,15 @@
+import re
 import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cmhkit import codes
+from cmhkit import codes, metrics
+from cmhkit.index import HammingIndex
 from cmhkit.support.checks import InputError
 
 
@@ -168,3 +171,59 @@ def test_few_items():
     assert not codes.diagnostics(np.array([[0], [1]], dtype=np.uint8)).collapsed
     with pytest.raises(InputError, match="at least one code"):
         codes.diagnostics(np.zeros((0, 1), dtype=np.uint8))
+
+
+UNPACKED = {"0 and 1": (0, 1), "1 and 255": (-1, 1)}
+
+
+@pytest.mark.parametrize("said", UNPACKED)
+@pytest.mark.parametrize("columns", [8, 16, 31, 64])
+def test_bits_that_are_not_packed_are_refused_and_the_advice_packs_them(said, columns) -> None:
+    signs = codes.sign(np.random.default_rng(0).normal(size=(20, columns)))
+    low, high = UNPACKED[said]
+    bits = np.where(signs > 0, high, low).astype(np.int16).astype(np.uint8)
+    message = rf"codes.*got bits that are not packed: {columns} columns that hold {said} alone; use (pack\(.*\))$"
+    with pytest.raises(InputError, match=message) as error:
+        codes.check_packed(bits, "codes")
+    if columns % 8 == 0:
+        advice = re.search(message, str(error.value))[1]
+        assert np.array_equal(eval(advice, {"np": np, "pack": codes.pack, "bits": bits}), codes.pack(signs))
+
+
+def test_unpacked_bits_are_refused_wherever_codes_are_taken() -> None:
+    bits = np.random.default_rng(1).integers(0, 2, (30, 32), dtype=np.uint8)
+    labels = np.eye(3)[np.arange(30) % 3]
+    for call in (
+        lambda: codes.unpack(bits),
+        lambda: codes.hamming(bits, bits),
+        lambda: codes.diagnostics(bits),
+        lambda: metrics.evaluate(bits, bits, labels, labels),
+        lambda: metrics.evaluate(torch.tensor(bits), torch.tensor(bits), labels, labels),
+        lambda: HammingIndex(bits),
+    ):
+        with pytest.raises(InputError, match="expected packed codes, got bits that are not packed"):
+            call()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([1, 2, 4, 8, 16, 32]))
+def test_packed_codes_are_never_taken_for_bits(seed, items, width) -> None:
+    packed = random_codes(seed, items, 8 * width)
+    assert codes.check_packed(packed, "x") is not None
+    for same in (0, 1, 255):  # collapsed, but packed
+        assert codes.check_packed(np.full((items, width), same, np.uint8), "x") is not None
+    ends = np.repeat(packed[:, :1] // 128 * np.uint8(255), width, axis=1)  # all bits of an item alike
+    assert codes.check_packed(ends, "x") is not None
+
+
+def test_few_bytes_of_0_and_1_may_be_packed() -> None:
+    few = np.random.default_rng(0).integers(0, 2, (2000, 7), dtype=np.uint8)
+    for packed in (few, few[:7, :7], np.tile(few[:1], (7, 1)), np.array([[0, 0, 0, 0, 0, 0, 0, 1]], np.uint8)):
+        assert np.array_equal(codes.check_packed(packed, "x"), packed)
+
+
+def test_a_tensor_with_a_gradient_is_an_array() -> None:
+    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert np.array_equal(codes.sign(x), np.where(x.detach().numpy() >= 0, 1, -1))
+    assert np.array_equal(codes.pack(x.sign()), codes.pack(codes.sign(x)))
+    with pytest.raises(InputError, match="x: expected an array"):
+        codes.sign(torch.zeros(2, device="meta"))

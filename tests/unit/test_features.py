@@ -148,7 +148,7 @@ def test_vectors_pass_through(fresh) -> None:
         ),
         (np.ones((2, 5)), "maps", r"kind: expected one of posterior, scores, pooled, map, got 'maps'"),
         (np.ones((64, 64, 3), np.uint8), "map", r"images: expected pictures .* got shape \(64, 64, 3\)"),
-        (np.ones((2, 64, 64, 3)), "map", r"images: expected pictures as uint8 from 0 to 255, got float64"),
+        (np.ones((2, 64, 64, 3)), "map", r"images: expected pictures as whole numbers from 0 to 255, got float64"),
         (np.ones((0, 64, 64, 3), np.uint8), "map", r"images: expected at least one picture, got none"),
         (np.array([[np.nan]]), "posterior", r"images: expected finite numbers, got NaN"),
     ],

@@ -152,10 +152,7 @@ def test_rows_of_one_file_become_one_pair(root) -> None:
     lines = ["file,text,labels", "0.png,one,a", "0.png,two,b", "0.png,one,a", "1.png,three,a", "2.png,four,b"]
     data = read(table(root, lines))
     assert data.texts == ["one\ntwo", "three", "four"] and data.labels.tolist() == [[1, 1], [1, 0], [0, 1]]
-    assert data.report.notes == (
-        ("0.png (captions.csv, line 3)", "in the table again: its rows are one pair"),
-        ("0.png (captions.csv, line 4)", "in the table again: its rows are one pair"),
-    )
+    assert data.report.captions == "4, 1 to 2 a picture; captions='joined'" and data.report.notes == ()
 
 
 def test_what_a_table_and_a_folder_disagree_on_is_listed(root) -> None:
@@ -170,8 +167,8 @@ def test_what_a_table_and_a_folder_disagree_on_is_listed(root) -> None:
                 "none.png,two",
                 "../0.png,three",
                 "1.png,",
-                "2.png,a dog, a cat",
-                "3.png,four",
+                "2.png,a dog,a cat",
+                "3.png,four, and a half",
                 ",five",
             ],
         )
@@ -235,7 +232,8 @@ def test_hidden_files_and_others_are_left_alone(root) -> None:
     (root / "notes.pdf").write_bytes(b"x")
     (root / "captions.json").write_bytes(b"{}")
     data = read(root)
-    assert len(data) == 3 and data.report.other_files == 2
+    assert len(data) == 3 and data.report.other_files == 1
+    assert len(data.report.unread) == 1 and data.report.unread[0].startswith("captions.json (expected a list or")
 
 
 def test_pictures_that_pillow_leaves_to_others_are_listed(root) -> None:
@@ -583,18 +581,18 @@ def test_a_report_prints(root) -> None:
     ("lines", "message"),
     [
         (
-            ["0.png,a dog", "1.png,a cat"],
-            r"texts: expected a first line with the columns file, text .* in captions\.csv, got '0\.png,a dog'",
+            ["dog,a dog", "cat,a cat"],
+            r"texts: expected a first line with the columns file, text .* in captions\.csv, got 'dog,a dog'",
         ),
         (["file:text", "0.png:a dog"], r"texts: expected a first line with the columns file, text .*, got 'file:text'"),
-        (["file,caption", "0.png,a dog"], r"texts: expected a first line with the columns .*, got 'file,caption'"),
+        (["file,words", "0.png,a dog"], r"no column of captions among file, words"),
         (["file,text,file", "0.png,a,b"], r"texts: expected each column once in captions\.csv, got file twice"),
         (["", "  "], r"texts: expected a table with the columns file and text, got captions\.csv, which is empty"),
         (
-            ["file,text", '0.png,"a dog', "1.png,b"],
+            ["file,text", '0.png,"a dog, and', "1.png,b"],
             r"texts: expected a table, got captions\.csv, which goes wrong at line 3 \(unexpected end of data\)",
         ),
-        (["file,text", '0.png,"a" dog'], r"which goes wrong at line 2 \("),
+        (["file,text", '0.png,"a" dog, and'], r"which goes wrong at line 2 \("),
         (
             ["file,text"],
             r"path: expected at least 2 pictures with texts in .*, got 0\n"
@@ -640,6 +638,8 @@ def test_bad_folders(root, tmp_path) -> None:
     refused("path: expected at least one picture in .*my pictures, got 1 other files")
     picture(root / "b.png")
     picture(root / "c.png")
+    refused(r"texts: expected texts in .*, got files that may hold them .*:\n  a\.txt: expected a first line", root)
+    (root / "a.txt").unlink()
     refused(r"path: expected texts in .*: a \.txt beside each picture, a table \(\.csv or \.tsv\)", root)
     (root / "b.txt").write_text("x")
     (root / "c.txt").write_text("x")

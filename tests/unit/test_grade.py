@@ -295,3 +295,10 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path) -> None:
         grading.grade(tmp_path, size="huge", overwrite=True)
     with pytest.raises(InputError, match="out: expected"):
         grading.grade(tmp_path, out=tmp_path / "no" / "x.csv")
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\x85", "\x0b", "\x0c"])
+def test_a_cell_is_read_whose_texts_have_other_ends_of_lines(inside: str) -> None:
+    tree = grading._tree(f'text = "a{inside}b"\n  %time 1\n!ls\nimport os\n')
+    assert [type(node).__name__ for node in tree.body] == ["Assign", "Pass", "Pass", "Import"]
+    assert tree.body[0].value.value == f"a{inside}b" and tree.body[-1].names[0].name == "os"

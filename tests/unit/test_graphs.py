@@ -103,6 +103,32 @@ def test_a_difference_that_float32_products_lose():
     assert knn_graph(x, 4).neighbours[0].tolist() == [3, 2, 1, 4]
 
 
+@pytest.mark.parametrize("spare", [0, 10**9])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("metric", graphs.METRICS)
+def test_pairs_of_blocks_serve_both_and_candidates_may_be_thinned_out(metric, kind, spare, monkeypatch):
+    monkeypatch.setattr(graphs, "_WIDE", 16)
+    monkeypatch.setattr(graphs, "_SPARE", spare)
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 3, (150, 4)).astype(np.float32)  # 81 different items: many ties, zero rows among them
+    for k, chunk in ((1, 7), (5, 20), (30, 64), (149, 150)):
+        got = knn_graph(kind(x), k, metric=metric, chunk=chunk)
+        neighbours, distances = brute_force(x, k, metric)
+        assert (got.neighbours == neighbours).all()
+        np.testing.assert_allclose(got.distances, distances, rtol=1e-6, atol=1e-7)
+
+
+def test_the_order_of_triples_where_not_all_items_fit_a_word_at_once():
+    rng = np.random.default_rng(5)
+    items = 2**20
+    item, other = (np.append(rng.integers(0, items, 4999), items - 1).astype(np.int32) for _ in range(2))
+    item[:2000] = item[2000:4000]
+    distance = rng.integers(0, 3, 5000).astype(np.float32) * np.float32(-1) * np.float32(-1e30)
+    distance[0], distance[2000] = -0.0, 0.0
+    order = graphs._in_order(item, distance, other, items)
+    assert (order == np.lexsort((other, distance, item))).all()
+
+
 def test_zero_rows_under_cosine_are_at_distance_one():
     got = knn_graph(np.array([[0.0, 0], [1, 0], [-1, 0], [0, 0]]), 3, metric="cosine")
     assert got.neighbours.tolist() == [[1, 2, 3], [0, 3, 2], [0, 3, 1], [0, 1, 2]]

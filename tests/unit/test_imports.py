@@ -15,6 +15,7 @@ HEAVY = {
     "h5py",
     "PIL",
     "numba",
+    "psycopg",
     "faiss",
     "ipywidgets",
     "IPython",

@@ -31,10 +31,8 @@ def by_sorting(query, database, ids, k):
 @settings(max_examples=60, deadline=None)
 def test_the_same_as_sorting_by_distance_and_id(engine, seed, items, width, values, data):
     rng = np.random.default_rng(seed)
-    database, query = (
-        rng.integers(0, values, (items, width), dtype=np.uint8),
-        rng.integers(0, values, (4, width), dtype=np.uint8),
-    )
+    some = rng.permutation(256)[:values].astype(np.uint8)  # few values give many ties
+    database, query = some[rng.integers(0, values, (items, width))], some[rng.integers(0, values, (4, width))]
     ids = rng.permutation(1000)[:items] - 500
     k = data.draw(st.integers(1, items))
     got = HammingIndex(database, ids=ids, engine=engine).search(query, k)
@@ -63,15 +61,10 @@ def test_distances_of_256_bits_and_more(engine):
 
 
 @pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed")
-def test_whichever_tie_faiss_returns_the_lowest_ids_come_back():
+@pytest.mark.parametrize("more", [0, 3, 64])
+def test_whichever_tie_faiss_returns_the_lowest_ids_come_back(more, monkeypatch):
     class HighestFirst:
         """A faiss index that returns the highest places of a tie, as it may."""
-
-        def __init__(self, index) -> None:
-            self.index = index
-
-        def range_search(self, query, radius):
-            return self.index.range_search(query, radius)
 
         def search(self, query, k):
             distance = hamming(query, database)
@@ -81,7 +74,8 @@ def test_whichever_tie_faiss_returns_the_lowest_ids_come_back():
     rng = np.random.default_rng(0)
     database, query = rng.integers(0, 256, (60, 1), dtype=np.uint8), rng.integers(0, 256, (5, 1), dtype=np.uint8)
     index = HammingIndex(database, engine="faiss")
-    index._faiss = HighestFirst(index._faiss)
+    index._faiss = HighestFirst()
+    monkeypatch.setattr(module, "_FAISS_MORE", more)
     for k in (1, 7, 30, 59, 60):
         got = index.search(query, k)
         ids, distances = by_sorting(query, database, np.arange(60), k)
@@ -91,12 +85,50 @@ def test_whichever_tie_faiss_returns_the_lowest_ids_come_back():
 @pytest.mark.parametrize("engine", ENGINES)
 def test_many_ties_across_tiles(engine, monkeypatch):
     monkeypatch.setattr(module, "_TILE_ITEMS", 700)
-    monkeypatch.setattr(module, "_FAISS_RESULTS", 10_000)
+    monkeypatch.setattr(module, "_FAISS_MORE", 10)
     rng = np.random.default_rng(0)
     database, query = rng.integers(0, 256, (5000, 1), dtype=np.uint8), rng.integers(0, 256, (20, 1), dtype=np.uint8)
     got = HammingIndex(database, engine=engine).search(query, 100)
     ids, distances = by_sorting(query, database, np.arange(5000), 100)
     assert (got.ids == ids).all() and (got.distances == distances).all()
+
+
+@pytest.mark.parametrize("few", [1, 16, 10**9])
+@pytest.mark.parametrize("width", [3, 8, 16, 24, 32, 40, 64])
+def test_words_are_counted_one_after_the_other(width, few, monkeypatch):
+    monkeypatch.setattr(module, "_TILE_ITEMS", 50)
+    monkeypatch.setattr(module, "_FEW", few)
+    rng = np.random.default_rng(width)
+    centres = rng.integers(0, 256, (3, width), dtype=np.uint8)
+    noise = np.packbits(rng.random((520, 8 * width)) < 0.2, axis=1)
+    codes = centres[rng.integers(0, 3, 520)] ^ noise
+    got = HammingIndex(codes[20:], engine="numpy").search(codes[:20], 9)
+    ids, distances = by_sorting(codes[:20], codes[20:], np.arange(500), 9)
+    assert (got.ids == ids).all() and (got.distances == distances).all()
+
+
+def test_the_limit_after_a_tile_is_the_kth_distance(monkeypatch):
+    monkeypatch.setattr(module, "_TILE_ITEMS", 4)
+    distances = [5, 9, *[16] * 8, 7, *[16] * 9]
+    database = np.packbits(np.arange(16) < np.array(distances)[:, None], axis=1)
+    got = HammingIndex(database, engine="numpy").search(np.zeros((1, 2), dtype=np.uint8), 2)
+    assert got.ids.tolist() == [[0, 10]] and got.distances.tolist() == [[5, 7]]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("width", [32, 64])
+def test_the_farthest_codes_there_are(engine, width):
+    database = np.full((40, width), 255, dtype=np.uint8)
+    database[7] = 254
+    got = HammingIndex(database, engine=engine).search(np.zeros((2, width), dtype=np.uint8), 3)
+    assert got.ids.tolist() == [[7, 0, 1]] * 2
+    assert got.distances.tolist() == [[7 * width, 8 * width, 8 * width]] * 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_query_has_no_hit(engine):
+    got = HammingIndex(np.zeros((40, 2), dtype=np.uint8), engine=engine).search(np.zeros((0, 2), dtype=np.uint8), 3)
+    assert got.ids.shape == got.distances.shape == (0, 3)
 
 
 def test_auto_takes_numpy_without_faiss(monkeypatch):

@@ -296,6 +296,8 @@ def test_equal(got: Any, expected: Any) -> None:
         (SQUARE[:1], SQUARE, "the shape should be (2, 2), and is (1, 2)."),
         (float("nan"), 1, "got nan"),
         (np.array([1, np.inf]), np.array([1, 2]), "at index 1 expected 2, got inf."),
+        (np.array([1, 2]), np.array([1, np.inf]), "at index 1 expected inf, got 2."),
+        (-np.inf, np.inf, "expected inf, got -inf."),
         ("x", "y", "the text 'x' is not"),
         (1, "y", "a text is asked for"),
         ((1, 2, 3), (1, 2), "2 values are asked for"),

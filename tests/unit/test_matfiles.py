@@ -286,8 +286,8 @@ def test_pictures_elsewhere_are_found_by_the_end_of_their_path(tmp_path: Path) -
     (tmp_path / "mirflickr").rename(tmp_path / "elsewhere")
     with pytest.raises(
         InputError,
-        match=r"pictures_in: expected the 12 pictures .*, 12 are missing, "
-        r"the first './dataset/flickr25k/mirflickr/im0.png'",
+        match=r"path: expected 12 pictures of .* \(pictures_in= names another folder\), got none that can be read "
+        r"\(12 not there: .*dataset/flickr25k/mirflickr/im0.png, .* and 9 more\)",
     ):
         load_mat(tmp_path, resolution=16, **SPLIT)
     data = load_mat(tmp_path, resolution=16, pictures_in=tmp_path / "elsewhere", **SPLIT)
@@ -427,13 +427,16 @@ def test_ugach_lists(tmp_path: Path) -> None:
         ([[[0, 1], [1, 0]]], [[[0, 1], [1, 0]]]),
         ([[[-1, 1], [1, -1]]], [[[0, 1], [1, 0]]]),
         ([[[1], [2]], [[3]]], [[[1, 0, 0], [0, 1, 0]], [[0, 0, 1]]]),
-        ([[[0], [1]]], [[[0], [1]]]),
+        ([[[0], [1]]], [[[1, 0], [0, 1]]]),
+        ([[[0], [2]], [[1]]], [[[1, 0, 0], [0, 0, 1]], [[0, 1, 0]]]),
+        ([[[-1], [1]]], [[[1, 0], [0, 1]]]),
         ([[[1], [1]]], [[[1], [1]]]),
     ],
 )
 def test_labels_become_zero_and_one(parts, wanted) -> None:
-    found = binary_labels([np.array(part, dtype=np.float32) for part in parts], "x")
-    assert [part.tolist() for part in found] == wanted
+    found, names = binary_labels([np.array(part, dtype=np.float32) for part in parts], "x")
+    assert [part.tolist() for part in found] == wanted and names == ()
+    assert all(part.dtype == np.uint8 for part in found)
 
 
 # Splits.
@@ -597,7 +600,7 @@ def test_pictures_of_other_types_are_taken_if_they_are_whole(tmp_path: Path) -> 
     file = v73(tmp_path / "shares.mat", images=pixels / 255.0, YAll=kept["texts"].T, LAll=kept["labels"].T)
     with pytest.raises(
         InputError,
-        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.0 to 1.0 for images in",
+        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.01.* to 1 for images in",
     ):
         load_mat(file, **SPLIT).images[:]
 

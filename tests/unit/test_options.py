@@ -54,9 +54,9 @@ class Config(Options):
     near: float | None = real(None, least=0, most=1, optional=True, **ABOUT)
     left_out: float = share(0.0, **ABOUT)
     hinge: float | str = margin("K/8", **ABOUT)
-    mode: str = choice("fast", "slow", **ABOUT)
+    mode: str = choice(("fast", "slow"), **ABOUT)
     loud: bool = switch(False, **ABOUT)
-    file: str | None = path(**ABOUT)
+    file: str | None = path(None, **ABOUT)
 
 
 PRESETS = {"lab": Config(), "paper": Config(rate=1.0)}

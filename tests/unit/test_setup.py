@@ -58,7 +58,7 @@ def pip_pins(lines: list[str]) -> dict[str, str]:
 def test_everything_direct_is_pinned() -> None:
     direct = CORE | BUILD | set().union(*EXTRAS.values())
     assert direct <= set(PINS), f"constraints.txt lacks {sorted(direct - set(PINS))}"
-    assert set(EXTRAS) == {"lab", "test", "browser", "faiss", "photos", "bench"}
+    assert set(EXTRAS) == {"lab", "test", "browser", "faiss", "photos", "words", "bench", "database"}
     assert PINS["torch"] == "2.13.0"
 
 
@@ -87,7 +87,10 @@ def test_environment_yml_names_the_same_packages_and_versions() -> None:
     conda, pip = conda_file("environment.yml")
     assert pip[-1] == "-e ."
     named = {**conda, **pip_pins(pip)}
-    assert set(named) - {"python", "pip"} == CORE | BUILD | EXTRAS["lab"] | EXTRAS["test"] | EXTRAS["faiss"]
+    assert (
+        set(named) - {"python", "pip"}
+        == CORE | BUILD | EXTRAS["lab"] | EXTRAS["test"] | EXTRAS["faiss"] | EXTRAS["database"]
+    )
     for name, version in conda.items():
         if name not in {"python", "pip"}:
             assert version == ".".join(PINS[name].split(".")[:2]), (
@@ -102,8 +105,9 @@ def test_binder_names_the_same_packages_and_versions() -> None:
     named = pip_pins(pip)
     assert named.pop("torch") == f"{PINS['torch']}+cpu"
     assert named.items() <= PINS.items(), f"not as in constraints.txt: {dict(named.items() - PINS.items())}"
-    assert CORE - {"torch"} | BUILD | EXTRAS["lab"] <= set(named)
-    outside = set().union(*(EXTRAS[extra] for extra in ("test", "browser", "faiss", "photos", "bench"))) - {"nbformat"}
+    assert CORE - {"torch"} | BUILD | EXTRAS["lab"] | EXTRAS["database"] <= set(named)
+    outside = set().union(*(packages for extra, packages in EXTRAS.items() if extra not in ("lab", "database")))
+    outside -= {"nbformat"}
     assert not outside & set(named), "Binder needs no tests"
     assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), (
         "the indirect pins belong to Binder too"
@@ -205,11 +209,14 @@ def test_start_hands_over_with_one_thread() -> None:
 
 
 @pytest.fixture
-def setup() -> ModuleType:
+def setup(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec = importlib.util.spec_from_file_location("setup_venv", ROOT / "tools" / "setup_venv.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.found_uv = None  # a machine's own uv is left alone
+    which = module.shutil.which
+    monkeypatch.setattr(module.shutil, "which", lambda name: module.found_uv if name == "uv" else which(name))
     return module
 
 
@@ -361,6 +368,83 @@ def test_which_pytorch(setup: ModuleType, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.delenv("TORCH_INDEX")
     monkeypatch.setattr(setup.platform, "system", lambda: "Darwin")
     assert setup.torch_arguments(["pip"], "torch==1") == []
+
+
+UV = """#!/bin/bash
+echo "$@" >> {log}
+while [ $# -gt 0 ]; do [ "$1" = --constraints ] && cat "$2" >> {log}; shift; done
+echo "cert: $SSL_CERT_FILE" >> {log}
+exit {code}
+"""
+
+
+@pytest.fixture
+def uv(setup: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for uv that writes down what it is asked, and ends with the number in the file `code`."""
+    script = tmp_path / "uv"
+    script.write_text(UV.format(log=tmp_path / "asked", code=f"$(cat {tmp_path}/code)"))
+    script.chmod(0o755)
+    (tmp_path / "code").write_text("0")
+    setup.found_uv = str(script)
+    monkeypatch.setattr(setup.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(setup, "pip_settings", lambda pip: {"find-links": "/wheels /more", "cert": "/c.crt"})
+    monkeypatch.setattr(setup, "torch_arguments", lambda *_: [])
+    for name in ("TORCH_INDEX", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_uv_installs_where_it_is_at_hand(
+    setup: ModuleType, uv: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = finished(setup, checkout, ["lab"])
+    (venv / "bin" / "pip").touch()
+    commands: list[list[str]] = []
+    monkeypatch.setattr(setup, "run", lambda command, *_, **__: commands.append(command))
+    setup.install(checkout, venv, ["test"])
+    asked = (uv / "asked").read_text()
+    assert commands == [] and setup.is_ready(venv, setup.fingerprint(checkout), ["lab", "test"])
+    assert f"-e {checkout}[lab,test]" in asked and f"--python {venv}/bin/python" in asked
+    assert "--find-links /wheels --find-links /more" in asked and "cert: /c.crt" in asked
+    assert "\ntorch==2.13.0+cpu\n" in asked and (checkout / "constraints.txt").read_text() in asked
+
+
+def test_uv_may_take_pypi_s_torch_where_there_is_a_gpu_or_torch_index_says_so(
+    setup: ModuleType, uv: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("nvidia-smi", ""):
+        if name:
+            setup.shutil.which = lambda name: setup.found_uv if name == "uv" else "/usr/bin/nvidia-smi"
+        else:
+            setup.shutil.which = lambda name: setup.found_uv if name == "uv" else None
+            monkeypatch.setenv("TORCH_INDEX", "none")
+        assert setup.installed_by_uv(["pip"], "python", checkout, "target", ["--extra-index-url", "file:///x"])
+        asked = (uv / "asked").read_text()
+        assert "+cpu" not in asked and "--extra-index-url file:///x" in asked
+        (uv / "asked").unlink()
+
+
+@pytest.mark.parametrize("code", ["1", "no number"])
+def test_what_uv_cannot_do_pip_does(
+    setup: ModuleType, uv: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    (uv / "code").write_text(code)
+    venv = finished(setup, checkout, ["lab"])
+    (venv / "bin" / "pip").touch()
+    commands: list[list[str]] = []
+    monkeypatch.setattr(setup, "run", lambda command, *_, **__: commands.append(command))
+    setup.install(checkout, venv, ["lab"])
+    assert [command[4] for command in commands] == ["install", "check"]
+    setup.found_uv = str(uv / "not-there")
+    assert not setup.installed_by_uv(["pip"], "python", checkout, "target", [])
+    setup.found_uv = None
+    assert not setup.installed_by_uv(["pip"], "python", checkout, "target", [])
+
+
+def test_pip_s_settings_are_read(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ":env:.find-links='/a /b'\nglobal.cert='/c'\nglobal.find-links='/d'\nglobal.index-url='file:///i=1'\nfreeze.x='1'"
+    monkeypatch.setattr(setup.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=text))
+    assert setup.pip_settings(["pip"]) == {"find-links": "/a /b", "cert": "/c", "index-url": "file:///i=1"}
 
 
 # --- the Makefile ---

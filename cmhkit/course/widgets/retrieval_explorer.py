@@ -145,14 +145,16 @@ class RetrievalState(State):
         from cmhkit.data.text import tokens
 
         data, database, typed = self.library.data, self.library.parts["retrieval"], tokens(self.words)
-        unknown = tuple(w for w in typed if w not in data.vocabulary)
-        known = [w for w in typed if w in data.vocabulary]
+        by_meaning = data.text_features == "minilm"  # then any word is known
+        unknown = () if by_meaning else tuple(w for w in typed if w not in data.vocabulary)
+        known = [w for w in typed if by_meaning or w in data.vocabulary]
         note = f" Not in the vocabulary: {data.vocabulary.told(unknown)}." if unknown else ""
         if not known:
             few = ", ".join(list(data.vocabulary.words)[:8])
             text = f"No known word yet, so nothing to search for.{note} Words to try: {few}."
             return RetrievalResult(text, f"<p>{'Type one or more words, for example: '}{few}.</p>", unknown=unknown)
-        code = self.library.hashers[self.method][self.bits].encode(texts=[" ".join(known)])
+        asked = self.words.strip() if by_meaning else " ".join(known)
+        code = self.library.hashers[self.method][self.bits].encode(texts=[asked])
         rows, distances = self.library.search(self.method, self.bits, code, self.k, "images")
         relevant, wanted = None, []
         if data.labels is not None and database.texts is not None:
@@ -160,7 +162,7 @@ class RetrievalState(State):
             wanted = [self.library.names[c] for c in np.flatnonzero(concepts)]
             if wanted:
                 relevant = (np.asarray(database.labels)[:, concepts] > 0).any(axis=1)
-        query = f"“{' '.join(known)}”"
+        query = f"“{asked}”"
         means = "No label is known for these words."
         if wanted:
             means = f"Relevant: the picture has the label {' or '.join(wanted)}, usual among texts with these words."

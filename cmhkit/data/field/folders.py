@@ -11,8 +11,7 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ import numpy as np
 
 from cmhkit.data.features import check_features
 from cmhkit.data.field.containers import expect, regular
-from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw
+from cmhkit.data.field.layouts import IAPR_LABELS_PAGE, MIRFLICKR_PAGE, NUSWIDE_PAGE, READERS, is_raw, unused
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import MIRFLICKR_ALL, PROTOCOLS, BenchmarkProtocol
-from cmhkit.data.field.reader import Content, load_file, log, paired, read_text
+from cmhkit.data.field.reader import Content, load_file, log, marked, paired, read_text
 from cmhkit.data.pairs import PairedData
-from cmhkit.data.text import Vocabulary
+from cmhkit.data.text import Vocabulary, as_tag, lines
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.progress import progress
 
@@ -54,32 +53,16 @@ def _load(
         return load_file(path, name, options)
     places = layout.required(path)
     check_features(options.features)
-    parsed = parse({"root": path} | places, options, protocol)
-    content = _with_pictures(parsed, title or protocol.title, options.missing)
-    n = len(content.labels)
-    if parsed.published and n == len(parsed.labels) != protocol.pairs:
+    content = parse({"root": path} | places, options, protocol)
+    content.title = title or protocol.title
+    content.unread = unused(path, places.values())
+    if content.published and len(content.labels) != protocol.pairs:
         known = f"{protocol.title}: the papers have {protocol.pairs:,} pairs"
-        log.warning("%s, this folder gives %s", known, f"{n:,}")
+        log.warning("%s, this folder gives %s", known, f"{len(content.labels):,}")
     about = {"path": str(path), "protocol": protocol.title, "source": protocol.source}
     numbers = {"seed": options.seed, "resolution": int(options.resolution)}
-    return paired(name, content, protocol, options, backbone=options.features, details=about | numbers)
-
-
-def _with_pictures(content: Content, title: str, missing: str) -> Content:
-    """The pairs whose pictures are there. Errors: `InputError` if some are not (unless skipped) or none is."""
-    there = np.array([file.exists() for file in content.images], dtype=bool)
-    if there.all():
-        return content
-    n, lost = f"{len(there):,}", f"{int((~there).sum()):,}"
-    first = f"the first {content.images[int(there.argmin())]}"
-    advice = "pass missing='skip' to leave their pairs out"
-    check(missing == "skip", f"path: expected {n} pictures of {title}, {lost} are missing, {first}; {advice}")
-    expect(there.any(), f"pictures of {title}", f"none of {n}, {first}")
-    log.warning("%s: %s of %s pairs are left out, since their pictures are missing", title, lost, n)
-    arrays = {key: getattr(content, key) for key in ("labels", "ids", "vectors", "query_from")}
-    cut: dict[str, Any] = {key: None if array is None else array[there] for key, array in arrays.items()}
-    cut |= {key: [getattr(content, key)[i] for i in np.flatnonzero(there)] for key in ("images", "texts")}
-    return replace(content, **cut)
+    source, backbone = f"{path}: {protocol.title}", options.features
+    return paired(name, content, protocol, options, source=source, backbone=backbone, details=about | numbers)
 
 
 # MIRFlickr-25K.
@@ -109,17 +92,18 @@ def _mirflickr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol
     texts: list[list[str]] = []
     with progress(len(numbers), "Reading tags", options.show_progress) as step:
         for number in numbers:
-            lines = read_text(tags / f"tags{number}.txt").splitlines()
-            texts.append(list(dict.fromkeys(tag for line in lines if (tag := line.strip().lower()))))
+            tags_of = map(as_tag, lines(read_text(tags / f"tags{number}.txt")))
+            texts.append(list(dict.fromkeys(filter(None, tags_of))))
             step()
-    bag, vocabulary = _bag_of_tags(texts, options.least)
+    vocabulary = _common_tags(texts, options.least)
+    bag = vocabulary.bag_of_words([_listed(held) for held in texts])
     labels = _mirflickr_labels(places["labels"].parent, numbers)
     every = np.full(len(numbers), options.subset == "all")
     used = np.flatnonzero(every | (bag.any(axis=1) & labels.any(axis=1)))
     expect(len(used), f"pictures with a label and a tag in {places['root']}", f"none of {len(numbers):,}")
     return Content(
         images=[pictures / f"im{numbers[i]}.jpg" for i in used],
-        texts=[" ".join(texts[i]) for i in used],
+        texts=[_listed(texts[i]) for i in used],
         labels=labels[used],
         label_names=MIRFLICKR_LABELS,
         ids=np.array(numbers, dtype=np.int64)[used],
@@ -129,22 +113,17 @@ def _mirflickr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol
     )
 
 
-def _bag_of_tags(texts: Sequence[Sequence[str]], least: int) -> tuple[np.ndarray, Vocabulary]:
-    """0/1 for the tags that at least `least` texts hold, float32, the commonest first."""
+def _common_tags(texts: Sequence[Sequence[str]], least: int) -> Vocabulary:
+    """The tags that at least `least` texts hold, the commonest first."""
     counts = Counter(tag for tags in texts for tag in tags)
     words = sorted((tag for tag, n in counts.items() if n >= least), key=lambda tag: (-counts[tag], tag))
     came = f"got none among {len(counts):,} tags of {len(texts):,} pictures"
     check(words, f"least: expected a tag that at least {least} pictures have, {came}")
-    return _marked(texts, words).astype(np.float32), Vocabulary(tuple(words))
+    return Vocabulary(tuple(words), tags=True)
 
 
-def _marked(held: Sequence[Any], values: Sequence[Any]) -> np.ndarray:
-    """Which of the values each item holds, uint8, shape (items, values); others are passed over."""
-    column = {value: i for i, value in enumerate(values)}
-    out = np.zeros((len(held), len(column)), dtype=np.uint8)
-    for row, items in enumerate(held):
-        out[row, [column[item] for item in items if item in column]] = 1
-    return out
+def _listed(tags: Iterable[str]) -> str:
+    return ", ".join(tags)
 
 
 def _mirflickr_labels(folder: Path, numbers: Sequence[int]) -> np.ndarray:
@@ -185,9 +164,9 @@ def load_nuswide_tc21(path: Path, options: ReadOptions) -> PairedData:
 
 
 def _nuswide(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> Content:
-    listed = [line.strip().replace("\\", "/") for line in read_text(places["list"]).splitlines() if line.strip()]
+    listed = [line.strip().replace("\\", "/") for line in lines(read_text(places["list"])) if line.strip()]
     label_names, labels = _nuswide_labels(places, len(listed), protocol.labels, options.show_progress)
-    words = tuple(read_text(places["words"]).split())
+    words = tuple(map(as_tag, read_text(places["words"]).split()))
     different = len(set(words))
     expect(
         len(words) == different > 0,
@@ -199,12 +178,12 @@ def _nuswide(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) 
     expect(len(used), f"pairs with a label and a tag in {places['root']}", f"none of {len(listed):,}")
     return Content(
         images=[_nuswide_picture(places["pictures"], listed[i]) for i in used],
-        texts=[" ".join(words[j] for j in np.flatnonzero(bag[i])) for i in used],
+        texts=[_listed(words[j] for j in np.flatnonzero(bag[i])) for i in used],
         labels=labels[used],
         label_names=label_names,
         ids=used.astype(np.int64),
         vectors=bag[used].astype(np.float32),
-        vocabulary=Vocabulary(words),
+        vocabulary=Vocabulary(words, tags=True),
         published=len(listed) == _NUSWIDE_PICTURES,
     )
 
@@ -257,7 +236,7 @@ def _nuswide_tags(places: Places, n: int, words: tuple[str, ...], show_progress:
                 expect(good, f"{len(words)} times 0 or 1 in line {row + 1} of {file}", repr(line[:40]))
                 bag[row] = digits - 48
             else:
-                tags = line.decode("utf-8", "replace").split()[1:]  # the first is the picture's number
+                tags = map(as_tag, line.decode("utf-8", "replace").split()[1:])  # the first is the picture's number
                 bag[row, [column[tag] for tag in tags if tag in column]] = 1
             row += 1
             step()
@@ -313,7 +292,7 @@ def _coco(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
     return Content(
         images=list(files),
         texts=list(joined),
-        labels=_marked(held, order),
+        labels=marked(held, order),
         label_names=tuple(categories[c] for c in order),
         ids=np.array(ids, dtype=np.int64),
         query_from=np.array(validation),
@@ -383,13 +362,13 @@ def _iapr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
             step()
     labels = [held[number] for number in both]
     order = sorted(set().union(*labels))
-    lines = read_text(places["names"], "latin-1").splitlines() if "names" in places else []
-    pairs = [line.split(maxsplit=1) for line in lines]
+    named = lines(read_text(places["names"], "latin-1")) if "names" in places else []
+    pairs = [line.split(maxsplit=1) for line in named]
     names = {int(pair[0]): pair[1].strip() for pair in pairs if len(pair) == 2 and pair[0].isdigit()}
     return Content(
         images=pictures,
         texts=texts,
-        labels=_marked(labels, order),
+        labels=marked(labels, order),
         label_names=tuple(names.get(label, f"label {label}") for label in order),
         ids=np.array(both, dtype=np.int64),
     )
@@ -398,7 +377,7 @@ def _iapr(places: Places, options: ReadOptions, protocol: BenchmarkProtocol) -> 
 def numbered_lines(file: Path, numbers: Sequence[int], expected: str) -> list[list[str]]:
     """The lines of a file, three words each; those at the places `numbers` must be whole numbers."""
     rows = []
-    for n, line in enumerate(read_text(file, "latin-1").splitlines(), start=1):
+    for n, line in enumerate(lines(read_text(file, "latin-1")), start=1):
         words = line.split()
         good = len(words) == 3 and all(words[i].isascii() and words[i].isdigit() for i in numbers)
         expect(good or not words, f"{expected} in line {n} of {file}", repr(line[:60]))

@@ -4,6 +4,7 @@ Nothing is downloaded.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,3 +269,9 @@ def is_raw(layout: Layout, path: Path) -> bool:
         f"path: expected the folder of {layout.title} or a file in circulation, got {path}, which is not there",
     )
     return path.is_dir() and (_score(layout, path) > 0 or not _has_files(path))
+
+
+def unused(root: Path, places: Iterable[Path]) -> list[str]:
+    """What lies in a folder and none of these places is, or is in."""
+    used = [place.resolve() for place in places]
+    return [p.name for p in sorted(root.iterdir()) if not any(place.is_relative_to(p.resolve()) for place in used)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cmhkit.data.pairs import PairedData
+from cmhkit.data.sentences import check_text_features
 from cmhkit.support.checks import check, check_integer
 
 _CHOICES = {"repeated": ("error", "drop", "keep"), "missing": ("error", "skip"), "subset": (None, "20015", "all")}
@@ -29,6 +30,8 @@ class ReadOptions:
     resolution: the side of the pictures in pixels, from 16 to 1,024.
     features: what pictures go through for methods that read features: "efficientnet-lite0" (the extra `photos`),
     "scenenet" (for drawings), or None (for methods that read pictures themselves). It stays as `data.backbone`.
+    text_features: what texts become: "bag", a bag of words, or the vectors that a file has; or "minilm", vectors of
+    what English texts mean (the extra `words`; `cmhkit.data.sentences`). It stays as `data.text_features`.
     words: the size of a vocabulary that is made of the training texts.
     missing: "error", or "skip" to leave out pairs without a picture.
     """
@@ -42,6 +45,7 @@ class ReadOptions:
     pictures_in: str | Path | None = None
     resolution: int = 224
     features: str | None = "efficientnet-lite0"
+    text_features: str = "bag"
     words: int = 1000
     missing: str = "error"
     subset: str | None = None
@@ -54,10 +58,16 @@ class ReadOptions:
         for name, allowed in _CHOICES.items():
             value, known = getattr(self, name), ", ".join(filter(None, allowed))
             check(value in allowed, f"{name}: expected one of {known}, got {value!r}")
+        check_text_features(self.text_features)
+        both = self.standardise and self.text_features == "minilm"
+        check(not both, "standardise: expected False with text_features='minilm', whose vectors are scaled, got True")
 
 
 #: The options of every reader but Wikipedia's.
-SHARED = ("query", "train", "seed", "own_pair", "standardise", "resolution", "features", "show_progress")
+SHARED = (
+    *("query", "train", "seed", "own_pair", "standardise", "resolution", "features", "text_features"),
+    "show_progress",
+)
 
 
 def check_names(given: Iterable[str], known: Iterable[str], reader: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from cmhkit.data import cache
 from cmhkit.data.large import file_name
+from cmhkit.data.repeats import kept_together
 from cmhkit.support.checks import check, check_integer
 
 _FORMAT = 1
@@ -92,13 +93,15 @@ def fixed_split(
     seed: int = 0,
     query_from: np.ndarray | None = None,
     own_pair: bool = False,
+    group: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """The query, retrieval and training part of a set: positions, sorted. Drawn once, then read from the cache folder.
 
     name: a readable beginning of the folder's name. ids: of all pairs, shape (n,). query, train: how many, or which
     share of all; train None takes the whole retrieval set. query_from: bool, shape (n,), the pairs that queries are
     drawn from; None for all.
-    own_pair: True leaves the queries in the retrieval set. Train and query never overlap.
+    own_pair: True leaves the queries in the retrieval set. Train and query never overlap. group: the group of each pair
+    (`repeats.groups`); no group is part query and part retrieval, so that there may be fewer queries than asked for.
     Errors: `InputError` if there are too few pairs.
     """
     check_integer("seed", seed, 0)
@@ -106,6 +109,8 @@ def fixed_split(
     queries = share(query, n, "query")
     rest = n - queries
     training = rest if train is None else share(train, n, "train")
+    alone = group is None or len(np.unique(group)) == n
+    check(alone or len(np.unique(group)) > 1, f"query: expected at least 2 different pictures, got the same {n} times")
     allowed = np.ones(n, dtype=bool) if query_from is None else np.asarray(query_from, dtype=bool)
     check(
         1 <= queries <= int(allowed.sum()),
@@ -116,11 +121,12 @@ def fixed_split(
         f"train: expected from 1 to {rest} pairs, since {queries} of {n} are queries, got {training}; pass train=",
     )
     key = {"query_from": _checksum(allowed), "query": queries, "train": training}
+    key |= {} if alone else {"group": _checksum(group)}
 
     def draw(order: np.ndarray) -> dict[str, np.ndarray]:
-        chosen = order[allowed[order]][:queries]
+        chosen = order[allowed[order]][:queries] if alone else kept_together(order, group, allowed, queries)
         others = order[~np.isin(order, chosen)]
-        return {"query": chosen, "retrieval": others, "train": others[:training]}
+        return {"query": chosen, "retrieval": others, "train": others if train is None else others[:training]}
 
     parts = _kept(name, ids, key, seed, draw)
     if own_pair:
@@ -138,6 +144,62 @@ def fixed_training(name: str, ids: np.ndarray, *, train: int | float, seed: int 
     training = share(train, len(ids), "train")
     check(1 <= training <= len(ids), f"train: expected from 1 to {len(ids)} pairs, got {training}; pass train=")
     return _kept(name, ids, {"train": training}, seed, lambda order: {"train": order[:training]})["train"]
+
+
+def given_split(n: int, values: dict[str, np.ndarray], from_one: bool) -> tuple[dict[str, np.ndarray], bool, list[str]]:
+    """The parts of a set of n pairs as its file says them: positions, sorted; whether a query's own pair is searched;
+    and what there is to say of it.
+
+    values: for each part that the file names ("te" the queries, "db" the retrieval set, "tr", "va"), positions, or 0/1
+    for each pair. from_one: how positions are counted where they do not show it.
+    Pairs of no part that is named: the retrieval set, where it is not named, else the training set is searched alone;
+    without queries they are the queries. Training pairs that are not in the retrieval set are added to it. Pairs for
+    validation are in no part. "train" is missing where the file does not name it.
+    Errors: `InputError` for positions outside the set, one twice, and training pairs that are queries.
+    """
+    masks = {part: len(x) == n and n > 2 and set(np.unique(x).tolist()) <= {0, 1} for part, x in values.items()}
+    listed = [x for part, x in values.items() if not masks[part]]
+    joined = np.concatenate([*listed, np.zeros(0)])
+    whole = bool((joined == joined.round()).all()) and joined.size == sum(map(len, listed))
+    low, high = (int(joined.min()), int(joined.max())) if joined.size and whole else (0, 0)
+    good = whole and 0 <= low and high <= n and not (low == 0 and high == n and joined.size)
+    came = f"numbers from {low} to {high}" if whole else "numbers that are not whole"
+    check(good, f"path: expected positions of {n:,} pairs, from 0 or from 1, in the split of the file, got {came}")
+    start = 0 if low == 0 else 1 if high == n else int(from_one)
+    notes = [f"split of the file, positions counted from {start}" if joined.size else "split of the file"]
+    rows = {}
+    for part, x in values.items():
+        rows[part] = np.flatnonzero(x) if masks[part] else np.sort(x.astype(np.int64)) - start
+        twice = len(rows[part]) - len(np.unique(rows[part]))
+        check(not twice, f"path: expected each position once in the split of the file, got {twice} twice")
+    check(
+        {"te", "db", "tr"} & set(rows),
+        "path: expected queries, a retrieval set or a training set in the split, got none",
+    )
+    named = np.concatenate([positions for part, positions in rows.items() if part != "va"])
+    validation = np.setdiff1d(rows.get("va", named[:0]), named)
+    if len(validation):
+        notes.append(f"{len(validation):,} pairs for validation are in no part")
+    rest = np.setdiff1d(np.arange(n), np.concatenate([named, validation]))
+    if "te" not in rows:
+        rows["te"], rest = rest, rest[:0]
+        notes.append(f"{len(rows['te']):,} pairs that it does not name are the queries")
+    if "db" not in rows:
+        rows["db"] = np.union1d(rows.get("tr", rest), rest)
+    elif len(rest):
+        notes.append(f"{len(rest):,} pairs that it does not name are in no part")
+    train = rows.get("tr", rows["db"][:0])
+    both = len(np.intersect1d(train, rows["te"]))
+    check(not both, f"path: expected no training pair among the queries in the split of the file, got {both:,}")
+    outside = np.setdiff1d(train, rows["db"])
+    if len(outside):
+        notes.append(f"{len(outside):,} training pairs that are not in its retrieval set are added to it")
+    parts = {"query": rows["te"], "retrieval": np.union1d(rows["db"], train)} | (
+        {"train": train} if "tr" in rows else {}
+    )
+    for part, positions in parts.items():
+        check(len(positions), f"path: expected pairs for the {part} part in the split of the file, got none")
+    return parts, bool(len(np.intersect1d(parts["query"], parts["retrieval"]))), notes
 
 
 def _kept(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cmhkit.data import repeats
 from cmhkit.data.features import check_features
-from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings
+from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, some, strings, vector
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import (
     PROTOCOLS,
@@ -23,29 +23,36 @@ from cmhkit.data.field.protocols import (
     BenchmarkProtocol,
     fixed_split,
     fixed_training,
+    given_split,
     recognised_protocol,
 )
 from cmhkit.data.field.recognise import Recognised, TextLists, recognise
-from cmhkit.data.field.tables import PARTS, WIKIPEDIA_TOPICS
+from cmhkit.data.field.tables import HDF5, PART_WORDS, PARTS, WIKIPEDIA_TOPICS, part_named
 from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, rows_of
 from cmhkit.data.pairs import PairedData
-from cmhkit.data.text import Vocabulary
+from cmhkit.data.sentences import sentence_vectors
+from cmhkit.data.text import Vocabulary, lines
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.progress import progress
 
 log = logging.getLogger("cmhkit")
+Labels = np.ndarray | list[list[str]]
 
 
-@public_reader("mat", *SHARED, "repeated", "pictures_in", "words")
+@public_reader("mat", *SHARED, "repeated", "pictures_in", "words", "missing")
 def load_mat(path: Path, options: ReadOptions) -> PairedData:
     """A file in circulation, or a folder of them, as pairs. What was recognised is in `details["recognised"]`.
 
     A file with its own split keeps it: test is query, database is retrieval (or training, where there is no database).
-    Training pairs that are in the database stay there; others are added to the retrieval set. Any other file is split
-    by its benchmark's protocol, drawn once from `seed`. Without `standardise`, values are taken as they are.
+    It may have keys for each part (I_tr, I_te), positions from 0 or 1 or masks (`param.indexQuery`, `test_index`), or
+    the name of its part beside each pair (`split`). Training pairs that are in the database stay there; others are
+    added to the retrieval set. Any other file is split by its benchmark's protocol, drawn once from `seed`.
+    Labels are 0/1 or -1/1, a column a label; or one class a pair: numbers from 0 or 1, or texts.
+    Without `standardise`, values are taken as they are. `report` ends with what was not read.
     repeated: "error", "drop" or "keep" for queries of a file with its own split that are found again, with the same
-    content, in its retrieval set. pictures_in, resolution, words: for `index.mat`: the folder of the pictures, their
-    side in pixels, and the size of the captions' vocabulary. Others: `ReadOptions`.
+    content, in its retrieval set. pictures_in, resolution, missing, words: for `index.mat`: the folder of the pictures,
+    their side in pixels, what becomes of pairs without a picture, and the size of the captions' vocabulary. Others:
+    `ReadOptions`.
     Errors: `InputError`, see `recognise`; for an option out of range; and for content that is not what the variant has.
     """
     return load_file(path, None, options)
@@ -57,8 +64,9 @@ class Content:
 
     images: an array, or the files of the pictures; pictures_name: what the cache calls these, if not by the set's name.
     vectors, texts: one of them, or both. query_from: bool, shape (n,), the pairs that queries are drawn from.
-    parts: positions, for a set with its own split; whole_training: it has a database and no training part.
-    published: the folder has as many pictures as its makers'.
+    parts: positions, for a set with its own split; whole_training: it has a database and no training part; own_pair:
+    its queries are in the database. published: the folder has as many pictures as its makers'. title: of the pictures,
+    for messages. notes: what there is to say. unread: what the files hold that was not read.
     """
 
     images: Any
@@ -71,9 +79,31 @@ class Content:
     query_from: np.ndarray | None = None
     parts: dict[str, np.ndarray] | None = None
     whole_training: bool = False
+    own_pair: bool = False
     notes: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     pictures_name: str = ""
     published: bool = False
+    title: str = "the set"
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What was read, in lines; the last one names what was not. It prints itself."""
+
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, source: object, pairs: int, parts: dict[str, np.ndarray], notes: Sequence[str], unread: Sequence[str]
+    ) -> ReadReport:
+        """source: what was read. pairs: how many. parts: positions. notes: more lines. unread: what was not read."""
+        sizes = ", ".join(f"{part} {len(rows):,}" for part, rows in parts.items())
+        last = f"not read: {some(unread, 20) or 'nothing'}"
+        return cls((*str(source).split("\n"), f"{pairs:,} pairs ({sizes})", *notes, last))
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
 
 
 def paired(
@@ -82,23 +112,38 @@ def paired(
     protocol: BenchmarkProtocol,
     options: ReadOptions,
     *,
+    source: object,
     backbone: str | None,
     details: dict[str, Any],
 ) -> PairedData:
-    """Content with its split, its bag of words (of a new vocabulary, if it has no vectors) and its pictures."""
-    parts = content.parts
+    """Content with its split, its bag of words (of a new vocabulary, if it has no vectors) and its pictures.
+
+    source: what was read, as the report begins.
+    """
+    if isinstance(content.images, list):
+        content = _with_pictures(content, content.pictures_name or name, options)
+    images, parts = content.images, content.parts
+    with progress(len(images), "Comparing pictures", options.show_progress and len(images) > 5000) as step:
+        marks = repeats.digests(images, step=step)
+    group = repeats.groups(marks)
     train = protocol.train if options.train is None else options.train
     if parts is None:
         ids = np.arange(len(content.labels)) if content.ids is None else content.ids
         query = protocol.query if options.query is None else options.query
-        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair}
+        drawn = {"seed": options.seed, "query_from": content.query_from, "own_pair": options.own_pair, "group": group}
         parts = fixed_split(name, ids, query=query, train=train, **drawn)
         content.notes.append(f"split drawn from seed {options.seed}: {protocol.source}")
-    elif content.whole_training and train is not None:
+    elif content.whole_training:
         rows = parts["retrieval"]
-        parts = parts | {"train": rows[fixed_training(name, rows, train=train, seed=options.seed)]}
-        content.notes.append(f"training pairs drawn from the database with seed {options.seed}")
+        if train is not None:
+            rows = rows[fixed_training(name, rows, train=train, seed=options.seed)]
+            content.notes.append(f"training pairs drawn from the database with seed {options.seed}")
+        parts = parts | {"train": np.setdiff1d(rows, parts["query"])}
     vocabulary, vectors = content.vocabulary, content.vectors
+    by_meaning = options.text_features == "minilm"
+    if by_meaning:
+        came = f"vectors of width {0 if vectors is None else vectors.shape[1]} alone"
+        check(content.texts is not None, f"text_features: expected texts in {name} for 'minilm', got {came}")
     if vectors is None:
         assert content.texts is not None
         with progress(2, "Counting words", options.show_progress) as step:
@@ -106,12 +151,21 @@ def paired(
             step()
             vectors = vocabulary.bag_of_words(content.texts)
             step()
-    images = content.images
-    if isinstance(images, list):
-        images = resized_pictures(content.pictures_name or name, images, options.resolution, options.show_progress)
+        lost = sum("\ufffd" in text for text in content.texts)
+        if lost:
+            content.notes.append(f"{lost:,} texts have a character that is none, shown as \ufffd")
+    if by_meaning:
+        vectors = sentence_vectors(content.texts, show_progress=options.show_progress)
+    texts = repeats.digests(vectors) if content.texts is None else content.texts
+    found = repeats.repeats(images, marks, texts, parts, group, options.show_progress)
+    content.notes += found.lines()
+    found.warn(name)
     if options.standardise:
-        vectors = standardised(vectors, vectors[parts["train"]])
+        vectors = vectors if vocabulary else standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images
+    report = ReadReport.of(source, len(images), parts, content.notes, content.unread)
+    if options.show_progress:
+        print(report)
     return PairedData(
         name=name,
         images=images,
@@ -122,17 +176,56 @@ def paired(
         label_names=content.label_names,
         ids=content.ids,
         vocabulary=vocabulary,
-        own_pair=options.own_pair,
+        own_pair=options.own_pair or content.own_pair,
         backbone=backbone,
-        details=details,
+        text_features=options.text_features,
+        report=report,
+        details=details | {"notes": content.notes},
     )
+
+
+def _with_pictures(content: Content, name: str, options: ReadOptions) -> Content:
+    """The pairs whose pictures can be read, with these. name: of the pictures in the cache.
+
+    Errors: `InputError` that counts the others and names the first of each reason, unless these are skipped; and if
+    there are no others.
+    """
+    files = content.images
+    found = np.array([file.is_file() for file in files], dtype=bool)
+    reasons = {i: "not there" if not files[i].exists() else "no regular file" for i in np.flatnonzero(~found)}
+    skip, good, pictures = options.missing == "skip", np.flatnonzero(found), None
+    if found.any():
+        present = [files[i] for i in good]
+        pictures, broken = resized_pictures(name, present, options.resolution, options.show_progress)
+        reasons |= {good[i]: reason for i, reason in broken.items()}
+        keep = np.array([i not in broken for i in range(len(good))], dtype=bool)
+        good, pictures = good[keep], rows_of(pictures, np.flatnonzero(keep)) if broken else pictures
+    by_reason: dict[str, list[Path]] = defaultdict(list)
+    for i, reason in sorted(reasons.items()):
+        by_reason[reason].append(files[i])
+    listed = "; ".join(f"{len(named):,} {reason}: {some(named, 3)}" for reason, named in by_reason.items())
+    lost, expected = (
+        f"{len(reasons):,} of them cannot be read",
+        f"path: expected {len(files):,} pictures of {content.title}",
+    )
+    advice = "pass missing='skip' to leave their pairs out"
+    check(len(good), f"{expected}, got none that can be read ({listed})")
+    check(skip or not reasons, f"{expected}, {lost} ({listed}); {advice}")
+    if not reasons:
+        return replace(content, images=pictures)
+    note = f"{len(reasons):,} of {len(files):,} pairs are left out, since their pictures cannot be read ({listed})"
+    log.warning("%s: %s", content.title, note)
+    place = np.cumsum(np.isin(np.arange(len(files)), good)) - 1
+    arrays = {key: getattr(content, key) for key in ("labels", "ids", "vectors", "query_from")}
+    cut: dict[str, Any] = {key: None if array is None else array[good] for key, array in arrays.items()}
+    parts = content.parts and {part: place[rows[np.isin(rows, good)]] for part, rows in content.parts.items()}
+    texts = content.texts and [content.texts[i] for i in good]
+    return replace(content, images=pictures, texts=texts, parts=parts, notes=[*content.notes, note], **cut)
 
 
 def load_file(path: Path, benchmark: str | None, options: ReadOptions) -> PairedData:
     """As `load_mat`, for a file that must belong to `benchmark`, a name of `PROTOCOLS`, or to any for None."""
     recognised = recognise(path)
-    if options.show_progress:
-        print(recognised)
     content, shown = _content(recognised, options)
     n, width = content.labels.shape
     if benchmark is not None:
@@ -146,14 +239,17 @@ def load_file(path: Path, benchmark: str | None, options: ReadOptions) -> Paired
         check(options.query is None, f"query: expected none, since {path} has its own queries")
         check(fixed, f"train: expected none, since {path} has its own training part")
         check(not options.own_pair, f"own_pair: expected False, since {path} has its own split")
-    content.label_names = WIKIPEDIA_TOPICS if name == "wikipedia" else ()
+    if name == "wikipedia" and not content.label_names:
+        content.label_names = WIKIPEDIA_TOPICS
+    content.unread = recognised.unread
     return paired(
         name or path.stem,
         content,
         PROTOCOLS.get(name or "", UNKNOWN),
         options,
+        source=recognised,
         backbone=options.features if shown else "scenenet",
-        details={"recognised": str(recognised), "notes": content.notes, "seed": options.seed},
+        details={"recognised": str(recognised), "seed": options.seed},
     )
 
 
@@ -175,23 +271,51 @@ def standardised(vectors: np.ndarray, train: np.ndarray) -> np.ndarray:
     return ((vectors - mean) / deviation).astype(np.float32)
 
 
-def binary_labels(parts: Sequence[np.ndarray], where: str) -> list[np.ndarray]:
-    """Labels as uint8 0/1, shape (n, c), for each part of a set.
+def binary_labels(parts: Sequence[Labels], where: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Labels as uint8 0/1, shape (n, c), for each part of a set, and the names of the columns if they are known.
 
-    parts: 0/1 or -1/1, shape (n, c); or class numbers from 1, shape (n, 1), the same classes in all parts.
-    where: what the message says.
+    parts: 0/1 or -1/1, shape (n, c); one class a pair, shape (n, 1), as whole numbers from 0 or 1 or as -1 and 1; or
+    the names of each item's labels. The same classes in all parts. where: what the message says.
+    Errors: `InputError` for other values, and for parts of different widths or kinds.
     """
+    named = [isinstance(part, list) for part in parts]
+    expect(len(set(named)) == 1, "labels of one kind in all parts", f"numbers and texts for {where}")
+    if all(named):
+        names = sorted({name for part in parts for item in part for name in item})
+        expect(names, "names of labels", f"none for {where}")
+        return [marked(part, names) for part in parts], tuple(names)
     widths = sorted({part.shape[1] for part in parts})
     expect(len(widths) == 1, "labels of one width in all parts", f"{widths} for {where}")
-    values = np.unique(np.concatenate([np.unique(part) for part in parts]))
-    numbers = widths == [1] and values.min() >= 1 and (values == values.round()).all()
-    if not numbers:
-        good = set(values.tolist()) <= {-1, 1} or set(values.tolist()) <= {0, 1}
-        forms = "labels as 0/1, as -1/1, or as one column of class numbers from 1"
-        expect(good, forms, f"the values {values[:6].tolist()} for {where}")
-        return [(part > 0).astype(np.uint8) for part in parts]
-    expect(values.max() <= 10000, "class numbers from 1 to 10,000", f"{values.max():.0f} for {where}")
-    return [np.eye(int(values.max()), dtype=np.uint8)[part[:, 0].astype(int) - 1] for part in parts]
+    values = np.unique(np.concatenate([np.unique(part) for part in parts])).tolist()
+    if widths == [1] and values == [-1, 1]:
+        return [np.eye(2, dtype=np.uint8)[(part[:, 0] > 0).astype(int)] for part in parts], ()
+    if widths == [1] and min(values) >= 0 and all(value == round(value) for value in values):
+        expect(max(values) <= 10000, "class numbers up to 10,000", f"{max(values):.0f} for {where}")
+        first = min(int(min(values)), 1)
+        one_hot = np.eye(int(max(values)) + 1 - first, dtype=np.uint8)
+        return [one_hot[part[:, 0].astype(int) - first] for part in parts], ()
+    good = set(values) <= {-1, 1} or set(values) <= {0, 1}
+    forms = "labels as 0/1, as -1/1, as one column of class numbers from 0 or 1, or as texts"
+    expect(good, forms, f"the values {values[:6]} for {where}")
+    return [(part > 0).astype(np.uint8) for part in parts], ()
+
+
+def marked(held: Sequence[Any], values: Sequence[Any]) -> np.ndarray:
+    """Which of the values each item holds, uint8, shape (items, values); others are passed over."""
+    column = {value: i for i, value in enumerate(values)}
+    out = np.zeros((len(held), len(column)), dtype=np.uint8)
+    for row, items in enumerate(held):
+        out[row, [column[item] for item in items if item in column]] = 1
+    return out
+
+
+def _labels_of(piece: Piece) -> Labels:
+    return strings(piece) if piece.entry.kind == "text" else matrix(piece)
+
+
+def _texts_of(piece: Piece, show_progress: bool) -> list[str] | np.ndarray:
+    """Texts, or their vectors."""
+    return [" ".join(parts) for parts in strings(piece)] if piece.entry.kind == "text" else matrix(piece, show_progress)
 
 
 def _images_of(piece: Piece, show_progress: bool) -> np.ndarray | LargePictures:
@@ -202,22 +326,41 @@ def _images_of(piece: Piece, show_progress: bool) -> np.ndarray | LargePictures:
 
 
 def _of_whole(recognised: Recognised, options: ReadOptions) -> Content:
-    pieces = recognised.parts["all"]
-    text = pieces["texts"]
-    content = Content(None, binary_labels([matrix(pieces["labels"])], pieces["labels"].where)[0])
-    if text.entry.kind == "text":
-        content.texts = strings(text)
-    else:
-        content.vectors = matrix(text, options.show_progress)
+    pieces, split = recognised.parts["all"], recognised.split
+    (labels,), names = binary_labels([_labels_of(pieces["labels"])], pieces["labels"].where)
+    content = Content(None, labels, label_names=names)
+    texts = _texts_of(pieces["texts"], options.show_progress)
+    content.texts, content.vectors = (texts, None) if isinstance(texts, list) else (None, texts)
     if "images" in pieces:
         content.images = _images_of(pieces["images"], options.show_progress)
     else:
         folder = Path(options.pictures_in or pieces["paths"].container.path.parent)
-        content.images, content.pictures_name = picture_paths(strings(pieces["paths"]), folder), folder.name
-    texts = content.vectors if content.texts is None else content.texts
-    counts = {"images": len(content.images), "texts": len(texts), "labels": len(content.labels)}
-    same_number(counts, "", f" in {recognised.path}")
+        paths = [" ".join(parts) for parts in strings(pieces["paths"])]
+        content.images, content.pictures_name = picture_paths(paths, folder), folder.name
+        content.title = f"{recognised.path} in {folder} (pictures_in= names another folder)"
+    same_number(
+        {"images": len(content.images), "texts": len(texts), "labels": len(labels)}, "", f" in {recognised.path}"
+    )
+    if split:
+        n = len(labels)
+        values = {part: vector(piece) for part, piece in split.items() if part != "names"}
+        content.parts, content.own_pair, content.notes = given_split(
+            n, values or _named_parts(split["names"]), next(iter(split.values())).container.kind != HDF5
+        )
+        content.whole_training = "train" not in content.parts
     return content
+
+
+def _named_parts(piece: Piece) -> dict[str, np.ndarray]:
+    """For each part, 0/1 for each pair, from the names of their parts."""
+    names = [" ".join(words) for words in strings(piece)]
+    parts = {name: part_named(name) for name in dict.fromkeys(names)}
+    unknown = some(repr(name) for name, part in parts.items() if part is None)
+    known = ", ".join(word for words in PART_WORDS.values() for word in words[:2] if word)
+    expect(not unknown, f"names of parts in {piece.where}, such as {known}", unknown)
+    return {
+        part: np.array([parts[name] == part for name in names], dtype=float) for part in set(parts.values()) if part
+    }
 
 
 def same_number(counts: dict[str, int], where: str = "", after: str = "") -> None:
@@ -226,23 +369,16 @@ def same_number(counts: dict[str, int], where: str = "", after: str = "") -> Non
 
 
 def picture_paths(named: Sequence[str], folder: Path) -> list[Path]:
-    """Where pictures lie that a file names by a path of another machine: by the longest end that exists in `folder`.
-
-    Errors: `InputError` with how many are missing and the first.
+    """Where pictures lie that a file names by a path of another machine: by the longest end that exists in `folder`,
+    or where the whole path would be.
     """
     check(folder.is_dir(), f"pictures_in: expected the folder of the pictures, got {folder}, which is not there")
-    places, missing, last = [], [], 0
+    places, last = [], 0
     for name in named:
         steps = [step for step in re.split(r"[\\/]+", name.strip()) if step not in ("", ".", "..")]
         depths = [depth for depth in (last, *range(len(steps), 0, -1)) if 0 < depth <= len(steps)]
-        depth = next((depth for depth in depths if folder.joinpath(*steps[-depth:]).is_file()), 0)
-        if depth:
-            places.append(folder.joinpath(*steps[-depth:]))
-            last = depth
-        else:
-            missing.append(name)
-    lost = f"{len(missing):,} are missing, the first {missing[0]!r}; pass pictures_in=" if missing else ""
-    check(not missing, f"pictures_in: expected the {len(named):,} pictures that the file names in {folder}, {lost}")
+        last = next((depth for depth in depths if folder.joinpath(*steps[-depth:]).is_file()), last)
+        places.append(folder.joinpath(*steps[-last:]))
     return places
 
 
@@ -252,9 +388,11 @@ def picture_paths(named: Sequence[str], folder: Path) -> list[Path]:
 def _of_parts(recognised: Recognised, options: ReadOptions) -> Content:
     pieces = {part: recognised.parts[part] for part in ("db", "tr", "te") if part in recognised.parts}
     images = {part: _images_of(roles["images"], options.show_progress) for part, roles in pieces.items()}
-    vectors = {part: matrix(roles["texts"], options.show_progress) for part, roles in pieces.items()}
-    labels = binary_labels([matrix(roles["labels"]) for roles in pieces.values()], f"the labels in {recognised.path}")
-    return _joined(images, vectors, dict(zip(pieces, labels, strict=True)), None, recognised.path, options)
+    texts = {part: _texts_of(roles["texts"], options.show_progress) for part, roles in pieces.items()}
+    where = f"the labels in {recognised.path}"
+    labels, names = binary_labels([_labels_of(roles["labels"]) for roles in pieces.values()], where)
+    content = _joined(images, texts, dict(zip(pieces, labels, strict=True)), None, recognised.path, options)
+    return replace(content, label_names=names)
 
 
 def _of_lists(lists: TextLists, options: ReadOptions) -> Content:
@@ -264,7 +402,7 @@ def _of_lists(lists: TextLists, options: ReadOptions) -> Content:
     names = {}
     with progress(3 * len(files), "Reading text lists", options.show_progress) as step:
         for part, roles in files.items():
-            names[part] = [line for text in read_text(roles["paths"], "utf-8").splitlines() if (line := text.strip())]
+            names[part] = [line for text in lines(read_text(roles["paths"], "utf-8")) if (line := text.strip())]
             for role, by_part in read.items():
                 by_part[part] = _floats(roles[role])
                 step()
@@ -275,7 +413,7 @@ def _of_lists(lists: TextLists, options: ReadOptions) -> Content:
     for role in ("images", "texts"):
         widths = {PARTS[part]: array.shape[1] for part, array in read[role].items()}
         expect(len(set(widths.values())) == 1, f"{role} of one width in {lists.path}", str(widths))
-    labels = binary_labels(list(read["labels"].values()), f"the label lists in {lists.path}")
+    labels, _ = binary_labels(list(read["labels"].values()), f"the label lists in {lists.path}")
     return _joined(read["images"], read["texts"], dict(zip(files, labels, strict=True)), names, lists.path, options)
 
 
@@ -305,7 +443,7 @@ def _floats(file: Path) -> np.ndarray:
 
 def _joined(
     images: dict[str, Any],
-    vectors: dict[str, np.ndarray],
+    texts: dict[str, Any],
     labels: dict[str, np.ndarray],
     names: dict[str, list[str]] | None,
     path: Path,
@@ -317,7 +455,7 @@ def _joined(
     total = sum(sizes.values())
     with progress(total, "Comparing the parts", options.show_progress and total > 5000) as step:
         for part in sizes if names is None else ():
-            marks[part] = _marks(images[part], vectors[part], labels[part], step)
+            marks[part] = repeats.digests(images[part], texts[part], labels[part], step=step)
     base = "db" if "db" in images else "tr"
     rows, extra = np.arange(sizes[base]), np.zeros(0, dtype=np.int64)
     notes = []
@@ -342,22 +480,15 @@ def _joined(
         check(len(set(large)) == 1, f"path: expected all pictures of {path} in one kind of file")
         return LargePictures(JoinedPictures(pieces)) if all(large) else np.concatenate(pieces)
 
+    strings = isinstance(texts["te"], list)
+    vectors = joined({part: np.array(values, dtype=object) if strings else values for part, values in texts.items()})
+
     n = sizes[base] + len(extra)
     parts = {"query": np.arange(n, n + len(test)), "retrieval": np.arange(n), "train": np.sort(rows)}
     whole = "tr" not in images
-    return Content(joined(images), joined(labels), joined(vectors), parts=parts, whole_training=whole, notes=notes)
-
-
-def _marks(images: Any, vectors: np.ndarray, labels: np.ndarray, step: Any) -> list[bytes]:
-    """A checksum of the content of each pair."""
-    marks = []
-    for image, vector, label in zip(images, vectors, labels, strict=True):
-        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
-        digest.update(vector.data)
-        digest.update(label.data)
-        marks.append(digest.digest())
-        step()
-    return marks
+    content = Content(joined(images), joined(labels), parts=parts, whole_training=whole, notes=notes)
+    content.texts, content.vectors = (vectors.tolist(), None) if strings else (None, vectors)
+    return content
 
 
 def _places(training: list[Any], among: list[Any]) -> tuple[np.ndarray, np.ndarray]:

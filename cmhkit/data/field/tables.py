@@ -3,11 +3,13 @@
 A reader believes nothing but keys, shapes, types and container: the same name, even the same key, can hold pixels or
 features. So keys say what a file is, and sizes say which axis is which (`containers.in_order`). The other columns say
 how a kind circulates: the tests write a small file of every row, in each of its containers, and read it again.
+Keys of other files are read by the words that the field makes them of (`meaning`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ ORDERS = {
     HDF5: ("nd", ("ncwh", "hwcn", "nhwc")),
 }
 #: The parts of a set, and what messages call them.
-PARTS = {"all": "all", "tr": "training", "te": "test", "db": "database"}
+PARTS = {"all": "all", "tr": "training", "te": "test", "db": "database", "va": "validation"}
 WIKIPEDIA_TOPICS = tuple("art biology geography history literature media music royalty sport warfare".split())
 
 Keys = dict[str, dict[str, str]]
@@ -122,11 +124,80 @@ LISTS = next(row for row in FILES if TEXT in row.images)
 PARTED = tuple(row for row in FILES if "all" not in row.keys and row is not LISTS)
 #: The keys that Wikipedia's file and its kin must have.
 OWN_SPLIT = tuple(key for part in ("tr", "te") for key in PARTED[0].keys[part].values())
-#: What a key holds, for sets in one piece: the keys of all rows, since files of several rows combine.
+#: What the keys of the rows hold: role and part.
+_OF_ROWS = {
+    key: (role, part)
+    for row in FILES
+    if row is not LISTS
+    for part, roles in row.keys.items()
+    for role, key in roles.items()
+}
+#: The keys of the rows for sets in one piece, by role: files of several rows combine.
 ROLES: dict[str, tuple[str, ...]] = {
-    role: tuple(dict.fromkeys(row.keys["all"][role] for row in FILES if role in row.keys.get("all", ())))
+    role: tuple(key for key, held in _OF_ROWS.items() if held == (role, "all"))
     for role in ("images", "paths", "texts", "labels")
 }
+
+
+#: What people call the parts of a set, and what a key may hold where it is none of the rows' keys. A word may end in s.
+PART_WORDS = {
+    "all": ("", "all"),
+    "tr": ("tr", "train", "training", "restval"),
+    "te": ("te", "test", "testing", "query", "querie"),
+    "db": ("db", "database", "retrieval", "gallery", "base"),
+    "va": ("va", "val", "valid", "validation", "dev"),
+}
+_ROLE_WORDS = {
+    "images": ("i", "x", "v", "img", "image", "picture"),
+    "paths": ("path", "file", "filename", "image_path", "img_path", "image_name", "img_name"),
+    "texts": ("t", "y", "txt", "text", "tag", "caption", "sentence"),
+    "labels": ("l", "lab", "label", "category", "target", "gnd"),
+    "positions": ("", "index", "indexe", "indice", "idx", "ind", "id", "mask", "is"),
+    "names": ("split", "subset", "partition", "set"),
+}
+
+
+def _either(words: Iterable[str]) -> str:
+    return "|".join(f"{word}s?" if len(word) > 2 else word for word in sorted(words, key=len, reverse=True))
+
+
+_MEANINGS = {
+    (role, part): re.compile(rf"(?:{_either(words)})_?(?:{_either(parts)})|(?:{_either(parts)})_?(?:{_either(words)})")
+    for role, words in _ROLE_WORDS.items()
+    for part, parts in PART_WORDS.items()
+    if (role != "positions" or part != "all") and (role != "names" or part == "all")
+}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a key says that it holds. role: as in `FieldFile`; or "positions" of a part's pairs, or "names", each pair's
+    part. rank: 0 for a key of a row, 1 for a word, 2 for a mere letter or a part's name alone.
+    """
+
+    role: str
+    part: str
+    rank: int
+
+
+def meaning(key: str) -> Meaning | None:
+    """What a key holds by its name, such as IAll, train_labels, testL, param.indexQuery; None if it says nothing."""
+    if key in _OF_ROWS:
+        return Meaning(*_OF_ROWS[key], 0)
+    nested, words = re.search(r"[./]", key), re.split(r"[./]", key)
+    for name in ("_".join(words), words[-1]):
+        name = re.sub(r"[-_ ]+", "_", name).strip("_").lower()
+        for (role, part), pattern in _MEANINGS.items():
+            if pattern.fullmatch(name):
+                vague = len(name) == 1 or (role == "positions" and name.rstrip("s") in PART_WORDS[part])
+                return None if nested and len(name) == 1 else Meaning(role, part, 2 if vague else 1)
+    return None
+
+
+def part_named(word: str) -> str | None:
+    """The part that a word names, such as "train"; or None."""
+    name = word.strip().casefold().removesuffix("s")
+    return next((part for part, words in PART_WORDS.items() if name and name in words), None)
 
 
 def stem(path: Path) -> str:

@@ -8,6 +8,8 @@ there. No code in a file is run.
 from __future__ import annotations
 
 import math
+import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.data.field.containers import container_kind, open_container, some, stored
+from cmhkit.data.field.tables import V5
 from cmhkit.nn.backbones import CNNF, VGG19, ResponseNorm, resized
 from cmhkit.support.checks import InputError, check
 
@@ -76,13 +80,26 @@ def _named_tensors(path: Path) -> dict[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        held = ", ".join(_foreign(path, error))
+        advice = "where the model was made, save its tensors alone: torch.save(model.state_dict(), FILE)"
+        code = f"which holds {held} and could run code; {advice}"
+        damaged = f"which cannot be read ({type(error).__name__}: {str(error).splitlines()[0][:200]})"
+        if isinstance(error, pickle.UnpicklingError):  # whose words advise to run the code
+            damaged = "which cannot be read as tensors alone"
         raise InputError(
-            f"weights: expected a state dict of VGG-19, got {path}, which cannot be read "
-            f"({type(error).__name__}: {error})"
+            f"weights: expected a state dict of VGG-19, got {path}, {code if held else damaged}"
         ) from error
     named = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
     check(named, f"weights: expected a state dict, names to tensors, got {type(state).__name__} in {path}")
     return state
+
+
+def _foreign(path: Path, error: Exception) -> list[str]:
+    """The names of what a file of PyTorch holds besides tensors and plain values: all, or the first of an old file."""
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # an old file, a damaged one, or one of safetensors
+        return re.findall(r"GLOBAL ([\w.]+)", str(error))[:1]
 
 
 # MatConvNet.
@@ -156,22 +173,19 @@ def _mean_picture(mean: object, side: int, path: Path) -> Tensor:
 
 def _read_matconvnet(path: Path) -> tuple[list, object]:
     """The layers of a network that MatConvNet saved, and its mean picture (a value that is not checked yet)."""
-    from scipy.io import loadmat
-
     try:
-        net = loadmat(path, struct_as_record=False)
-    except NotImplementedError as error:
-        raise InputError(
-            f"weights: expected a MATLAB v5 or v7 file, got {path}, which is v7.3 (HDF5); "
-            "save it again with save(..., '-v7')"
-        ) from error
-    except Exception as error:  # SciPy has no one error for a file that it cannot read
-        raise InputError(
-            f"weights: expected MatConvNet's imagenet-vgg-f.mat, got {path}, which cannot be read ({error})"
-        ) from error
+        kind = container_kind(path)
+        advice = f"which is {kind}; save it again with save(..., '-v7')"
+        check(kind == V5, f"expected a MATLAB v5 or v7 file, got {path}, {advice}")
+        container = open_container(path)
+        keys = {key.partition(".")[0] for key in container.entries} & {"net", "layers", "normalization", "meta"}
+        net = {key: stored(container, key, struct_as_record=False) for key in sorted(keys)}
+    except InputError as error:
+        expected = "weights: expected MatConvNet's imagenet-vgg-f.mat"
+        raise InputError(f"{expected}, got {path}, which cannot be read ({error})") from error
     if "net" in net and "layers" not in net:
         net = vars(_struct(net["net"]))
-    names = ", ".join(name for name in net if name[:1] != "_")
+    names = some(net if "net" in keys else container.entries)
     check("layers" in net, f"weights: expected a network of MatConvNet with its layers, got {names} in {path}")
     newer = getattr(_struct(net.get("meta")), "normalization", None)
     mean = getattr(_struct(net.get("normalization")) or _struct(newer), "averageImage", None)

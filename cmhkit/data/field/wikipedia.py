@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cmhkit.data import repeats
 from cmhkit.data.field.containers import Container, Piece, Unreadable, expect, matrix, open_container, stored
 from cmhkit.data.field.folders import numbered_lines
-from cmhkit.data.field.layouts import READERS, is_raw
+from cmhkit.data.field.layouts import READERS, is_raw, unused
 from cmhkit.data.field.options import ReadOptions, public_reader
 from cmhkit.data.field.protocols import PROTOCOLS
-from cmhkit.data.field.reader import same_number, standardised
+from cmhkit.data.field.reader import ReadReport, same_number, standardised
 from cmhkit.data.field.recognise import recognise
 from cmhkit.data.field.tables import OWN_SPLIT, V5, V73, WIKIPEDIA_TOPICS
 from cmhkit.data.pairs import PairedData
@@ -32,7 +33,8 @@ def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
     Source: Rasiwasia et al., ACM MM 2010.
     """
     expect(path.exists(), "the file wikiData.mat", f"{path}, which is not there")
-    arrays, lists = _of_folder(path, options) if is_raw(READERS["wikipedia"], path) else (_of_file(path), {})
+    raw = is_raw(READERS["wikipedia"], path)
+    arrays, lists, unread = _of_folder(path, options) if raw else _of_file(path)
     for letter in "IT":
         train, test = (arrays[f"{letter}_{part}"].shape[1] for part in ("tr", "te"))
         expect(train == test, f"{letter}_tr and {letter}_te of the same width in {path}", f"{train} and {test}")
@@ -52,15 +54,21 @@ def load_wikipedia(path: Path, options: ReadOptions) -> PairedData:
             train, test = standardised(train, train), standardised(test, train)
         return np.concatenate([train, test]).astype(np.float32)
 
-    retrieval = np.arange(n)
+    images, vectors, retrieval = joined("I"), joined("T"), np.arange(n)
+    parts = {"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval}
+    marks = repeats.digests(images)
+    found = repeats.repeats(images, marks, repeats.digests(vectors), parts, repeats.groups(marks))
+    found.warn("wikipedia")
+    title, notes = f"{path}: {PROTOCOLS['wikipedia'].title}", found.lines()
     return PairedData(
         name="wikipedia",
-        images=joined("I"),
-        text_vectors=joined("T"),
-        parts={"query": np.arange(n, n + m), "retrieval": retrieval, "train": retrieval},
+        images=images,
+        text_vectors=vectors,
+        parts=parts,
         labels=labels,
         label_names=WIKIPEDIA_TOPICS if labels.shape[1] == len(WIKIPEDIA_TOPICS) else (),
-        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source},
+        report=ReadReport.of(title, n + m, parts, notes, unread),
+        details={"path": str(path), "source": PROTOCOLS["wikipedia"].source, "notes": notes},
     )
 
 
@@ -70,8 +78,13 @@ def _check_keys(container: Container, keys: Sequence[str]) -> None:
     check(not missing, f"path: expected the keys {', '.join(keys)} in {container.path}, {came}")
 
 
-def _of_file(path: Path) -> dict[str, np.ndarray]:
-    """The six arrays as float64, in MATLAB's order in memory: on it the last digit of a mean depends."""
+Contents = tuple[dict[str, np.ndarray], dict[str, str], list[str]]
+
+
+def _of_file(path: Path) -> Contents:
+    """The six arrays as float64, in MATLAB's order in memory: on it the last digit of a mean depends; no lists; and
+    what the file holds besides.
+    """
     path = recognise(path).path if path.is_dir() else path
     try:
         container = open_container(path)
@@ -84,11 +97,12 @@ def _of_file(path: Path) -> dict[str, np.ndarray]:
     for key, array in arrays.items():
         full = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
         expect(full, f"{key} as a full matrix of numbers in {path}", array.dtype)
-    return {key: np.asarray(array, dtype=np.float64) for key, array in arrays.items()}
+    unread = [str(entry) for key, entry in container.entries.items() if key not in arrays]
+    return {key: np.asarray(array, dtype=np.float64) for key, array in arrays.items()}, {}, unread
 
 
-def _of_folder(path: Path, options: ReadOptions) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Pictures and texts as float32 and the labels of the lists; and the names of these lists."""
+def _of_folder(path: Path, options: ReadOptions) -> Contents:
+    """Pictures and texts as float32 and the labels of the lists; the names of these lists; what there is besides."""
     places = READERS["wikipedia"].required(path)
     container = open_container(places["features"])
     keys = [key for key in OWN_SPLIT if key[0] != "L"]
@@ -106,4 +120,5 @@ def _of_folder(path: Path, options: ReadOptions) -> tuple[dict[str, np.ndarray],
         lines = numbered_lines(places[part], (2,), "text, picture and class number")
         expect(lines, f"at least one line in {places[part]}", "none")
         arrays[key], lists[key] = np.array([[int(line[2])] for line in lines]), places[part].name
-    return arrays, lists
+    unread = [str(entry) for key, entry in container.entries.items() if key not in keys]
+    return arrays, lists, unread + unused(path, places.values())
