@@ -83,7 +83,7 @@ def _options(at: str) -> dict[str, Any]:
     check(known, f"address: expected {_FORMS}, got something else (not shown: it may hold a password)")
     try:
         options = conninfo_to_dict(at)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         options = {"port": "unreadable"}
     plain = all("@" not in str(options.get(name, "")) for name in ("host", "port", "dbname"))
     check(

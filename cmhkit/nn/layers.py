@@ -1,4 +1,4 @@
-"""Small layers whose random draws come from a generator of our own."""
+"""Small layers whose random draws come from a generator of our own, and the check of two sets of rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit.nn.draws import uniform
+from cmhkit.support.checks import check
 
 
 class Dropout(nn.Module):
@@ -28,3 +29,10 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def check_rows(names: str, a: Tensor, b: Tensor, what: str) -> None:
+    """Errors: `InputError` unless a and b are rows of equally many `what`, shapes (n, c) and (m, c)."""
+    good = a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1]
+    shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+    check(good, f"{names}: expected shapes (n, c) and (m, c), rows of equally many {what}, got {shapes}")

@@ -1,8 +1,7 @@
 r"""Sums over all pairs of items, exact, without a matrix of pairs.
 
-The pairwise likelihood of n items against m items is a sum over $n \cdot m$ pairs. Its gradient is a sum over pairs
-too. Both are added up over blocks of rows in one pass, and S is made from the labels a block at a time. So memory grows
-with n + m, and not with $n \cdot m$.
+The pairwise likelihood of n items against m items and its gradient are sums over $n \cdot m$ pairs. Both are added up
+over blocks of rows in one pass, and S is made from the labels a block at a time: memory grows with n + m.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cmhkit.nn.layers import check_rows
 from cmhkit.support.checks import check, check_choice
 
 KINDS = ("likelihood", "squared")
@@ -38,14 +38,9 @@ class LabelSimilarity:
 
     def __post_init__(self) -> None:
         a, b = self.labels_a, self.labels_b
-        check(
-            a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
-            f"labels_a, labels_b: expected shapes (n, c) and (m, c), got {tuple(a.shape)} and {tuple(b.shape)}",
-        )
-        check(
-            a.is_floating_point() and b.is_floating_point(),
-            f"labels_a, labels_b: expected floating point, got {a.dtype} and {b.dtype}",
-        )
+        check_rows("labels_a, labels_b", a, b, "labels")
+        floats = a.is_floating_point() and b.is_floating_point()
+        check(floats, f"labels_a, labels_b: expected floating point, got {a.dtype} and {b.dtype}")
 
     def share(self) -> float:
         """The share of similar pairs, from 0 to 1."""
@@ -64,9 +59,7 @@ class LabelSimilarity:
         return shared.sign_().mul_(self.value)  # sign_ is faster than a comparison, and no count is below 0
 
     def kept(self) -> Tensor | LabelSimilarity:
-        """For more than one sum over the same pairs: S as a matrix where that is small, else what makes it a block at a
-        time.
-        """
+        """For several sums over the same pairs: S as a matrix where that is small, else what makes it in blocks."""
         n, m = self.shape
         return self.rows(0, n) if n * m <= _KEPT else self
 
@@ -79,7 +72,6 @@ def pairwise_loss(
     kind: str = "likelihood",
     reduction: str = "sum",
     weights: tuple[float, float] = (1.0, 1.0),
-    block: int | None = None,
 ) -> Tensor:
     r"""The negative log likelihood of S over all pairs of a row of a and a row of b.
 
@@ -90,24 +82,17 @@ def pairwise_loss(
     matrix.
     kind: "likelihood" as above, or "squared" for $\tfrac12 \sum (S_{ij} \Theta_{ij} - \log(1 + e^{\Theta_{ij}}))^2$.
     reduction: "sum", or "mean" over the pairs. weights: what a similar pair ($S_{ij} > 0$) and a dissimilar one count.
-    block: rows of a at once; None keeps a block near a million pairs.
     Returns a scalar that can be differentiated once, with respect to a and b. The logarithm is a softplus, so any
     finite $\Theta$ is fine. Errors: `InputError` for another shape or type.
     """
     check_choice("kind", kind, KINDS)
     check_choice("reduction", reduction, ("mean", "sum"))
-    check(
-        a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1] and len(a) > 0 and len(b) > 0,
-        f"a, b: expected shapes (n, d) and (m, d), got {tuple(a.shape)} and {tuple(b.shape)}",
-    )
+    check_rows("a, b", a, b, "numbers")
     n, m = len(a), len(b)
-    check(
-        tuple(similar.shape) == (n, m),
-        f"similar: expected one entry a pair, shape {(n, m)}, got {tuple(similar.shape)}",
-    )
-    check(block is None or block >= 1, f"block: expected at least 1 row, got {block}")
-    rows = max(1, _PAIRS // m) if block is None else block
-    loss = _PairwiseLoss.apply(a, b, similar, kind == "squared", weights, rows)
+    check(n > 0 and m > 0, f"a, b: expected at least one row each, got {n} and {m}")
+    shape = tuple(similar.shape)
+    check(shape == (n, m), f"similar: expected one entry a pair, shape {(n, m)}, got {shape}")
+    loss = _PairwiseLoss.apply(a, b, similar, kind == "squared", weights, max(1, _PAIRS // m))
     return loss / (n * m) if reduction == "mean" else loss
 
 
@@ -155,12 +140,5 @@ class _PairwiseLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        gradient_a, gradient_b = ctx.saved_tensors
-        return (
-            None if gradient_a is None else gradient_a * gradient,
-            None if gradient_b is None else gradient_b * gradient,
-            None,
-            None,
-            None,
-            None,
-        )
+        both = (None if own is None else own * gradient for own in ctx.saved_tensors)
+        return (*both, None, None, None, None)

