@@ -17,7 +17,7 @@ import numpy as np
 from cmhkit.data import cache, repeats
 from cmhkit.data.features import check_features
 from cmhkit.data.folder_texts import CAPTIONS, Contents, Pair, paired
-from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
+from cmhkit.data.large import LargePictures, NpyPictures, array_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.picture_names import composed
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
@@ -344,7 +344,7 @@ def _read_pictures(
         remarks: dict[str, dict[int, str]] = {"skipped": {}, "notes": {}}
         with (
             progress(len(opened), "Reading pictures", show_progress) as step,
-            picture_file(folder / "images.npy", shape) as write,
+            array_file(folder / "images.npy", shape) as write,
         ):
             for row, pair in enumerate(opened):
                 try:

@@ -255,7 +255,7 @@ def _written_once(
         shape, blocks = content(folder)
         room(int(np.prod(shape)))
         bar = progress(shape[0], title, show_progress)
-        with bar as step, picture_file(folder / "images.npy", shape) as write:
+        with bar as step, array_file(folder / "images.npy", shape) as write:
             for block in blocks:
                 write(block)
                 step(len(block))
@@ -264,9 +264,10 @@ def _written_once(
 
 
 @contextmanager
-def picture_file(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write pictures of a known number into a `.npy` file. Yields the function that takes the next block of them."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)}
+def array_file(path: Path, shape: tuple[int, ...], dtype: Any = np.uint8) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an array of a known shape into a `.npy` file. Yields the function that takes its next rows."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": tuple(int(x) for x in shape)}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
 

@@ -42,7 +42,7 @@ class SSAHConfig(Options):
     width: int = integer(256, "s, width of the semantic features", "code: 512", least=1)
     local_response_norm: bool = switch(False, "local response normalisation after that layer", "code: true")
     pools: tuple[int, ...] = integers(
-        (5, 10, 15, 30, 50), "windows of the multi-scale fusion; () leaves it out", "code: 5, 10, 15, 30, 50", least=1
+        (), "windows of the multi-scale fusion; () leaves it out", "code: 5, 10, 15, 30, 50; else ours", least=1
     )
     pool_scale: str = choice(
         ("positive", "relu"),
@@ -55,6 +55,12 @@ class SSAHConfig(Options):
         ("balanced", "equal"),
         "balanced gives similar and dissimilar pairs half of the weight each",
         "note, code: equal; else ours",
+    )
+    bank: int = integer(
+        0,
+        "pairs of the training set that a batch meets, drawn anew for every batch; 0: all of them",
+        "note, code: all",
+        least=0,
     )
     reduction: str = choice(("mean", "sum"), "over pairs, entries and items", "note, code: sum")
     alpha: float = real(1.0, "weight of J1, on features", "note: α; code: 1", least=0)
@@ -122,6 +128,7 @@ _PUBLISHED = attrs.evolve(
     label_hidden=4096,
     width=512,
     local_response_norm=True,
+    pools=(5, 10, 15, 30, 50),
     pair_weights="equal",
     reduction="sum",
     adversarial_weight=1.0,

@@ -227,15 +227,17 @@ class Supervision(Schedule):
         those of `outputs`.
         """
         c, h, teacher, here = self.config, outputs.codes, self.teacher[name], to_device(items, self.device)
-        labels = self.labels[here]
-        similar = LabelSimilarity(labels, self.labels, c.similarity).kept()
+        labels, met = self.labels[here], self._met()
+        similar = LabelSimilarity(labels, self.labels[met], c.similarity).kept()
         relaxed = [bank[here] for bank in self.codes.values()] if c.binary == "shared" else [h.detach()]
         terms = {
-            "j1": losses.feature_likelihood(outputs.features, self.features[teacher], similar, **self.pairs),
-            "j2": losses.code_likelihood(h, self.codes[teacher], similar, **self.pairs),
+            "j1": losses.feature_likelihood(outputs.features, self.features[teacher][met], similar, **self.pairs),
+            "j2": losses.code_likelihood(h, self.codes[teacher][met], similar, **self.pairs),
             "j3": losses.quantisation_loss(h, losses.shared_code(*relaxed), reduction=c.reduction),
             "j4": losses.label_loss(outputs.labels, labels, reduction=c.reduction),
         }
+        if c.reduction == "sum" and c.bank:
+            terms |= {term: terms[term] * (self.n / c.bank) for term in ("j1", "j2")}
         if c.adversarial == "flows":
             if name in self.discriminators:
                 terms["adversarial"] = self._adversarial(name, outputs.features)
@@ -243,6 +245,12 @@ class Supervision(Schedule):
                 both = [self._adversarial(modality, outputs.features, own=1.0) for modality in self.discriminators]
                 terms["adversarial"] = sum(both)
         return terms
+
+    def _met(self) -> Tensor | slice:
+        """Which pairs of the bank a batch meets: all, or so many draws with replacement, whose mean is that of all."""
+        if not self.config.bank:
+            return slice(None)
+        return to_device(torch.randint(self.n, (self.config.bank,), generator=self.random), self.device)
 
     def weighted(self, terms: dict[str, Tensor]) -> Tensor:
         """The loss that a network descends on."""

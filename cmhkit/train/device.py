@@ -32,8 +32,17 @@ def to_device(x: Tensor, device: torch.device) -> Tensor:
 
 
 def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.Optimizer:
-    """An optimiser. kind: one of `OPTIMISERS`. groups: of parameters, each with its rate."""
-    return OPTIMISERS[kind](groups, fused=True if device.type in precision.FAST_ON else None)
+    """An optimiser. kind: one of `OPTIMISERS`. groups: of parameters, each with its rate.
+
+    Its step is one kernel (`fused`) on a CPU and where `precision.FAST_ON` says so, unless this PyTorch has none there.
+    """
+    kind_of = OPTIMISERS[kind]
+    if device.type in {"cpu", *precision.FAST_ON}:
+        try:
+            return kind_of([dict(group) for group in groups], fused=True)  # one that fails leaves the groups changed
+        except RuntimeError:
+            pass
+    return kind_of(groups, fused=None)
 
 
 def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.codes import slices
 from cmhkit.data.inputs import scaled, scaling_statistics
 from cmhkit.graphs import correlation_graph
 from cmhkit.hasher import NetworkHasher
@@ -29,6 +30,9 @@ from cmhkit.ugach.model import CrossModalNetwork
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+# Items that a network embeds at once: of 8192 units each, that is 128 MB.
+_AT_ONCE = 4096
 
 #: The relaxed codes h of pictures and of texts, each (n, bits).
 Codes = tuple[Tensor, Tensor]
@@ -68,7 +72,9 @@ class UGACH(NetworkHasher):
 
     @torch.no_grad()
     def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
-        return getattr(self.discriminator_, modality).logits(self._scaled(x, modality)).cpu().numpy()
+        logits = getattr(self.discriminator_, modality).logits
+        parts = [logits(self._scaled(x[rows], modality)).cpu() for rows in slices(len(x), _AT_ONCE)]
+        return torch.cat(parts).numpy()
 
     def _state(self) -> dict[str, np.ndarray]:
         return super()._state() | {f"scaling.{name}": value for name, value in self._scaling.items()}
@@ -205,7 +211,8 @@ class Game(Schedule):
     @torch.no_grad()
     def _codes(self, net: CrossModalNetwork) -> Codes:
         """The codes of the whole training set: a frozen player embeds it once a round."""
-        return net(self.images, self.texts)
+        parts = [net(self.images[rows], self.texts[rows]) for rows in slices(self.n, _AT_ONCE)]
+        return tuple(torch.cat(side) for side in zip(*parts, strict=True))
 
     @property
     def networks(self) -> nn.ModuleDict:

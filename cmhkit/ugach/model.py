@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cmhkit.nn.layers import of_bags
 from cmhkit.nn.precision import wide_layers
 
 
@@ -32,7 +33,7 @@ class HashNetwork(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         """The hashing layer before its sigmoid: its sign is the bit. x: (n, inputs). Returns (n, bits)."""
         with wide_layers(x.device):
-            wide = self.representation(x)
+            wide = of_bags(self.representation, x)
         return self.hashing(torch.tanh(wide.to(self.hashing.weight.dtype)))
 
     def forward(self, x: Tensor) -> Tensor:

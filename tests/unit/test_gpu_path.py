@@ -276,21 +276,32 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
             found.step()
 
     p = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    assert optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("cuda")).defaults["fused"] is True
-    plain = optimiser_for(kind, [{"params": [p], "lr": 0.01}], CPU)
-    assert not plain.defaults["fused"]
-    trained(plain, p, 4)
+    for device in ("cuda", "cpu"):
+        group = {"params": [p], "lr": 0.01, "start": 0.01}
+        fused = optimiser_for(kind, [group], torch.device(device))
+        assert fused.defaults["fused"] is True and fused.param_groups[0]["start"] == 0.01
+    assert not optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("mps")).defaults["fused"]
     q = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
-    fused = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
-    trained(fused, q, 4)
+    name = {"sgd": "SGD", "adam": "Adam"}[kind]
+    known = getattr(torch.optim, name)
+    with monkeypatch.context() as patch:  # a PyTorch that has no such kernel says so when it is asked
+
+        def refuses(*given, fused, **options):
+            if fused:
+                raise RuntimeError("`fused=True` requires all the params to be on supported devices")
+            return known(*given, fused=fused, **options)
+
+        patch.setattr(torch.optim, name, refuses)
+        plain = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
+    assert not plain.defaults["fused"]
+    trained(fused, p, 4)
+    trained(plain, q, 4)
     torch.testing.assert_close(p, q)
-    monkeypatch.undo()
-    other = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
+    other = optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("mps"))
     restore(other, fused.state_dict())
     assert not other.param_groups[0]["fused"]
-    trained(other, q, 2)
-    trained(plain, p, 2)
+    trained(other, p, 2)
+    trained(plain, q, 2)
     torch.testing.assert_close(p, q)
 
 

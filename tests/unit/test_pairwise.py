@@ -102,12 +102,35 @@ def test_huge_codes_do_not_overflow():
 
 def test_a_small_s_is_kept_as_a_matrix_and_a_large_one_is_not(monkeypatch):
     a, b, similar = example(7, 5, 4, dtype=torch.float32)
-    matrix = similar.kept()
-    assert torch.equal(matrix, similar.rows(0, 7))
+    kept = similar.kept()
+    assert torch.equal(kept.matrix, similar.rows(0, 7)) and torch.equal(kept.rows(2, 4), similar.rows(2, 4))
     for weights in ((1.0, 1.0), (3.0, 0.2)):
-        assert torch.equal(pairwise_loss(a, b, matrix, weights=weights), pairwise_loss(a, b, similar, weights=weights))
+        assert torch.equal(pairwise_loss(a, b, kept, weights=weights), pairwise_loss(a, b, similar, weights=weights))
     monkeypatch.setattr("cmhkit.nn.pairwise._KEPT", 34)
     assert similar.kept() is similar
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 0.2)])
+@pytest.mark.parametrize("scale", [0.1, 10.0, 1e3])
+def test_labels_and_a_matrix_of_the_same_s_give_the_same(scale, weights, dtype):
+    a, b, similar = example(40, 30, 6, dtype=dtype)
+    a, b = (scale * a).requires_grad_(), (scale * b).requires_grad_()
+    found = []
+    for s in (similar, similar.rows(0, 40)):
+        loss = pairwise_loss(a, b, s, weights=weights, block=16)
+        found.append((loss.detach(), *torch.autograd.grad(loss, (a, b))))
+    tolerance = {"rtol": 1e-5, "atol": 1e-5 * scale} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-10}
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, **tolerance)
+
+
+def test_weights_and_a_similarity_other_than_one():
+    a, b, similar = example(6, 5, 3)
+    other = LabelSimilarity(similar.labels_a, similar.labels_b, 0.999)
+    for given_s in (other, other.kept()):
+        found = pairwise_loss(a, b, given_s, weights=(2.0, 0.7))
+        assert found.item() == pytest.approx(loop(a, b, other.rows(0, 6), weights=(2.0, 0.7)), rel=1e-9)
 
 
 def test_similarity_by_labels():
@@ -117,6 +140,13 @@ def test_similarity_by_labels():
     np.testing.assert_allclose(found.rows(0, 3).numpy(), expected, rtol=1e-6)
     np.testing.assert_allclose(found.rows(1, 2).numpy(), expected[1:2], rtol=1e-6)
     assert found.share() == pytest.approx(4 / 9) and found.shape == (3, 3)
+
+
+@pytest.mark.parametrize("pairs", [3, 10**6])
+def test_the_share_counts_every_pair(pairs, monkeypatch):
+    monkeypatch.setattr("cmhkit.nn.pairwise._PAIRS", pairs)
+    _, _, similar = example(70, 50, 2)  # at most 8 kinds of labels
+    assert similar.share() == (similar.rows(0, 70) > 0).double().mean().item()
 
 
 MEMORY = """
