@@ -21,6 +21,8 @@ from cmhkit.support.checks import check
 
 # Added to a sum of exponentials before its logarithm, for a mask that is all off.
 _TINY = 1e-30
+# Pictures whose evidence is computed at once: 1.5 MB.
+_IN_CACHE = 8
 
 
 @dataclass(frozen=True)
@@ -169,10 +171,15 @@ class SceneHead(nn.Module):
         """$e^{s - t}$, shape (n, drawings, places), and the greatest score t of each picture, shape (n, 1)."""
         if self._of_batch is not None and self._of_batch[0] is feature_map:
             return self._of_batch[1]
-        weight = self.weight.expand(len(feature_map), -1, -1)
-        scores = torch.baddbmm(self.bias[None, :, None], weight, feature_map.flatten(2))
-        top = scores.amax((1, 2), keepdim=True)
-        return scores.sub_(top).exp_(), top[:, :, 0]
+        maps, places = feature_map.flatten(2), feature_map.shape[2:].numel()
+        evidence = maps.new_empty(len(maps), len(self.bias), places)
+        top = maps.new_empty(len(maps), 1, 1)
+        # A few pictures at a time stay in a processor's cache while they are scored, shifted and raised.
+        for scores, part, of_part in zip(*(x.split(_IN_CACHE) for x in (evidence, maps, top)), strict=True):
+            torch.baddbmm(self.bias[None, :, None], self.weight.expand(len(part), -1, -1), part, out=scores)
+            torch.amax(scores, (1, 2), keepdim=True, out=of_part)
+            scores.sub_(of_part).exp_()
+        return evidence, top[:, :, 0]
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
         """The codes before tanh under each of some masks, shape (n, bits). feature_map: (n, 128, 8, 8). masks: shape
