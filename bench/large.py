@@ -123,6 +123,7 @@ def bank_error(data: PairedData, bank: int, batches: int, **options: Any) -> dic
     def look(row: dict[str, Any], hasher: ck.SSAH) -> None:
         part = data.train
         schedule = Supervision(hasher, part.images, part.text_vectors, part.labels, torch.Generator().manual_seed(1))
+        schedule._train_only("image")
         for items in torch.randperm(schedule.n, generator=schedule.random).split(schedule.batch)[:batches]:
             terms = []
             for size in (0, bank):

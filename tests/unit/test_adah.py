@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import cmhkit as ck
-from cmhkit.adah import ADAH, ADAHConfig, losses
+from cmhkit.adah import ADAH, ADAHConfig, losses, model
 from cmhkit.adah import fit as schedule
 from cmhkit.adah.model import ImageAttention, SceneHead, TextAttention, TextFeatures, TextHead, spread_masks
 from cmhkit.data import PairedData
@@ -341,7 +341,8 @@ def test_save_and_load_give_the_same_codes(tiny, tmp_path):
 
 def test_evidence_is_computed_once_a_batch_and_changes_nothing(tiny, monkeypatch):
     calls, original = [], torch.baddbmm
-    monkeypatch.setattr(torch, "baddbmm", lambda *a: calls.append(1) or original(*a))
+    monkeypatch.setattr(torch, "baddbmm", lambda *a, **k: calls.append(1) or original(*a, **k))
+    monkeypatch.setattr(model, "_IN_CACHE", 10**6)
     game, batch = players(tiny)
     head = game.network.image_head
     with game.network.once(batch[0]):
@@ -353,8 +354,10 @@ def test_evidence_is_computed_once_a_batch_and_changes_nothing(tiny, monkeypatch
             all(torch.equal(a, b) for a, b in zip(head.evidence(other), head.evidence(batch[0]), strict=True))
             and len(calls) == 2
         )
-    head.evidence(batch[0])
+    whole = head.evidence(batch[0])
     assert len(calls) == 3
+    monkeypatch.setattr(model, "_IN_CACHE", 3)
+    assert all(torch.equal(a, b) for a, b in zip(whole, head.evidence(batch[0]), strict=True)) and len(calls) > 4
 
 
 def test_a_dead_adversarial_hinge_warns(tiny):
