@@ -184,7 +184,7 @@ def _computed(images: np.ndarray, show_progress: bool, backbone: str, file: Path
     return _Stored(None, photos.pooled_features(images, show_progress))
 
 
-def _compute(images: np.ndarray, show_progress: bool, file: Path | None) -> _Stored:
+def _compute(images: np.ndarray, show_progress: bool, file: Path | None = None) -> _Stored:
     import torch
 
     from cmhkit.data.large import array_file

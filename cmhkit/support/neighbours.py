@@ -117,7 +117,7 @@ class _Nearest:
         self.slack = _rounding_slack(source.norms, source.terms, metric)
         self.rough = np.full((len(source.norms), k), np.inf, dtype=np.float32)  # the k least of each item
         self.candidates: list[tuple[NDArray, ...]] = []  # items, others, rough distances, products
-        self.stored, self.most = 0, 4 * self.rough.size + _SPARE
+        self.stored, self.most = 0, 3 * self.rough.size + _SPARE
 
     def add(self, rows: slice, columns: slice, rough: NDArray, product: NDArray) -> None:
         """Look at a block of rough distances, shape (rows, columns), and its products."""
@@ -134,12 +134,14 @@ class _Nearest:
         self.candidates.append((item[row].astype(np.int32), other, rough[row, column], product[at]))
         self.stored += len(row)
         if self.stored > self.most:
-            *best, _ = self._best()
-            self.candidates, self.stored = [tuple(best)], len(best[0])
+            left = self._left()
+            if len(left[0]) > self.most // 2:  # ties by the thousand: measuring is what parts them
+                *left, _ = self._best(left)
+            self.candidates, self.stored = [tuple(left)], len(left[0])
 
     def found(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k nearest others of each item and their distances, when every block was seen."""
-        _, other, _, _, distance = self._best()
+        _, other, _, _, distance = self._best(self._left())
         return other.reshape(self.rough.shape), distance.reshape(self.rough.shape)
 
     def _limit(self, item: NDArray) -> NDArray[np.float32]:
@@ -147,11 +149,15 @@ class _Nearest:
         limit = self.rough[item, -1] + self.slack[item]
         return np.nextafter(limit.astype(np.float32), np.float32(np.inf))
 
-    def _best(self) -> tuple[NDArray, ...]:
+    def _left(self) -> list[NDArray]:
+        """The candidates that may still be among the k nearest."""
+        item, other, rough, product = (np.concatenate(parts) for parts in zip(*self.candidates, strict=True))
+        left = rough <= self._limit(np.arange(len(self.rough)))[item]
+        return [part[left] for part in (item, other, rough, product)]
+
+    def _best(self, candidates: list[NDArray]) -> tuple[NDArray, ...]:
         """At most k candidates of each item, by item, distance and index: as in `candidates`, and their distances."""
-        candidates = [np.concatenate(parts) for parts in zip(*self.candidates, strict=True)]
-        left = candidates[2] <= self._limit(np.arange(len(self.rough)))[candidates[0]]
-        item, other, rough, product = (part[left] for part in candidates)
+        item, other, rough, product = candidates
         distance = self.source.measure(item, other, product, self.metric).astype(np.float32)
         order = _in_order(item, distance, other, len(self.rough))
         place = np.arange(len(order)) - np.searchsorted(item[order], np.arange(len(self.rough)))[item[order]]

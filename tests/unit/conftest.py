@@ -19,7 +19,16 @@ settings.load_profile("kit")
 # What `make check` leaves out: files that start processes or train until something is learned, and single tests of more
 # than a second.
 SLOW_FILES = {
-    *("test_database", "test_field", "test_file_says", "test_fits", "test_grade", "test_helpers", "test_inputs", "test_kill"),
+    *(
+        "test_database",
+        "test_field",
+        "test_file_says",
+        "test_fits",
+        "test_grade",
+        "test_helpers",
+        "test_inputs",
+        "test_kill",
+    ),
     *(
         "test_malformed",
         "test_matfiles",

@@ -26,6 +26,7 @@ from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
 from cmhkit.ssah.model import network_for
+from cmhkit.train import device as device_module
 from cmhkit.train.device import generator, optimiser_for, placed, restore, to_device
 from cmhkit.train.loop import exact, means
 from cmhkit.ugach import UGACH
@@ -282,8 +283,7 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
         assert fused.defaults["fused"] is True and fused.param_groups[0]["start"] == 0.01
     assert not optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("mps")).defaults["fused"]
     q = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    name = {"sgd": "SGD", "adam": "Adam"}[kind]
-    known = getattr(torch.optim, name)
+    known = device_module.OPTIMISERS[kind]
     with monkeypatch.context() as patch:  # a PyTorch that has no such kernel says so when it is asked
 
         def refuses(*given, fused, **options):
@@ -291,7 +291,7 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
                 raise RuntimeError("`fused=True` requires all the params to be on supported devices")
             return known(*given, fused=fused, **options)
 
-        patch.setattr(torch.optim, name, refuses)
+        patch.setitem(device_module.OPTIMISERS, kind, refuses)
         plain = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
     assert not plain.defaults["fused"]
     trained(fused, p, 4)
