@@ -118,7 +118,7 @@ def test_labels_and_a_matrix_of_the_same_s_give_the_same(scale, weights, dtype):
     a, b = (scale * a).requires_grad_(), (scale * b).requires_grad_()
     found = []
     for s in (similar, similar.rows(0, 40)):
-        loss = pairwise_loss(a, b, s, weights=weights, block=16)
+        loss = pairwise_loss(a, b, s, weights=weights)
         found.append((loss.detach(), *torch.autograd.grad(loss, (a, b))))
     tolerance = {"rtol": 1e-5, "atol": 1e-5 * scale} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-10}
     for one, other in zip(*found, strict=True):
