@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import as_array, check
 
 _TILE_ITEMS = 8192
@@ -141,11 +142,6 @@ def distance_tile(words_a: NDArray, words_b: NDArray) -> NDArray[np.unsignedinte
             counts = np.bitwise_count(word_a[rows, None] ^ word_b)
             np.copyto(part, counts) if number == 0 else np.add(part, counts, out=part)
     return out
-
-
-def slices(length: int, step: int) -> list[slice]:
-    """Cut 0..length into pieces of at most `step`."""
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,8 +43,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
+from cmhkit.codes import check_packed, check_same_bits, distance_tile, to_words
 from cmhkit.graphs import check_labels, check_same_labels, label_words
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import check, check_choice, check_integer
 
 if TYPE_CHECKING:

@@ -542,26 +542,25 @@ _PAPERS = (
     ("3", "SSAH", "labels teach", ORANGE),
 )
 _COLUMNS, _ROWS, _FIRST, _LAST = (18, 141, 264), (188, 256, 324), 24, 420
-_BELOW = 88  # from a row of stations in common to the next
-_FORK, _JOIN = 112, 376
+_FORK, _JOIN, _LAST_COLUMNS = 112, 376, (18, 104, 190, 276)
 
 
 def course_map() -> Picture:
-    """The lessons as stations: three in common, then a line for each of the three papers, then four in common."""
+    """The lessons as stations: three in common, then a line for each of the three papers, then the last ones."""
     left, _, right = _COLUMNS
     body = [_rail([(left, _FIRST), (right, _FIRST), (right, _FORK), (left, _FORK), (left, _FORK + 9)])]
-    body += [_rail([(right, _JOIN), (left, _JOIN), (left, _LAST), (right, _LAST), (right, _LAST + _BELOW)])]
+    body += [_rail([(right, _JOIN), (left, _JOIN), (left, _LAST), (_LAST_COLUMNS[-1], _LAST)])]
     for x, (_, paper, learns, colour) in zip(_COLUMNS, _PAPERS, strict=True):
         body.append(_rail([(x, _FORK), (x, _JOIN)], colour))
         body += [_text(x + 22, _FORK + 22, paper, "l b"), _text(x + 22, _FORK + 38, learns, "l")]
     columns = {digit: x for x, (digit, *_) in zip(_COLUMNS, _PAPERS, strict=True)}
     for number, name, minutes in LESSONS:
         on_a_line, place = number[0] in columns, int(number[1])
-        x = columns[number[0]] if on_a_line else _COLUMNS[min(place, 2)]
-        y = _ROWS[place] if on_a_line else _FIRST if number[0] == "0" else _LAST + _BELOW * (place // 3)
+        x = columns.get(number[0], (_LAST_COLUMNS if number[0] == "4" else _COLUMNS)[place])
+        y = _ROWS[place] if on_a_line else _FIRST if number[0] == "0" else _LAST
         body.append(f"<circle class='function' cx='{x}' cy='{y}' r='15'/>" + _text(x, y + 5, number, "b"))
         short = name.partition(": ")[2] or name
-        label = [*wrap(short[0].upper() + short[1:], 12), f"{minutes} min"]
+        label = [*wrap(short[0].upper() + short[1:], 11), f"{minutes} min"]
         start = (x + 22, y + 1) if on_a_line else (x + 12, y + 31)
         body += [_text(start[0], start[1] + 15 * i, words, "l") for i, words in enumerate(label)]
     listed = {digit: ", ".join(f"{n} {name}" for n, name, _ in LESSONS if n[0] == digit) for digit in "01234"}
@@ -569,7 +568,7 @@ def course_map() -> Picture:
         f"{len(LESSONS)} lessons, {sum(lesson[2] for lesson in LESSONS)} minutes to read. First {listed['0']}. Then "
         f"three lines, one a paper: {listed['1']}; {listed['2']}; {listed['3']}. Last {listed['4']}."
     )
-    return Picture(_svg((368, 490 + _BELOW), "The map of the course", words, body), f"The map of the course. {words}")
+    return Picture(_svg((368, 490), "The map of the course", words, body), f"The map of the course. {words}")
 
 
 def _rail(points: Sequence[Point], colour: str = "") -> str:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from cmhkit import metrics
-from cmhkit.codes import hamming, slices
+from cmhkit.codes import hamming
 from cmhkit.graphs import label_similarity
 from cmhkit.metrics import average_precision, evaluate
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import InputError
 
 
