@@ -27,9 +27,9 @@ import torch
 import cmhkit as ck
 from bench.report import machine, table, write_section
 from bench.timing import digits, peak_memory
-from cmhkit.codes import slices
 from cmhkit.data.pairs import PairedData
 from cmhkit.ssah.fit import Supervision
+from cmhkit.support.blocks import slices
 from cmhkit.support.progress import progress
 
 PAIRS = 186_577
