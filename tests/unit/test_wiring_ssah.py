@@ -302,7 +302,8 @@ def _float64(monkeypatch):
 def small_data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images, texts and labels; one text has no word, and two pairs have no label: they are similar to nothing."""
     random = np.random.default_rng(4)
-    images, texts = random.normal(size=(PAIRS, PIXELS)), random.integers(0, 3, (PAIRS, WORDS)).astype(float)
+    images = random.normal(size=(PAIRS, PIXELS)).astype(np.float32).astype(float)  # the library reads float32
+    texts = random.integers(0, 3, (PAIRS, WORDS)).astype(float)
     labels = np.array([[i % 3 == 0, i % 3 == 1, i % 4 == 2] for i in range(PAIRS)]).astype(np.uint8)
     texts[3] = 0
     assert 0.2 < (labels @ labels.T > 0).mean() < 0.45
