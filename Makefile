@@ -69,10 +69,12 @@ report: setup-test ## the built notebooks as pages to read without running: out/
 bench: setup-bench ## speed and memory beside what a user would run instead, written to bench/RESULTS.md (minutes)
 	@$(ONE_THREAD) "$(BIN)/python" -m bench.speed
 	@$(ONE_THREAD) "$(BIN)/python" -m bench.growth
+	@$(ONE_THREAD) "$(BIN)/python" -m bench.fits
 
 bench-full: setup-bench ## the same at every size, then what the methods retrieve (an hour or more)
 	@$(ONE_THREAD) "$(BIN)/python" -m bench.speed --full
 	@$(ONE_THREAD) "$(BIN)/python" -m bench.growth --full
+	@$(ONE_THREAD) "$(BIN)/python" -m bench.fits --seeds 5
 	@$(ONE_THREAD) "$(BIN)/python" -m bench
 
 browser: setup-browser ## the tests that move widgets in a real browser (needs chromium)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from bench import peers
 from bench.timing import Contestant, Peak, Times, cpu_of_process, peak_memory, race
 from cmhkit import metrics
-from cmhkit.codes import hamming, slices, to_words, unpack
+from cmhkit.codes import hamming, to_words, unpack
 from cmhkit.graphs import knn_graph
 from cmhkit.index import HammingIndex
 from cmhkit.nn.pairwise import LabelSimilarity, pairwise_loss
 from cmhkit.nn.triplet import pairwise_distance, triplet_hinge
+from cmhkit.support.blocks import slices
 from cmhkit.ugach.losses import generator_log_probability
 from cmhkit.ugach.model import CrossModalNetwork
 

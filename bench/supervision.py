@@ -45,7 +45,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "without LabNet's supervision": {"supervision": "each-other", "adversarial": "none"},
     "squared pair loss": {"pair_loss": "squared"},
     "own sign instead of the shared B": {"binary": "own"},
-    "without multi-scale fusion": {"pools": ()},
+    "with multi-scale fusion": {"pools": (5, 10, 15, 30, 50)},
 }
 KINDS = ("image", "text")
 DIRECTIONS = {

@@ -19,11 +19,9 @@ from cmhkit.train.run import Run
 
 
 def ridge_cca(x: np.ndarray, y: np.ndarray, components: int, ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Directions in which two views agree most: maximise $\operatorname{corr}(Xa, Yb)$ with a ridge on both
-    covariances.
+    r"""Directions in which two views agree most: maximise $\operatorname{corr}(Xa, Yb)$.
 
-    x: centred, shape (n, p). y: centred, shape (n, q). ridge: added to each covariance, as a share of its mean
-    diagonal.
+    x, y: centred, shapes (n, p) and (n, q). ridge: added to each covariance, as a share of its mean diagonal.
     Returns A, shape (p, c), B, shape (q, c), and the correlations, shape (c,), with c = min(components, p, q).
     Errors: `InputError` where the ridge is too small for columns that depend on each other.
     Source: Hotelling, Biometrika 1936; the ridge: Vinod, J. Econometrics 1976.
@@ -63,15 +61,8 @@ def itq_rotation(v: np.ndarray, rotation: np.ndarray, iterations: int) -> np.nda
 
 
 @attrs.frozen
-class RandomHashConfig(Options):
-    """Nothing to set."""
-
-
-@attrs.frozen
 class CCAConfig(Options):
-    """Every choice of CCA. Above the number of directions that it finds, the space is always turned: each gives one
-    bit.
-    """
+    """Every choice of CCA. For more bits than it finds directions, the space is always turned."""
 
     ridge: float = real(0.1, "share of the mean variance that is added to each variance", "ours", least=0)
     rotate: bool = switch(False, "turn the space at random before the signs are taken", "ours")
@@ -102,15 +93,12 @@ class _Linear(CrossModalHasher):
         self._maps = state
 
     def _keep(self, images: np.ndarray, texts: np.ndarray, image_matrix: np.ndarray, text_matrix: np.ndarray) -> None:
-        maps = {
-            "image_mean": images.mean(axis=0),
-            "image_matrix": image_matrix,
-            "text_mean": texts.mean(axis=0),
-            "text_matrix": text_matrix,
-        }
+        maps = {"image_mean": images.mean(axis=0), "image_matrix": image_matrix}
+        maps |= {"text_mean": texts.mean(axis=0), "text_matrix": text_matrix}
         self._maps = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in maps.items()}
 
     def _spaces(self, images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        check(len(images) > 1, f"data: expected at least two training pairs, got {len(images)}")
         x, y = (z.astype(np.float64) - z.mean(axis=0, dtype=np.float64) for z in (images, texts))
         return ridge_cca(x, y, self.bits, self.config.ridge)
 
@@ -123,16 +111,11 @@ class _Linear(CrossModalHasher):
 class RandomHash(_Linear):
     """Signs of random directions, each modality on its own: what no learning gives."""
 
-    presets: ClassVar[dict[str, Any]] = {"lab": RandomHashConfig()}
+    presets: ClassVar[dict[str, Any]] = {"lab": Options()}
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
         rng = np.random.default_rng(self.seed)
-        self._keep(
-            images,
-            texts,
-            rng.standard_normal((images.shape[1], self.bits)),
-            rng.standard_normal((texts.shape[1], self.bits)),
-        )
+        self._keep(images, texts, *(rng.standard_normal((x.shape[1], self.bits)) for x in (images, texts)))
 
 
 class CCA(_Linear):
@@ -141,7 +124,6 @@ class CCA(_Linear):
     presets: ClassVar[dict[str, Any]] = {"lab": CCAConfig()}
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(len(images) > 1, f"data: expected at least two training pairs, got {len(images)}")
         a, b, _ = self._spaces(images, texts)
         turn = self._start(a.shape[1]) if self.config.rotate or a.shape[1] < self.bits else np.eye(self.bits)
         self._keep(images, texts, a @ turn, b @ turn)
@@ -153,7 +135,6 @@ class ITQ(_Linear):
     presets: ClassVar[dict[str, Any]] = {"lab": ITQConfig()}
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(len(images) > 1, f"data: expected at least two training pairs, got {len(images)}")
         a, b, correlations = self._spaces(images, texts)
         if self.config.weighted:
             a, b = a * correlations, b * correlations

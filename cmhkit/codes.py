@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import as_array, check
 
 _TILE_ITEMS = 8192
@@ -45,8 +46,7 @@ def sign(x: ArrayLike) -> NDArray[np.int8]:
 
 
 def pack(signs: ArrayLike) -> NDArray[np.uint8]:
-    """Pack ±1 codes, eight bits a byte, in the order of `numpy.packbits`: first bit = highest bit of byte 0, bit 1 =
-    +1.
+    """Pack ±1 codes, eight bits a byte.
 
     signs: -1 or +1, shape (n, K), K a multiple of 8. Returns uint8, shape (n, K // 8).
     Raises InputError for another shape or another value.
@@ -55,11 +55,9 @@ def pack(signs: ArrayLike) -> NDArray[np.uint8]:
     check(signs.ndim == 2, f"signs: expected shape (items, bits), got {signs.shape}")
     bits = signs.shape[1]
     check(bits > 0 and bits % 8 == 0, f"signs: expected a number of bits that is a multiple of 8, got {bits}")
-    check(
-        signs.dtype.kind in "iuf" and (np.abs(signs) == 1).all(),
-        f"signs: expected only -1 and +1, got other values ({signs.dtype}); use sign(x) on real numbers, 2 * bits - 1 "
-        "on 0/1 bits",
-    )
+    good = signs.dtype.kind in "iuf" and (np.abs(signs) == 1).all()
+    hint = "use sign(x) on real numbers, 2 * bits - 1 on 0/1 bits"
+    check(good, f"signs: expected only -1 and +1, got other values ({signs.dtype}); {hint}")
     return np.packbits(signs > 0, axis=1)
 
 
@@ -97,10 +95,8 @@ def check_packed(packed: ArrayLike, name: str) -> NDArray[np.uint8]:
     random bytes look so once in 2^447 times.
     """
     packed = as_array(packed, name)
-    check(
-        packed.dtype == np.uint8,
-        f"{name}: expected packed codes (uint8), got {packed.dtype}; use pack(sign(x)), bits a multiple of 8",
-    )
+    hint = "use pack(sign(x)), bits a multiple of 8"
+    check(packed.dtype == np.uint8, f"{name}: expected packed codes (uint8), got {packed.dtype}; {hint}")
     check(packed.ndim == 2 and packed.shape[1] > 0, f"{name}: expected shape (items, bits // 8), got {packed.shape}")
     values = _values_of_bits(packed)
     check(
@@ -127,9 +123,7 @@ def check_same_bits(a: NDArray[np.uint8], b: NDArray[np.uint8], name_a: str, nam
 
 
 def to_words(packed: NDArray[np.uint8]) -> NDArray[np.unsignedinteger]:
-    """Rows of bytes as the widest machine words that fit, shape (words, n): padded with zero bits, which no XOR or AND
-    sees.
-    """
+    """Rows of bytes as machine words, shape (words, n): padded with zero bits, which no XOR or AND sees."""
     width = min(8, 1 << (packed.shape[1] - 1).bit_length())
     missing = -packed.shape[1] % width
     if missing:
@@ -148,11 +142,6 @@ def distance_tile(words_a: NDArray, words_b: NDArray) -> NDArray[np.unsignedinte
             counts = np.bitwise_count(word_a[rows, None] ^ word_b)
             np.copyto(part, counts) if number == 0 else np.add(part, counts, out=part)
     return out
-
-
-def slices(length: int, step: int) -> list[slice]:
-    """Cut 0..length into pieces of at most `step`."""
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +175,10 @@ class CodeDiagnostics:
 
     def summary(self) -> str:
         """A few lines to read."""
+        size = f"{self.items} items, {self.bits} bits: {self.distinct} distinct codes"
         low, high = self.balance.min(), self.balance.max()
         lines = [
-            f"{self.items} items, {self.bits} bits: {self.distinct} distinct codes, the commonest held by "
-            f"{self.commonest:.1%} of the items",
+            f"{size}, the commonest held by {self.commonest:.1%} of the items",
             f"balance (share of +1): {low:.2f} to {high:.2f}; constant bits: {self.constant_bits}",
             f"mean |correlation| of two bits: {self.mean_correlation:.2f}; effective bits: {self.effective_bits:.1f}",
         ]
@@ -202,8 +191,7 @@ class CodeDiagnostics:
 
 
 def diagnostics(packed: ArrayLike, *, warn: bool = False) -> CodeDiagnostics:
-    """Look at the health of codes: how many differ, how balanced and how correlated their bits are, and whether they
-    collapsed.
+    """The health of codes: how many differ, how balanced and correlated their bits are, and whether they collapsed.
 
     packed: uint8, shape (n, K // 8), n at least 1. warn: also emit a `CollapseWarning` where they collapsed.
     Codes count as collapsed if any of these holds (the limits are this module's constants):

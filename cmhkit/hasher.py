@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cmhkit import codes, metrics
-from cmhkit.data.pairs import PairedData, Split, checked_images, checked_vectors
-from cmhkit.data.sentences import CARD, TEXT_FEATURES, check_card, sentence_vectors
-from cmhkit.data.text import Vocabulary, in_order
+from cmhkit.data.inputs import Pictures, read_texts
+from cmhkit.data.pairs import PairedData, Split, checked_images
+from cmhkit.data.sentences import CARD, TEXT_FEATURES, check_card
+from cmhkit.data.text import Vocabulary
 from cmhkit.support import saved, show
 from cmhkit.support.checks import check, check_choice, check_integer
 from cmhkit.support.options import as_dict, configured
@@ -72,8 +73,6 @@ class CrossModalHasher:
     image_kind: ClassVar[str] = "posterior"
     backbone_: str | None = "scenenet"
     text_features_: str = "bag"
-    #: What the error says last where pictures are expected, and vectors came.
-    _vectors_note: ClassVar[str] = ""
     #: A key of `_STATES`.
     _stage: str = "new"
 
@@ -97,9 +96,7 @@ class CrossModalHasher:
 
     @property
     def fitted(self) -> bool:
-        """True once `fit` has returned, or `load` has read what was saved after it. False in a callback, though the
-        hasher can encode there.
-        """
+        """Whether `fit` has returned, or had when the hasher was saved; not in a callback, though it encodes there."""
         return self._stage == "fitted"
 
     def _check_encodes(self) -> None:
@@ -160,10 +157,10 @@ class CrossModalHasher:
                 self._stage = "fitting"
                 train = data.train if isinstance(data, PairedData) else data
                 self.backbone_ = data.backbone
-                message = self._input_message() if data.images.ndim == 4 and show_progress else ""
+                message = self._pictures.message if data.images.ndim == 4 and show_progress else ""
                 if message:
                     print(f"{name}: {message}")
-                self._remember_images(data.images, show_progress)
+                self._pictures.remember(data.images, show_progress)
                 images = self._image_input(train.images, show_progress)
                 self.vocabulary_: Vocabulary | None = data.vocabulary
                 self.text_features_ = data.text_features
@@ -194,12 +191,12 @@ class CrossModalHasher:
         check((images is None) != (texts is None), "images, texts: expected exactly one of them")
         self._check_encodes()
         if images is None:
-            vectors = self._text_input(texts)
+            vectors = read_texts(texts, self.vocabulary_, self.text_features_)
             self._check_width("texts", "vectors", vectors, self.text_width_)
             yield "text", vectors
             return
         pictures = checked_images(images.images if isinstance(images, Split) else images)
-        self._remember_images(pictures, False)
+        self._pictures.remember(pictures, False)
         for start in range(0, max(len(pictures), 1), _AT_ONCE):
             x = self._image_input(pictures[start : start + _AT_ONCE], False)
             if x.ndim == 2:
@@ -213,16 +210,12 @@ class CrossModalHasher:
     def evaluate(self, data: PairedData, **options: Any) -> Report:
         """Search with every query, both ways, and measure the rankings.
 
-        options: those of `metrics.evaluate` (ties, r, divisor, empty, precision_at). Two items are relevant to each
-        other if they share a label.
+        options: those of `metrics.evaluate`. Two items are relevant to each other if they share a label.
         """
         check(isinstance(data, PairedData), f"data: expected PairedData, got {type(data).__name__}")
         check(data.labels is not None, "data: expected labels, since relevance is a shared label, got none")
-        packed = {
-            f"{part}_{what}": self.encode(**{what: getattr(data, part)})
-            for part in ("query", "retrieval")
-            for what in ("images", "texts")
-        }
+        both = [(split, what) for split in (data.query, data.retrieval) for what in ("images", "texts")]
+        packed = {f"{split.name}_{what}": self.encode(**{what: split}) for split, what in both}
         return self.measured(data, packed, **options)
 
     def measured(self, data: PairedData, packed: dict[str, np.ndarray], **options: Any) -> Report:
@@ -274,65 +267,12 @@ class CrossModalHasher:
     # What pictures and texts enter as.
 
     @property
-    def _reads(self) -> str:
-        """What pictures go through: "scenenet", cached features of the data's backbone; "features", nothing, since they
-        are vectors; or a network that is trained.
-        """
-        return getattr(self.config, "backbone", "scenenet")
-
-    def _remember_images(self, images: np.ndarray, show_progress: bool) -> None:
-        """Compute what the pictures of a whole set enter as, once, before parts of it are asked for."""
-        if images.ndim == 4 and self.backbone_ is not None and self._reads == "scenenet":
-            from cmhkit.data.features import check_backbone, remember
-
-            check_backbone(self.backbone_, self.image_kind)
-            remember(images, backbone=self.backbone_, show_progress=show_progress)
+    def _pictures(self) -> Pictures:
+        reads = getattr(self.config, "backbone", "scenenet")
+        return Pictures(type(self).__name__, reads, self.image_kind, self.backbone_)
 
     def _image_input(self, images: np.ndarray, show_progress: bool) -> np.ndarray:
-        """Pictures or vectors as the method reads them."""
-        from cmhkit.data.features import image_features
-
-        images, reads = checked_images(images), self._reads
-        if reads == "scenenet":
-            check(
-                images.ndim == 2 or self.backbone_ is not None,
-                f"images: expected pictures with a backbone, since {type(self).__name__} reads features here, got a "
-                "data set with backbone None; load it with features='efficientnet-lite0' or 'scenenet'",
-            )
-            backbone = self.backbone_ or "scenenet"
-            return image_features(images, self.image_kind, backbone=backbone, show_progress=show_progress)
-        wanted, note = f"feature vectors (n, d), since backbone={reads!r}", ""
-        if reads != "features":
-            wanted, note = f"pictures (n, H, W, 3), since backbone={reads!r} reads them", self._vectors_note
-        good = images.ndim == (2 if reads == "features" else 4)
-        check(good, f"images: expected {wanted}, got shape {images.shape}{note}")
-        return images
-
-    def _input_message(self) -> str:
-        """What `fit` says of how pictures enter; empty if they cannot."""
-        from cmhkit.data.features import BACKBONES
-
-        if self._reads != "scenenet":
-            return f"pictures go through {self._reads}."
-        if self.backbone_ not in BACKBONES:
-            return ""
-        kind = f" ({self.image_kind})" if self.backbone_ == "scenenet" else ""
-        return f"pictures enter as cached {BACKBONES[self.backbone_]} features{kind}."
-
-    def _text_input(self, texts: Any) -> np.ndarray:
-        if isinstance(texts, Split):
-            return texts.text_vectors
-        texts = in_order(texts)
-        if isinstance(texts, np.ndarray) or not any(isinstance(text, str) for text in texts):
-            return checked_vectors(texts, "texts")
-        if self.text_features_ == "minilm":
-            return sentence_vectors(texts, show_progress=False)
-        check(
-            self.vocabulary_ is not None,
-            "texts: expected text vectors (n, t), since this hasher was fitted on data without a vocabulary, got "
-            "strings",
-        )
-        return self.vocabulary_.bag_of_words(texts)
+        return self._pictures.read(images, show_progress)
 
 
 class NetworkHasher(CrossModalHasher):
@@ -345,6 +285,12 @@ class NetworkHasher(CrossModalHasher):
 
     def _state(self) -> dict[str, np.ndarray]:
         return {name: value.cpu().numpy() for name, value in self._network.state_dict().items()}
+
+    def _check_supervised(self, labels: np.ndarray | None) -> None:
+        """Errors: `InputError` for training pairs without labels, and for fewer than two."""
+        name = type(self).__name__
+        check(labels is not None, f"data: expected labels, since {name} is supervised, got none")
+        check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
 
     def _load_state(self, state: dict[str, np.ndarray]) -> None:
         """Take a saved state over. The hasher has a network that is not trained, so that `_state` has its shapes."""
@@ -395,11 +341,7 @@ def load(path: str | Path) -> CrossModalHasher:
 
 @dataclass(frozen=True)
 class Report:
-    """How well a hasher retrieves, both ways.
-
-    image_to_text, text_to_image: `metrics.Metrics`. image_codes, text_codes: `codes.CodeDiagnostics` of the retrieval
-    set.
-    """
+    """How well a hasher retrieves, both ways. image_codes, text_codes: of the retrieval set."""
 
     method: str
     bits: int

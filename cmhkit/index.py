@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
+from cmhkit.codes import check_packed, check_same_bits, distance_tile, to_words
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import check, check_choice, check_integer
 
 ENGINES = ("auto", "numpy", "faiss")

@@ -1,10 +1,9 @@
 r"""Ranking metrics for Hamming search, from histograms of distance: no sort, and no luck with ties.
 
 A code of K bits has only K + 1 distances, so a ranking is a few groups of items that tie. For each query we count, at
-every distance, the items and the relevant items; every metric here follows from these counts, because the expectation
-over the orders of a tie group has a closed form (McSherry and Najork, "Computing Information Retrieval Performance
-Measures Efficiently in the Presence of Tied Scores", ECIR 2008).
-The histogram view is also that of He, Cakir, Bargal and Sclaroff, "Hashing as Tie-Aware Learning to Rank", CVPR 2018.
+every distance, the items and the relevant items. Every metric here follows from these counts, because the expectation
+over the orders of a tie group has a closed form (McSherry and Najork, ECIR 2008; with histograms: He et al., "Hashing
+as Tie-Aware Learning to Rank", CVPR 2018).
 
 A group of n items, r of them relevant, behind s items with R relevant ones, adds to the sum of precisions at hits, over
 its first t places,
@@ -22,8 +21,7 @@ with $H$ the harmonic numbers: place s + i holds a relevant item with probabilit
 - "stable": by place in the database, as a stable sort does. A database sorted by class then gets a wrong score.
 
 `divisor` says what the sum of precisions at hits within the first R is divided by:
-- "hits": the hits among the first R. Expected: the mean of the ratio, summed over the hits that the group cut by R may
-  put within R (hypergeometric).
+- "hits": the hits among the first R. Expected: the mean of the ratio, over the hits that the group cut by R may have.
 - "relevant": min(R, relevant items in the database).
 - "hits_capped": no MAP@R at all, but found in published code: the mean precision at the first min(R, relevant) hits,
   wherever they stand; R caps the hits counted, not the places looked at.
@@ -32,8 +30,7 @@ with $H$ the harmonic numbers: place s + i holds a relevant item with probabilit
 mean), "nan" (every mean becomes NaN), "error". They are counted in `Metrics.empty_queries`. Relevant: shares at least
 one label, or as `relevant` says.
 
-Codes may be NumPy arrays, or torch tensors: then the counts are made on the tensors' device, and the result is the same
-(`nn.histograms`).
+Of codes that are torch tensors the counts are made on their device (`nn.histograms`); the result is the same.
 """
 
 from __future__ import annotations
@@ -46,13 +43,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmhkit.codes import check_packed, check_same_bits, distance_tile, slices, to_words
+from cmhkit.codes import check_packed, check_same_bits, distance_tile, to_words
 from cmhkit.graphs import check_labels, check_same_labels, label_words
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import check, check_choice, check_integer
 
 if TYPE_CHECKING:
     from cmhkit.nn.histograms import TensorPairs
 
+#: A number for each radius, place or query.
+Curve = NDArray[np.float64]
 TIES = ("expected", "optimistic", "pessimistic", "stable")
 DIVISORS = ("hits", "relevant", "hits_capped")
 EMPTY = ("skip", "zero", "nan", "error")
@@ -79,16 +79,16 @@ class Metrics:
 
     map: float
     map_at_r: float | None
-    precision_by_radius: NDArray[np.float64]
-    recall_by_radius: NDArray[np.float64]
-    precision_by_rank: NDArray[np.float64]
-    recall_by_rank: NDArray[np.float64]
+    precision_by_radius: Curve
+    recall_by_radius: Curve
+    precision_by_rank: Curve
+    recall_by_rank: Curve
     precision_at: dict[int, float]
     ndcg: float
     ndcg_at_r: float | None
     queries: int
     empty_queries: int
-    average_precision: NDArray[np.float64]
+    average_precision: Curve
     bits: int
     database: int
     ties: str
@@ -104,30 +104,10 @@ class Metrics:
             f"mean precision at the first hits, at most {self.r}" if self.divisor == "hits_capped" else f"MAP@{self.r}"
         )
 
-    def summary(self) -> str:
-        """A few lines to read."""
-        size = f"{self.queries} queries against {self.database} items, {self.bits} bits"
-        lines = [f"{size}, ties: {self.ties}", f"MAP {self.map:.4f}"]
-        if self.r is not None:
-            lines.append(f"{self.name_at_r} {self.map_at_r:.4f} (divisor: {self.divisor})")
-            lines.append(f"NDCG@{self.r} {self.ndcg_at_r:.4f} ({self.grades})")
-        lines.append(f"NDCG {self.ndcg:.4f} ({self.grades})")
-        lines += [f"precision@{n} {value:.4f}" for n, value in self.precision_at.items()]
-        if self.empty_queries:
-            lines.append(f"{self.empty_queries} of {self.queries} queries have no relevant item; rule: {self.empty}")
-        return "\n".join(lines)
-
     def __repr__(self) -> str:
         cut = "" if self.r is None else f", map_at_r={self.map_at_r:.4f} (r={self.r}, divisor={self.divisor!r})"
         counts = f"queries={self.queries}, empty_queries={self.empty_queries}"
         return f"Metrics(map={self.map:.4f}{cut}, ties={self.ties!r}, {counts})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Numbers, text and lists only, ready for JSON. Left out: the two curves by rank, which are as long as the
-        database.
-        """
-        fields = {name: value for name, value in vars(self).items() if not name.endswith("_by_rank")}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
 
 
 def evaluate(
@@ -150,10 +130,8 @@ def evaluate(
     device, which then does the work. query_labels: 0/1, shape (n, c). database_labels: 0/1, shape (m, c). Or, in place
     of both, relevant: bool, shape (n, m).
     ties, divisor, empty: see the module. r: the R of MAP@R and NDCG@R, or None for neither; beyond m it is the whole
-    ranking. precision_at: the N of precision@N. grades: the gain of NDCG, $2^g - 1$ with g = 1 for a relevant item
-    ("binary") or the number
-    of labels shared ("shared"; Zhao et al., "Deep Semantic Ranking Based Hashing", CVPR 2015), discounted by log2(1 +
-    place).
+    ranking. precision_at: the N of precision@N. grades: the gain of NDCG, $2^g - 1$, discounted by log2(1 + place),
+    with g = 1 for a relevant item ("binary") or the number of labels shared ("shared"; Zhao et al., CVPR 2015).
     Works through tiles of queries and items: memory over the input is a few m · 8 bytes, whatever n is.
     Raises InputError for codes, labels, shapes or options of another kind, and for an empty query under empty="error".
     Source: McSherry and Najork, ECIR 2008; Järvelin and Kekäläinen, TOIS 2002, for NDCG.
@@ -185,9 +163,7 @@ def average_precision(
 
     distance: real numbers, shape (m,), smaller is nearer; equal ones tie. relevant: bool or 0/1, shape (m,). ties,
     divisor: see the module. Returns a value in [0, 1]; NaN if nothing is relevant; 0 if no relevant item stands in the
-    first R.
-    Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008, for the
-    ties.
+    first R. Raises InputError for NaN, shapes that differ or unknown options. Source: McSherry and Najork, ECIR 2008.
     """
     _check_rules(ties, divisor, r)
     distance, relevant = np.asarray(distance), np.asarray(relevant)
@@ -212,22 +188,20 @@ def _check_rules(ties: str, divisor: str, r: int | None) -> None:
         check_integer("r", r, 1)
 
 
-# One number or curve of `evaluate`. query, database, labels (of both), options, errors and sources: see there.
+# One number or curve of `evaluate`, a mean over the queries. Arguments, errors and sources: see there.
 
 
 def mean_average_precision(query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any) -> float:
-    """MAP over the whole ranking, or MAP@R where `r` is given. Arguments: those of `evaluate`."""
+    """MAP over the whole ranking, or MAP@R where `r` is given."""
     scores = evaluate(query, database, *labels, **options)
     return scores.map if scores.map_at_r is None else scores.map_at_r
 
 
 def precision_recall_by_radius(
     query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Curve, Curve]:
     """Precision and recall of the items within Hamming distance 0, 1, ..., K: two arrays (K + 1,). No tie matters here.
-
-    Means over queries; a query with no item within a radius has precision 0 there, as in hash lookup. Arguments: those
-    of `evaluate`.
+    A query with no item within a radius has precision 0 there, as in hash lookup.
     """
     scores = evaluate(query, database, *labels, **options)
     return scores.precision_by_radius, scores.recall_by_radius
@@ -235,34 +209,26 @@ def precision_recall_by_radius(
 
 def precision_recall_by_rank(
     query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall of the first 1, 2, ..., m items: two arrays (m,), means over queries. Arguments: those of
-    `evaluate`.
-    """
+) -> tuple[Curve, Curve]:
+    """Precision and recall of the first 1, 2, ..., m items: two arrays (m,)."""
     scores = evaluate(query, database, *labels, **options)
     return scores.precision_by_rank, scores.recall_by_rank
 
 
 def precision_at(query: ArrayLike, database: ArrayLike, *labels: ArrayLike, n: int = 100, **options: Any) -> float:
-    """Precision of the first n items, a mean over queries; places beyond the database's end count as misses. Other
-    arguments: those of `evaluate`.
-    """
+    """Precision of the first n items; places beyond the database's end count as misses."""
     return evaluate(query, database, *labels, precision_at=(n,), **options).precision_at[n]
 
 
 def ndcg(query: ArrayLike, database: ArrayLike, *labels: ArrayLike, **options: Any) -> float:
-    """NDCG over the whole ranking, or of the first R where `r` is given, a mean over queries. Arguments: those of
-    `evaluate`.
-    """
+    """NDCG over the whole ranking, or of the first R where `r` is given."""
     scores = evaluate(query, database, *labels, **options)
     return scores.ndcg if scores.ndcg_at_r is None else scores.ndcg_at_r
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Queries and database as machine words; the grade of a pair is 0 for irrelevant, else 1 or the number of labels
-    shared.
-    """
+    """Queries and database as machine words. A pair's grade: 0 for irrelevant, else 1 or how many labels are shared."""
 
     bits: int
     query_words: NDArray
@@ -282,7 +248,6 @@ class _Pairs:
 
     @property
     def chunk(self) -> int:
-        """Queries at a time."""
         return _CHUNK_QUERIES
 
     def grade(self, rows: slice, columns: slice) -> NDArray:
@@ -324,9 +289,7 @@ class _Pairs:
 def _pairs(
     query: Any, database: Any, query_labels: Any, database_labels: Any, relevant: Any, grades: str
 ) -> _Pairs | TensorPairs:
-    """Check what `evaluate` was given. Codes and labels are checked in NumPy, a few bytes an item; what is (n, m) stays
-    where it is.
-    """
+    """Check what `evaluate` was given. Codes and labels come to NumPy, a few bytes an item; what is (n, m) stays."""
     device, other = (x.device if _is_tensor(x) else None for x in (query, database))
     kinds = " and ".join(str(kind or "an array") for kind in (device, other))
     same = device == other
@@ -379,9 +342,7 @@ def _array(x: Any) -> Any:
 
 
 def _runs(ranked: NDArray, grades: int) -> NDArray[np.int64]:
-    """A ranking without ties as counts (1, g, grades): each run of equal grades is a group, for its order does not
-    matter.
-    """
+    """A ranking without ties as counts (1, g, grades): each run of equal grades is a group, whatever its order."""
     start = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1])
     counts = np.zeros((1, len(start), grades), dtype=np.int64)
     counts[0, np.arange(len(start)), ranked[start].astype(np.int64)] = np.diff(start, append=len(ranked))
@@ -409,8 +370,7 @@ class _Tables:
 
 
 class _Groups:
-    """Tie groups of some queries, nearest first; counts: items by query, group and grade, (n, g, grades), grade 0 =
-    irrelevant.
+    """Tie groups of some queries, nearest first. counts: items by query, group and grade, (n, g, grades).
 
     In the formulas of the module: size n, hits r, before s, hits_before R. All (n, g); empty groups do no harm. share:
     the chance that a place of the group holds a hit. relevant: relevant items of each query, (n,).
@@ -452,9 +412,7 @@ class _Groups:
         return np.clip(r - self.before, 0, self.size)
 
     def _precision_sum(self, taken: NDArray, tables: _Tables) -> NDArray[np.float64]:
-        """Expected sum of the precisions at hits over the first `taken` places of each group: the formula of the
-        module.
-        """
+        """Expected sum of the precisions at hits over the first `taken` places of each group, as the module has it."""
         span = tables.harmonic[self.before + taken] - tables.harmonic[self.before]
         pair = (self.hits - 1) / np.maximum(self.size - 1, 1)
         return self.share * ((self.hits_before + 1) * span + pair * (taken - (self.before + 1) * span))
@@ -523,9 +481,9 @@ def _normalised(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 def _first_hits_sum(s: int, hits_before: int, n: int, hits: int, first: int) -> float:
     """Expected sum of the precisions at the first `first` of the hits of a group of n items, first < hits.
 
-    Place s + i holds a hit with chance hits / n; Y of the other hits stand before it in the group, hypergeometric: i -
-    1 drawn from n - 1. It counts if Y < first, and adds (hits_before + 1 + Y) / (s + i). E[Y; Y < first] = (i -
-    1)(hits - 1)/(n - 1) · P(one drawn less has Y < first - 1).
+    Place s + i holds a hit with chance hits / n; Y of the other hits stand before it in the group, hypergeometric:
+    i - 1 drawn from n - 1. It counts if Y < first, and adds (hits_before + 1 + Y) / (s + i).
+    E[Y; Y < first] = (i - 1)(hits - 1)/(n - 1) · P(one drawn less has Y < first - 1).
     """
     drawn = np.arange(n)
     counted = _at_most(n - 1, hits - 1, first - 1)

@@ -333,9 +333,8 @@ def shown_text(notebook: NotebookNode) -> str:
                 if kind == "text/plain":
                     parts.append("".join(content))
                 elif kind == "text/html":
-                    bare = re.sub(
-                        r"<style.*?</style>|src=\"[^\"]*\"|style=\"[^\"]*\"", " ", "".join(content), flags=re.DOTALL
-                    )
+                    unseen = r"<svg.*?</svg>|<style.*?</style>|src=\"[^\"]*\"|style=\"[^\"]*\""
+                    bare = re.sub(unseen, " ", "".join(content), flags=re.DOTALL)
                     parts.append(re.sub(r"</?[a-z][^>\"]*>", " ", bare))
     return "\n".join(parts)
 

@@ -64,25 +64,33 @@ def rooms(root: Path = ROOT) -> tuple[list[str], list[str]]:
     return folders, [path.stem for path in top if path.suffix == ".py"]
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    """The modules of cmhkit that a module imports, inside its functions too; types that only a checker reads, not."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        if isinstance(node, ast.ImportFrom) and node.module == "cmhkit":
-            yield from (f"cmhkit.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cmhkit."):
-            yield str(node.module)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("cmhkit."))
-        yield from imported(node)
+def imported(module: str, source: str, package: bool = False) -> Iterator[tuple[str, int]]:
+    """The modules of cmhkit that a module imports, inside its functions too, each with its line; types that only a
+    checker reads, not. package: whether the module is a package's `__init__.py`.
+    """
+    here = module.split(".") if package else module.split(".")[:-1]
+
+    def names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+        for node in ast.iter_child_nodes(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                continue
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                above = here[: len(here) - node.level + 1] if node.level else []
+                start = ".".join([*above, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    yield f"{start}.{alias.name}" if start == "cmhkit" else start, node.lineno
+            yield from names(node)
+
+    return ((name, line) for name, line in names(ast.parse(source)) if name.startswith("cmhkit."))
 
 
 def upward(root: Path = ROOT) -> list[str]:
     """The imports that go up a floor, as "importing → imported". Empty in a house in order."""
     rising = set()
     for name, path in modules(root):
-        for module in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        for module, _ in imported(name, path.read_text(encoding="utf-8"), path.name == "__init__.py"):
             above = new_name(module) or module
             if FLOOR.get(room(above), -1) > FLOOR[room(name)]:
                 rising.add(f"{name} → {above}")

@@ -29,6 +29,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from cmhkit.support.files import write_atomically  # noqa: E402
 from tools import guards  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -259,18 +260,8 @@ def build(source: Path) -> tuple[Path, list[guards.Problem]]:
     executed, _ = execute(written, built_path(source).parent)
     notebook = clean(executed, written)
     target = built_path(source)
-    write_atomically(target, nbformat.writes(notebook) + "\n")
+    write_atomically(target, lambda part: part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8"))
     return target, guards.problems(notebook, written)
-
-
-def write_atomically(target: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def guard(source: Path) -> list[guards.Problem]:
@@ -379,7 +370,8 @@ def _measure(chosen: Sequence[Path], keep: bool) -> int:
     for source in chosen:
         costs[source] = execute(read_source(source), built_path(source).parent, memory=True)[1]
         print(f"{source.stem}: {costs[source].seconds:.1f} s, {costs[source].megabytes:.0f} MB", flush=True)
-    write_atomically(README, put_table(README.read_text(encoding="utf-8"), table(costs), keep))
+    page = put_table(README.read_text(encoding="utf-8"), table(costs), keep)
+    write_atomically(README, lambda part: part.write_text(page, encoding="utf-8"))
     return 0
 
 

@@ -1,10 +1,12 @@
-"""Draw the picture in README.md: words, their code, and the nearest pictures of the retrieval set.
+"""Draw the pictures in README.md.
 
-Run:  .venv/bin/python -m tools.picture
+Run:  .venv/bin/python -m tools.picture            # words, their code, and the nearest pictures of the retrieval set
+      .venv/bin/python -m tools.picture map        # the map of the course
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +17,9 @@ import numpy as np
 import torch
 
 import cmhkit as ck
+from cmhkit.course import diagrams
 
+MAP = Path(__file__).parents[1] / "docs" / "course.svg"
 OUT = Path(__file__).parents[1] / "docs" / "retrieval.png"
 QUERIES = ("cat pet", "boat sea sailing", "fruit juicy", "music instrument")
 INK, PAPER, BLUE, ORANGE = "#1a1a1a", "#ffffff", "#0072B2", "#E69F00"
@@ -63,5 +67,16 @@ def main() -> None:
     print(OUT)
 
 
+def course_map() -> str:
+    """The file docs/course.svg."""
+    return diagrams.course_map().svg + "\n"
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["map"]:
+        MAP.write_text(course_map(), encoding="utf-8")
+        print(MAP)
+    elif sys.argv[1:]:
+        sys.exit(f"expected nothing or the word map, got {' '.join(sys.argv[1:])}")
+    else:
+        main()

@@ -191,6 +191,7 @@ def read_pages(folder: Path = notebooks.NOTEBOOKS) -> tuple[list[Page], list[str
 def render(pages: Sequence[Page]) -> dict[str, str]:
     """The bundle's files: name → HTML."""
     from cmhkit import __version__
+    from cmhkit.course import diagrams
 
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, undefined=jinja2.StrictUndefined
@@ -200,7 +201,8 @@ def render(pages: Sequence[Page]) -> dict[str, str]:
 
     css = Markup((TEMPLATE / "report.css").read_text(encoding="utf-8"))
     common = {"version": __version__, "css": css}
-    listing = contents.render(pages=pages, minutes=sum(page.minutes for page in pages))
+    drawing = Markup(diagrams.course_map().html)
+    listing = contents.render(pages=pages, minutes=sum(page.minutes for page in pages), map=drawing)
     files = {
         "index.html": frame.render(
             common, index=True, title="cmhkit, the course", body=Markup(listing), styles="", parts=[]

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from cmhkit.support.options import Options, choice, integer, margin, margin_for, path, real, share, switch
+from cmhkit.support.options import Options, choice, integer, margin, path, real, share, switch
 
 
 @attrs.frozen
 class ADAHConfig(Options):
     """Every choice of ADAH, a field each: its default, the values it takes, what it means, and where it comes from."""
 
-    headings: ClassVar[dict[str, str]] = {
+    headings: ClassVar = {
         "features": "backbone",
         "attention": "attention",
         "hashing": "readout",
         "loss": "margin",
         "schedule": "epochs",
     }
-    gone: ClassVar[dict[str, Any]] = {
+    gone: ClassVar = {
         "train_backbone": True,
+        "image_map": "pool5",
         "alpha_image": None,
         "alpha_text": None,
         "weight_decay": 0.0,
@@ -34,7 +35,6 @@ class ADAHConfig(Options):
     weights: str | None = path(
         None, "file of VGG-19's weights; none starts it untrained, and says so", "ours: ImageNet's"
     )
-    image_map: str = choice(("pool5", "conv5"), "VGG-19's map, after the last pooling or before it", "note: not said")
     side: int = integer(224, "of VGG-19's pictures, in pixels", "ours: its own", least=1)
     text_hidden: int = integer(1024, "units of the first layer of E of texts", "note: not said", least=1)
     text_width: int = integer(512, "d, units of its second layer", "note: not said", least=1)
@@ -73,10 +73,6 @@ class ADAHConfig(Options):
     game_query: str = choice(
         ("given", "free"), "in G's step the query's code is a constant; free lets G spoil it", "note: given"
     )
-
-    def margin_for(self, bits: int) -> float:
-        """The margin ε as a number."""
-        return margin_for(self.margin, bits)
 
 
 LAB = ADAHConfig()

@@ -20,7 +20,8 @@ from cmhkit.hasher import NetworkHasher
 from cmhkit.nn import precision
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
-from cmhkit.support.checks import InputError, check
+from cmhkit.nn.triplet import sides
+from cmhkit.support.checks import check
 from cmhkit.train import distributed
 from cmhkit.train.device import generator, placed, resolve_device, to_device
 from cmhkit.train.loop import Schedule, exact, means
@@ -30,9 +31,12 @@ from cmhkit.train.run import Run
 _CHUNK = 128
 
 
+class DeadHingeWarning(UserWarning):
+    """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
+
+
 class ADAH(NetworkHasher):
-    """Attention-aware deep adversarial hashing. Labels say which pairs of items are similar. The codes come from
-    attended features only.
+    """Attention-aware deep adversarial hashing: labels say who is similar, codes come from attended features only.
 
     Options: `cmhkit.adah.ADAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`.
     """
@@ -42,10 +46,9 @@ class ADAH(NetworkHasher):
 
     @precision.own_settings()
     def masks(self, images: Any = None, texts: Any = None) -> Mask:
-        """The attention masks of pictures or of texts, with their probabilities.
+        """The attention masks of pictures or of texts, on the CPU; of pictures in the shape (n, H·W), row by row.
 
-        images, texts: as `encode` reads them; give one of both. Returns `Mask`, on the CPU: for pictures of shape (n,
-        H·W), row by row. Errors: `InputError` for a hasher without attention.
+        images, texts: as for `encode`. Errors: `InputError` for a hasher without attention.
         """
         attends = self.config.attention != "none"
         check(attends, "ADAH: expected a hasher with attention, got attention='none'")
@@ -54,27 +57,23 @@ class ADAH(NetworkHasher):
         return Mask(torch.cat([m.probability.cpu() for m in masks]), torch.cat([m.mask.cpu() for m in masks]))
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(labels is not None, "data: expected labels, since ADAH is supervised, got none")
-        check(len(images) >= 2, f"data: expected at least 2 training pairs, got {len(images)}")
+        self._check_supervised(labels)
         random = generator(self.seed)
         self._device = resolve_device(self.device)
-        self.network_ = placed(self._built(texts.shape[1], random, self.config.weights, warn=True), self._device)
+        self.network_ = placed(self._built(texts.shape[1], random, load=True), self._device)
         Alternation(self, images, texts, labels, random).run(run)
 
-    def _built(self, text_width: int, random: Generator, weights: str | None, *, warn: bool) -> model.AttentionNetwork:
-        """The network before training. weights: file of VGG-19's. warn: whether to say so where there is none."""
+    def _built(self, text_width: int, random: Generator, *, load: bool = False) -> model.AttentionNetwork:
+        """The network before training. load: whether to read VGG-19's weights, or to say that there are none."""
         c = self.config
-        e_image: nn.Module
-        d_image: nn.Module
+        e_image: nn.Module = model.SceneFeatures()
         if c.backbone == "scenenet":
-            e_image = model.SceneFeatures()
-            d_image = model.SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
+            d_image: nn.Module = model.SceneHead(self.bits, c.readout, c.image_hidden, c.dropout, random)
         else:
             vgg = VGG19(side=c.side, generator=random)
-            if weights is not None or warn:
-                load_weights(vgg, weights)
-            e_image = model.VGGFeatures(vgg, c.image_map == "pool5")
-            d_image = model.VGGHead(vgg, self.bits, random)
+            if load:
+                load_weights(vgg, c.weights)
+            e_image, d_image = model.VGGFeatures(vgg), model.VGGHead(vgg, self.bits, random)
         e_text = model.TextFeatures(text_width, c.text_hidden, c.text_width, c.dropout, random)
         g_image = g_text = None
         if c.attention != "none":
@@ -88,15 +87,14 @@ class ADAH(NetworkHasher):
         return torch.cat(self._computed(x, _CHUNK, partial(self.network_.values, modality))).cpu().numpy()
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.network_ = self._built(self.text_width_, generator(0), None, warn=False)
+        self.network_ = self._built(self.text_width_, generator(0))
         self._load_state(state)
 
 
 class Alternation(Schedule):
     """The two players over one training set: "d", who is E and D, and "g".
 
-    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: every draw comes
-    from it.
+    images: maps, shape (n, C, H, W), or pictures. texts: shape (n, t). labels: shape (n, c). random: deals all draws.
     """
 
     method = "ADAH"
@@ -119,7 +117,11 @@ class Alternation(Schedule):
             rates = ((net.image_attention, c.lr_g), (net.text_attention, c.lr_g_text))
             self.optimisers["g"] = self._optimiser([{"params": list(g.parameters()), "lr": rate} for g, rate in rates])
             self._spread()
-        self.players = self._players()
+        #: The network as each player's steps call it: with several processes, a copy that knows whom to train.
+        self.players: dict[str, nn.Module] = {}
+        for player in self.optimisers:
+            self._train_only(player)
+            self.players[player] = distributed.replicated(net)
 
     def _steps(self, epochs: int) -> int:
         return epochs * -(-self.n // self.batch)
@@ -127,10 +129,10 @@ class Alternation(Schedule):
     def _epoch(self, epoch: int, step: Callable[[int], Any]) -> dict[str, Any]:
         """The game of one epoch: on each batch a step of E and D, and after every `d_steps` of them G's `g_steps`."""
         c = self.config
-        self._set_rates(epoch)
         d_rows: list[dict[str, Tensor]] = []
         g_rows: list[dict[str, Tensor]] = []
         skipped = 0
+        self._set_rates(epoch)
         order = torch.randperm(self.n, generator=self.random)
         for number, items in enumerate(order.split(self.batch), start=1):
             step(1)
@@ -142,11 +144,8 @@ class Alternation(Schedule):
                 d_rows.append(self._d_step(images, texts, similar))
                 if c.attention == "adversarial" and number % c.d_steps == 0:
                     g_rows += [self._g_step(images, texts, similar) for _ in range(c.g_steps)]
-        if not d_rows:
-            raise InputError(
-                f"data: expected similar and dissimilar pairs, but in none of {skipped} batches of {self.batch} does "
-                "an item have both; similar items share a label"
-            )
+        none = f"in none of {skipped} batches of {self.batch} does an item have both; similar items share a label"
+        check(d_rows, f"data: expected similar and dissimilar pairs, but {none}")
         return {"epoch": epoch, **means(d_rows), **means(g_rows), "skipped_batches": skipped}
 
     def _d_step(self, images: Tensor, texts: Tensor, similar: Tensor) -> dict[str, Tensor]:
@@ -179,13 +178,9 @@ class Alternation(Schedule):
         )
 
     def _codes(self, player: str, images: Tensor, texts: Tensor, similar: Tensor) -> Codes:
-        """H of a batch for a step of one player, whom alone its gradient reaches. With several processes this one
-        computes its part, and gathers the rest.
-        """
+        """H of a batch for a step of one player, whom alone its gradient reaches."""
         self._train_only(player)
-        with distributed.part_of(len(similar)):
-            codes = self.players[player](images, texts)
-        return distributed.gathered(codes, len(similar))
+        return self._whole(len(similar), self.players[player], images, texts)
 
     def _train_only(self, player: str) -> None:
         """Let gradients reach one of the two players only. Dropout is part of E's and D's training, not of G's."""
@@ -193,16 +188,6 @@ class Alternation(Schedule):
         for parameters, owner in ((self.network.other_parameters(), "d"), (self.network.attention_parameters(), "g")):
             for p in parameters:
                 p.requires_grad_(player == owner)
-
-    def _players(self) -> dict[str, nn.Module]:
-        """The network as each player's steps call it: with several processes, a copy of it that knows whom to train."""
-        if distributed.size() == 1:
-            return dict.fromkeys(self.optimisers, self.network)
-        players = {}
-        for player in self.optimisers:
-            self._train_only(player)
-            players[player] = distributed.replicated(self.network)
-        return players
 
     def _similar(self, items: Tensor) -> Tensor:
         """S: which items of a batch share a label, bool, on the CPU."""
@@ -228,16 +213,9 @@ class Alternation(Schedule):
 
     def _look_at(self, row: dict[str, Any], last: bool) -> None:
         if row.get("adversarial_active") == 0 and self.config.attention == "adversarial":
-            warnings.warn(
-                f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active, so the "
-                "attention module learns nothing; try a larger margin",
-                DeadHingeWarning,
-                stacklevel=2,
-            )
-
-
-class DeadHingeWarning(UserWarning):
-    """Unattended codes are separated by the whole margin: the attention module receives no gradient."""
+            dead = f"ADAH: the adversarial hinge is dead in epoch {row['epoch']}: no triplet of it is active"
+            message = f"{dead}, so the attention module learns nothing; try a larger margin"
+            warnings.warn(message, DeadHingeWarning, stacklevel=2)
 
 
 def _row(retrieval: list[Any], adversarial: list[Any], h: Codes) -> dict[str, Tensor]:
@@ -259,8 +237,5 @@ def _active_share(terms: list[Any]) -> Tensor:
 
 def _has_triplets(similar: Tensor, own: bool) -> bool:
     """Whether some item of a batch has both a similar and a dissimilar one."""
-    near, far = similar.clone(), ~similar
-    if not own:
-        for x in (near, far):
-            x.fill_diagonal_(False)
+    near, far = sides(similar, own)
     return bool((near.any(1) & far.any(1)).any())

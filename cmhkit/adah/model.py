@@ -1,8 +1,7 @@
 """ADAH's networks: features E, attention G and hashing D, one of each for pictures and for texts.
 
-Source: Zhang, Lai, Feng, "Attention-aware Deep Adversarial Hashing for Cross-Modal Retrieval", ECCV 2018; the note,
-section "Model".
-No code was published: what the note leaves open is an option of `cmhkit.adah.ADAHConfig`.
+Source: Zhang, Lai, Feng, ECCV 2018; the note, section "Model". No code was published: what the note leaves open is an
+option of `cmhkit.adah.ADAHConfig`.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from cmhkit.support.checks import check
 
 # Added to a sum of exponentials before its logarithm, for a mask that is all off.
 _TINY = 1e-30
+# Pictures whose evidence is computed at once: 1.5 MB.
+_IN_CACHE = 8
 
 
 @dataclass(frozen=True)
 class Mask:
-    """What the attention module says of a batch.
-
-    probability: P, shape (n, places), each row sums to 1. mask: Z, the same shape, 0 or 1. Places are H·W (row by row),
-    or the entries of a text feature.
+    """What the attention module says of a batch. probability: P, shape (n, places), each row sums to 1. mask: Z, the
+    same shape, 0 or 1. Places are H·W (row by row), or the entries of a text feature.
     """
 
     probability: Tensor
@@ -38,11 +37,10 @@ class Mask:
 
 @dataclass(frozen=True)
 class Codes:
-    r"""The codes of a batch, from -1 to 1.
+    r"""The codes of a batch, from -1 to 1, each of shape (n, bits).
 
-    image, text: $H^I$, $H^T$, of attended features. image_unattended, text_unattended: $\hat H^I$, $\hat H^T$, or None
-    without attention. image_mask, text_mask: what they come from, or None without attention. Codes have the shape (n,
-    bits).
+    image, text: $H^I$, $H^T$, of attended features. Without attention the rest is None: image_unattended and
+    text_unattended, $\hat H^I$ and $\hat H^T$; image_mask and text_mask, what parts the two.
     """
 
     image: Tensor
@@ -87,11 +85,9 @@ class ImageAttention(_Attention):
 
     def scores(self, feature_map: Tensor) -> Tensor:
         """M, shape (n, H·W). feature_map: f, shape (n, C, H, W). Errors: `InputError` for a map of another shape."""
-        channels = self.convolution.in_channels
-        check(
-            feature_map.ndim == 4 and feature_map.shape[1] == channels,
-            f"feature_map: expected a map (n, {channels}, H, W), got shape {tuple(feature_map.shape)}",
-        )
+        channels, shape = self.convolution.in_channels, tuple(feature_map.shape)
+        good = len(shape) == 4 and shape[1] == channels
+        check(good, f"feature_map: expected a map (n, {channels}, H, W), got shape {shape}")
         return self.convolution(feature_map).flatten(1)
 
 
@@ -115,25 +111,20 @@ class TextAttention(_Attention):
 @torch.no_grad()
 def spread_masks(attention: ImageAttention | TextAttention, features: Tensor, spread: float) -> None:
     """Scale an attention layer's weights, so that the scores M of an item deviate by `spread` over its places, in the
-    mean over the items.
+    mean over some items.
 
     Near-uniform probabilities all sit on the threshold, where rounding decides between masks that are all on and all
-    off; this keeps off it. At a spread of 1 about a third of the places are on. features: some items, as the layer
-    reads them.
+    off. At a spread of 1 about a third of the places are on. features: of the items, as the layer reads them.
     """
     deviation = attention.scores(features).std(dim=1).mean()
-    check(
-        bool(torch.isfinite(deviation)) and deviation.item() > 0,
-        "features: expected features that differ over their places, got constant ones",
-    )
+    good = bool(torch.isfinite(deviation)) and deviation.item() > 0
+    check(good, "features: expected features that differ over their places, got constant ones")
     (layer,) = attention.children()
     layer.weight.mul_(spread / deviation)
 
 
 class SceneFeatures(nn.Module):
-    """$E^I$ of the preset `lab`: SceneNet's map as it comes from the cache. The backbone is frozen, so there is nothing
-    to train.
-    """
+    """$E^I$ of the preset `lab`: SceneNet's map as it comes from the cache, frozen."""
 
     channels = CHANNELS
 
@@ -148,12 +139,11 @@ class SceneHead(nn.Module):
 
     $$s_d(Z) = \log \sum_p Z_p\, e^{s_{dp}}$$
 
-    with $s_{dp}$ the score of drawing d at place p. This is the backbone's own pooling over the places of the mask, and
-    it has a derivative with respect to $Z_p$ whether p is on or off. The scoring layer is the backbone's last one, and
-    frozen with it.
+    with $s_{dp}$ the score of drawing d at place p. This is the backbone's own frozen layer and its own pooling, over
+    the places of the mask, and it has a derivative with respect to $Z_p$ whether p is on or off.
     bits: code length. readout: the tanh layer reads a tenth of the "scores" $s(Z)$, or the "posterior", the square root
     of their softmax, times that of their number. hidden: units of a ReLU layer before the tanh layer, 0 for none.
-    dropout: share of the readout left out in training.
+    dropout: share of the readout left out in training. generator: draws the weights, and what is left out.
     """
 
     def __init__(self, bits: int, readout: str, hidden: int, dropout: float, generator: Generator) -> None:
@@ -181,10 +171,15 @@ class SceneHead(nn.Module):
         """$e^{s - t}$, shape (n, drawings, places), and the greatest score t of each picture, shape (n, 1)."""
         if self._of_batch is not None and self._of_batch[0] is feature_map:
             return self._of_batch[1]
-        weight = self.weight.expand(len(feature_map), -1, -1)
-        scores = torch.baddbmm(self.bias[None, :, None], weight, feature_map.flatten(2))
-        top = scores.amax((1, 2), keepdim=True)
-        return scores.sub_(top).exp_(), top[:, :, 0]
+        maps, places = feature_map.flatten(2), feature_map.shape[2:].numel()
+        evidence = maps.new_empty(len(maps), len(self.bias), places)
+        top = maps.new_empty(len(maps), 1, 1)
+        # A few pictures at a time stay in a processor's cache while they are scored, shifted and raised.
+        for scores, part, of_part in zip(*(x.split(_IN_CACHE) for x in (evidence, maps, top)), strict=True):
+            torch.baddbmm(self.bias[None, :, None], self.weight.expand(len(part), -1, -1), part, out=scores)
+            torch.amax(scores, (1, 2), keepdim=True, out=of_part)
+            scores.sub_(of_part).exp_()
+        return evidence, top[:, :, 0]
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
         """The codes before tanh under each of some masks, shape (n, bits). feature_map: (n, 128, 8, 8). masks: shape
@@ -204,42 +199,30 @@ class SceneHead(nn.Module):
 
 
 class VGGFeatures(nn.Module):
-    """$E^I$ of the preset `paper`: VGG-19's last convolution map.
-
-    vgg: the network, whose convolutions are registered here; `VGGHead` registers its fully connected layers.
-    after_pool5: which map.
+    """$E^I$ of the preset `paper`: VGG-19's convolutions up to the map after pool5. vgg: the network; `VGGHead` has its
+    other layers.
     """
 
-    def __init__(self, vgg: VGG19, after_pool5: bool) -> None:
+    def __init__(self, vgg: VGG19) -> None:
         super().__init__()
-        self.convolutions = vgg.features
-        self.channels, self.after_pool5 = vgg.channels, after_pool5
+        self.convolutions, self.channels = vgg.features, vgg.channels
         self._feature_map = vgg.feature_map  # a method, so that no layer is registered twice
 
     def forward(self, pictures: Tensor) -> Tensor:
         """f^I, shape (n, 512, H, W), float32. pictures: uint8, shape (n, R, R, 3)."""
         with wide_layers(pictures.device):
-            return self._feature_map(pictures, self.after_pool5).float()
+            return self._feature_map(pictures).float()
 
 
 class VGGHead(nn.Module):
-    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer.
-
-    vgg: see `VGGFeatures`. bits: code length. generator: draws the tanh layer, and what dropout leaves out.
+    """$D^I$ of the preset `paper`: VGG-19's last two fully connected layers, then the tanh layer. vgg: see
+    `VGGFeatures`. bits: code length. generator: draws the tanh layer.
     """
 
     def __init__(self, vgg: VGG19, bits: int, generator: Generator) -> None:
         super().__init__()
         self.fully_connected = vgg.classifier
-        for i, layer in enumerate(self.fully_connected):
-            if isinstance(layer, nn.Dropout):
-                self.fully_connected[i] = Dropout(layer.p, generator)
         self.hashing = linear(vgg.hidden, bits, generator)
-        self._fc7 = vgg.fully_connected
-
-    def once(self, pictures: Tensor) -> AbstractContextManager[None]:
-        """As `SceneHead.once`; here every layer is trained, so nothing is computed once."""
-        return nullcontext()
 
     def logits(self, feature_map: Tensor, masks: list[Tensor]) -> list[Tensor]:
         """The codes before tanh under each of some masks, shape (n, bits). feature_map: f, (n, C, H, W). masks: shape
@@ -247,7 +230,8 @@ class VGGHead(nn.Module):
         """
         n, _, height, width = feature_map.shape
         with wide_layers(feature_map.device):
-            fc7 = [self._fc7(feature_map * mask.view(n, 1, height, width)) for mask in masks]
+            attended = [(feature_map * mask.view(n, 1, height, width)).flatten(1) for mask in masks]
+            fc7 = [self.fully_connected(x) for x in attended]
         return [self.hashing(x.float()) for x in fc7]
 
 
@@ -284,10 +268,8 @@ class TextHead(nn.Module):
 
 
 class AttentionNetwork(nn.Module):
-    """All of ADAH: E, G and D of both modalities.
-
-    image_features, text_features: E. image_attention, text_attention: G, or None: then all is attended. image_head,
-    text_head: D. Where a method asks for a modality, it is "image" or "text".
+    """All of ADAH: features E, attention G (or None: then all is attended) and head D of both modalities, which are
+    "image" and "text" where a method asks for one.
     """
 
     def __init__(
@@ -338,7 +320,7 @@ class AttentionNetwork(nn.Module):
         """A block of several steps on one batch: what a frozen layer makes of it is computed once. images: on the
         device, as the steps get them.
         """
-        return self.image_head.once(images)
+        return self.image_head.once(images) if isinstance(self.image_head, SceneHead) else nullcontext()
 
     def attention_parameters(self) -> list[nn.Parameter]:
         """The parameters of G."""

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cmhkit.app.run_folder import HASHER, RunFolder, Say
-from cmhkit.codes import check_packed, check_same_bits, slices
+from cmhkit.codes import check_packed, check_same_bits
 from cmhkit.index import Hits
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import InputError, check, check_choice, check_integer
 from cmhkit.support.files import sha256
 from cmhkit.support.progress import progress
@@ -83,7 +84,7 @@ def _options(at: str) -> dict[str, Any]:
     check(known, f"address: expected {_FORMS}, got something else (not shown: it may hold a password)")
     try:
         options = conninfo_to_dict(at)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         options = {"port": "unreadable"}
     plain = all("@" not in str(options.get(name, "")) for name in ("host", "port", "dbname"))
     check(

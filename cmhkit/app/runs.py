@@ -117,7 +117,7 @@ def train(
     settings = Settings.of(hasher, given, *data_spec(data, data_options))
     together = _together()
     if together is not None and together.rank() > 0:
-        if together.told():
+        if together.announced():
             hasher.fit(cmhkit.data.load(settings.data, **settings.data_options), show_progress=False)
         return folder
     kept = folder.config()
@@ -138,7 +138,7 @@ def train(
             folder.drop_checkpoint()
             say(f"{folder.path}: this run is finished; --fresh trains it again")
             if together is not None:
-                together.tell(False)
+                together.announce(False)
             return folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.alone():
@@ -157,7 +157,7 @@ def train(
                 _note_versions(folder, say)
             if together is not None:
                 say(f"{together.size()} processes train together")
-                together.tell(True)
+                together.announce(True)
             fit(hasher, items, folder, say)
             finish(hasher, items, folder, say)
     return folder

@@ -244,11 +244,13 @@ def _headless(
     loose = any(len(row) != width for _, row in rows)
     if delimiter == "," and not any('"' in line for _, line in lines):
         loose |= any(", " in line.partition(",")[2] for _, line in lines)
-    if loose and 2 * sum(names(row[0].strip()) for _, row in rows) > len(rows):
+    together = loose and 2 * sum(names(row[0].strip()) for _, row in rows) > len(rows)
+    if together:
         rows, width = [(n, line.split(delimiter, 1)) for n, line in lines if delimiter in line], 2
     kept = [(n, row) for n, row in rows if len(row) == width]
     columns = {f"column {i + 1}": [row[i].strip() for _, row in kept] for i in range(width)}
-    odd = sorted({n for n, _ in lines} - {n for n, _ in kept}) if len(kept) < len(rows) or width == 2 else []
+    odd = [n for n, row in rows if len(row) != width]
+    odd += sorted({n for n, _ in lines} - {n for n, _ in rows}) if together else []
     reason = f"another number of fields than the {width} of the first line"
     skipped = [(f"line {n}", reason) for n in odd]
     return Table(
@@ -354,8 +356,8 @@ def _records(
     if _objects(value):
         return value
     if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
-        width = max(map(len, value))
-        return [{f"column {i + 1}": cell for i, cell in enumerate(row)} for row in value if len(row) == width]
+        _check_even(value, name)
+        return [{f"column {i + 1}": cell for i, cell in enumerate(row)} for row in value]
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return [{"column 1": item} for item in value]
     came = f"a list of {type(value[0]).__name__}" if isinstance(value, list) and value else type(value).__name__
@@ -375,8 +377,8 @@ def _records(
         dropped.update(dict.fromkeys(key for key in value if key != chosen))
         return lists[chosen]
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
-        check(all(isinstance(row, list) for row in value["data"]), f"texts: expected rows as lists in {name}")
-        return [dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"]]
+        _check_even([value["columns"], *value["data"]], name)
+        return [dict(zip(map(str, value["columns"]), row, strict=True)) for row in value["data"]]
     contents = list(value.values())
     if headings(list(value)) and all(isinstance(content, type(contents[0])) for content in contents):
         if isinstance(contents[0], list) and len(set(map(len, contents))) == 1:
@@ -384,6 +386,12 @@ def _records(
         if isinstance(contents[0], dict):
             return [{key: column.get(row) for key, column in value.items()} for row in contents[0]]
     return by_name
+
+
+def _check_even(rows: Sequence[Any], name: str) -> None:
+    """Errors: `InputError` for rows that are no lists of one length."""
+    odd = next((row for row in rows if not isinstance(row, list) or len(row) != len(rows[0])), None)
+    check(odd is None, f"texts: expected rows of {len(rows[0])} in {name}, got {str(odd)[:60]}")
 
 
 def _joined(

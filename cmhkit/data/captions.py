@@ -35,9 +35,10 @@ PICTURES = (
     *("img", "imgname", "imgfile", "imgpath", "picture", "photo", "pic", "path", "imageid", "imgid", "pictureid"),
     *("photoid", "fileid", "name", "id", "uri", "url", "imageurl", "key"),
 )
+TAGS = ("keywords", "tags", "tag")
 TEXTS = (
     *("caption", "captions", "text", "texts", "comment", "comments", "sentence", "sentences", "description"),
-    *("descriptions", "desc", "raw", "prompt", "alttext", "alt", "title", "keywords", "tags", "tag"),
+    *("descriptions", "desc", "raw", "prompt", "alttext", "alt", "title", *TAGS),
 )
 LABELS = (
     *("labels", "label", "classes", "class", "classname", "categories", "category", "categoryname", "concepts"),
@@ -99,8 +100,8 @@ def understood(table: Table, name: str, names: PictureNames, column: str | None 
     """A table with its columns told apart.
 
     name: the file's, relative to the folder. column: the heading of the captions, if it was given; empty for a table
-    whose captions are not asked for. Errors: `InputError`
-    for a table in which no column names pictures, an unknown column, and several columns of captions.
+    whose captions are not asked for. Errors: `InputError` for a table in which no column names pictures, an unknown
+    column, and several columns of captions.
     """
     base = name.rpartition("/")[0]
     pictures = _pictures(table, name, names, base)
@@ -129,6 +130,8 @@ def understood(table: Table, name: str, names: PictureNames, column: str | None 
         parts = _flagged(table, flags)
     used = [pictures, *texts, *filter(None, (label, split)), *marks, *flags]
     captions = [_captions(row, name) for row in zip(*(table.columns[h] for h in texts), strict=True)] if texts else None
+    if any(plain(h) in TAGS for h in texts):  # the tags of a picture are one text
+        captions = [[", ".join(tags)] if tags else [] for tags in captions or ()]
     unread = [h for h in table.columns if h not in used and any(map(_something, table.columns[h]))]
     unread += [f"{h}.{key}" for h in texts for key in _other_keys(table.columns[h])]
     matched, remarks = [picture for picture, _ in found], [remark for _, remark in found]
@@ -166,7 +169,8 @@ def _texts(table: Table, name: str, candidates: Sequence[str], column: str | Non
     if column is not None:
         chosen = [h for h in table.columns if h.casefold() == column.strip().casefold()]
         chosen = chosen or [h for h in table.columns if plain(h) == plain(column)]
-        listed = ", ".join(table.columns)
+        chosen = [heading for heading in chosen if heading in candidates]
+        listed = ", ".join(candidates)
         check(len(chosen) == 1, f"column: expected a column of {name}, got {column!r}; it has {listed}")
         return chosen
     known = {heading: plain(heading) for heading in candidates if any(map(_something, table.columns[heading]))}

@@ -7,6 +7,7 @@ looked up and not computed.
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ KINDS = {"posterior": "(drawings,)", "scores": "(drawings,)", "pooled": "(256,)"
 #: The networks that pictures go through, by the name that a data set carries, and what they are called.
 BACKBONES = {"scenenet": "SceneNet", "efficientnet-lite0": "EfficientNet-Lite0"}
 _BATCH = 100
+_MAP = (128, 8, 8)  # the shape of SceneNet's map
 # Fewer pictures than this are computed at once, without a cache. EfficientNet-Lite0 takes fifty times as long for one.
 _WORTH_CACHING = {"scenenet": 64, "efficientnet-lite0": 8}
 
@@ -70,7 +72,7 @@ def image_features(
     computed = {names[i]: (new, row) for row, i in enumerate(missing)}
     places = [_known.get(name) or computed[name] for name in names]
     if backbone == "scenenet" and kind in ("map", "pooled"):
-        shape, dtype = ((256,), np.float32) if kind == "pooled" else ((128, 8, 8), np.float16)
+        shape, dtype = ((256,), np.float32) if kind == "pooled" else (_MAP, np.float16)
         out = np.empty((len(places), *shape), dtype)
         for i in range(0, len(places), _BATCH):
             out[i : i + _BATCH] = _read(places[i : i + _BATCH], kind == "pooled")
@@ -154,9 +156,7 @@ def _remember(images: np.ndarray, names: list[bytes], show_progress: bool, backb
     }
 
     def build(folder: Path) -> None:
-        stored = _computed(images, show_progress, backbone)
-        if stored.maps is not None:
-            np.save(folder / "maps.npy", stored.maps)
+        stored = _computed(images, show_progress, backbone, folder / "maps.npy")
         np.save(folder / "scores.npy", stored.scores)
 
     folder = cache.checked_folder("features", key, build)
@@ -175,31 +175,37 @@ def _weights(backbone: str) -> str:
     return photos.SHA256
 
 
-def _computed(images: np.ndarray, show_progress: bool, backbone: str) -> _Stored:
+def _computed(images: np.ndarray, show_progress: bool, backbone: str, file: Path | None = None) -> _Stored:
+    """Features of pictures. file: where maps are written, a batch at a time; None keeps them in memory."""
     if backbone == "scenenet":
-        return _compute(images, show_progress)
+        return _compute(images, show_progress, file)
     from cmhkit.data import photos
 
     return _Stored(None, photos.pooled_features(images, show_progress))
 
 
-def _compute(images: np.ndarray, show_progress: bool) -> _Stored:
+def _compute(images: np.ndarray, show_progress: bool, file: Path | None = None) -> _Stored:
     import torch
 
+    from cmhkit.data.large import array_file
     from cmhkit.nn.backbones import scenenet
     from cmhkit.nn.precision import own_settings
 
     net = scenenet()
     maps, scores = [], []
     bar = progress(len(images), "Features of pictures", show_progress)
-    with own_settings(), torch.no_grad(), bar as step:
+    with own_settings(), torch.no_grad(), ExitStack() as stack:
+        step = stack.enter_context(bar)
+        write = maps.append
+        if file is not None:
+            write = stack.enter_context(array_file(file, (len(images), *_MAP), np.float16))
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(_resized(np.array(images[start : start + _BATCH])))
             feature_map = net.feature_map(batch)
-            maps.append(feature_map.numpy().astype(np.float16))
+            write(feature_map.numpy().astype(np.float16))
             scores.append(net.scores(feature_map).numpy())
             step(len(batch))
-    return _Stored(np.concatenate(maps), np.concatenate(scores))
+    return _Stored(np.concatenate(maps) if file is None else file, np.concatenate(scores))
 
 
 def _resized(images: np.ndarray) -> np.ndarray:

@@ -17,13 +17,13 @@ import numpy as np
 from cmhkit.data import cache, repeats
 from cmhkit.data.features import check_features
 from cmhkit.data.folder_texts import CAPTIONS, Contents, Pair, paired
-from cmhkit.data.large import LargePictures, NpyPictures, picture_file, room
+from cmhkit.data.large import LargePictures, NpyPictures, array_file, room
 from cmhkit.data.pairs import PARTS, PairedData
 from cmhkit.data.picture_names import composed
 from cmhkit.data.pictures import BARS, RESIZE, picture_endings, read_photo, read_photos
 from cmhkit.data.sentences import MODEL, check_text_features, sentence_vectors
 from cmhkit.data.text import Vocabulary, tokens
-from cmhkit.support.checks import InputError, check, check_choice, check_integer
+from cmhkit.support.checks import InputError, check, check_choice, check_integer, some
 from cmhkit.support.progress import progress
 
 __all__ = ["BARS", "RESIZE", "FolderReport", "load_folder", "read_photo", "read_photos"]
@@ -34,8 +34,6 @@ _UNREAD = {".heic", ".heif", ".svg", ".eps", ".dng", ".cr2", ".cr3", ".nef", ".a
 _IN_MEMORY = 2**28
 # Of the cache's files.
 _FORMAT = 1
-# Files that a report names for each reason.
-_NAMED = 5
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,8 +95,7 @@ def _listed(reasons: Iterable[tuple[str, str]]) -> list[str]:
         files.setdefault(reason, []).append(file)
     lines = []
     for reason, names in sorted(files.items(), key=lambda item: -len(item[1])):
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        lines.append(f"  {reason} ({len(names):,}): {', '.join(names[:_NAMED])}{more}")
+        lines.append(f"  {reason} ({len(names):,}): {some(names)}")
     return lines
 
 
@@ -185,7 +182,7 @@ def load_folder(
     _check_encoding(encoding)
     check_choice("captions", captions, CAPTIONS)
     check_choice("missing", missing, ("skip", "error"))
-    check(column is None or isinstance(column, str), f"column: expected a heading, got {type(column).__name__}")
+    check(column is None or (isinstance(column, str) and column), f"column: expected a heading, got {column!r}")
     contents = _scan(root)
     others = len(contents.files)
     check(contents.pictures, f"path: expected at least one picture in {root}, got {others} other files")
@@ -347,7 +344,7 @@ def _read_pictures(
         remarks: dict[str, dict[int, str]] = {"skipped": {}, "notes": {}}
         with (
             progress(len(opened), "Reading pictures", show_progress) as step,
-            picture_file(folder / "images.npy", shape) as write,
+            array_file(folder / "images.npy", shape) as write,
         ):
             for row, pair in enumerate(opened):
                 try:

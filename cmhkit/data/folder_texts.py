@@ -120,7 +120,7 @@ def paired(
     )
     sources = _sources(contents, encoding, column)
     chosen, ending = _chosen(contents, sources, texts, column)
-    by_folder = not chosen
+    check(column is None or chosen, f"column: expected none for texts that are in no table, got {column!r}")
     if chosen:
         pairs, source = _of_tables(contents, chosen, captions), _told(chosen)
     elif ending:
@@ -133,8 +133,8 @@ def paired(
     covered = set().union(*(said.matched for said in labelled))
     if any(said.labels for said in chosen) or 2 * sum(pair.file in covered for pair in pairs) < len(pairs):
         extra = [said for said in extra if said.labels is None]
-    by_folder = by_folder and all(said.labels is None for said in extra)
-    _add_labels(pairs, [*chosen, *extra], by_folder)
+    by_folder = not chosen and all(said.labels is None for said in extra)
+    _add_labels(contents, pairs, [*chosen, *extra], by_folder)
     found = Found(pairs, source, captions=_counted(pairs, chosen, captions))
     parts, found.split, from_files = _parts_said(contents, chosen, extra)
     if own_split and parts:
@@ -277,6 +277,9 @@ def _chosen(contents: Contents, sources: _Sources, texts: str, column: str | Non
         return _named(contents, sources, texts)
     tables = [said for said in sources.said.values() if said.captions is not None]
     columns = [f"{said.name} ({', '.join(said.table.columns)})" for said in sources.said.values()]
+    refused = next((error for error in sources.wrong.values() if str(error).startswith("column: ")), None)
+    if refused is not None and not tables:
+        raise refused
     expected = f"column: expected a column of a table in {contents.root}"
     check(column is None or tables, f"{expected}, got {column!r}; there are {'; '.join(columns) or 'no tables'}")
     matched = [said for said in tables if said.matched]
@@ -331,6 +334,8 @@ def _may_hold(said: Said) -> bool:
 def _reason(sources: _Sources, name: str) -> str:
     if name in sources.wrong:
         return str(sources.wrong[name]).partition(": ")[2]
+    if name in sources.said and sources.said[name].captions is not None:
+        return "names no picture of the folder"
     if name in sources.said:
         return f"no column of captions among {', '.join(sources.said[name].table.columns)}"
     return "no table as text or JSON, or packed"
@@ -490,14 +495,14 @@ def _of_folders(contents: Contents) -> list[Pair]:
     return pairs
 
 
-def _add_labels(pairs: Sequence[Pair], said: Sequence[Said], by_folder: bool) -> None:
+def _add_labels(contents: Contents, pairs: Sequence[Pair], said: Sequence[Said], by_folder: bool) -> None:
     """Give pairs the labels that tables have, or the folder that holds the picture."""
     held: dict[str, list[str]] = defaultdict(list)
     for each in said:
         for picture, labels in zip(each.pictures, each.labels or (), strict=False):
             if picture is not None:
                 held[picture] += labels
-    ignored = _part_folders([pair.file for pair in pairs])
+    ignored = _part_folders(contents.pictures)
     for pair in pairs:
         holder = _holder(pair.file, ignored)
         pair.labels = ((holder,) if holder else ()) if by_folder else tuple(dict.fromkeys(held[pair.file]))
@@ -507,9 +512,11 @@ def _add_labels(pairs: Sequence[Pair], said: Sequence[Said], by_folder: bool) ->
 
 
 def _part_folders(files: Iterable[str]) -> dict[str, int]:
-    """Which folder of each picture says its part; empty unless one of every picture's folders does."""
+    """Which folder of each picture says its part; empty unless every picture in folders has such a one."""
     places: dict[str, int] = {}
     for file in files:
+        if not folder_of(file):
+            continue
         place = next((i for i, folder in enumerate(file.split("/")[:-1]) if part_of(folder)), None)
         if place is None:
             return {}

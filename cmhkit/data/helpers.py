@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmhkit.codes import slices
+from cmhkit.support.blocks import slices
 from cmhkit.support.progress import Step
 
 if TYPE_CHECKING:

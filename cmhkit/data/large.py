@@ -227,9 +227,10 @@ def as_bytes(pictures: np.ndarray, argument: str, where: str = "") -> np.ndarray
         "they are from 0 to 1: np.rint(255 * pictures).astype(np.uint8)": 0 <= low and high <= 1,
         "they are from -1 to 1: np.rint(127.5 * (pictures + 1)).astype(np.uint8)": -1 <= low < 0 < high <= 1,
         "they are not whole: np.rint(pictures).astype(np.uint8)": 0 <= low and 1 < high <= 255,
-        "add the mean that was taken off, and round": True,
+        "add the mean that was taken off, and round": low < 0,
+        "bring them into that range": True,
     }
-    came = f"{pictures.dtype}" + (f" from {low:g} to {high:g}" if finite else " with NaN or infinity" if number else "")
+    came = f"{pictures.dtype}" + (f" from {low} to {high}" if finite else " with NaN or infinity" if number else "")
     advice = next(way for way, fits in ways.items() if fits)
     raise InputError(
         f"{argument}: expected pictures as whole numbers from 0 to 255, got {came}{where and f' for {where}'}"
@@ -254,7 +255,7 @@ def _written_once(
         shape, blocks = content(folder)
         room(int(np.prod(shape)))
         bar = progress(shape[0], title, show_progress)
-        with bar as step, picture_file(folder / "images.npy", shape) as write:
+        with bar as step, array_file(folder / "images.npy", shape) as write:
             for block in blocks:
                 write(block)
                 step(len(block))
@@ -263,9 +264,10 @@ def _written_once(
 
 
 @contextmanager
-def picture_file(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write pictures of a known number into a `.npy` file. Yields the function that takes the next block of them."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(int(x) for x in shape)}
+def array_file(path: Path, shape: tuple[int, ...], dtype: Any = np.uint8) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an array of a known shape into a `.npy` file. Yields the function that takes its next rows."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": tuple(int(x) for x in shape)}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
 

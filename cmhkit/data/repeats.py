@@ -21,20 +21,18 @@ from cmhkit import codes
 from cmhkit.data import cache
 from cmhkit.data.large import LargePictures
 from cmhkit.data.pictures import BARS
-from cmhkit.support.checks import check
+from cmhkit.support.checks import check, some
 from cmhkit.support.progress import Step, progress
 
 #: Pictures are nearly equal up to this many differing bits of 64, and up to this mean difference of colours (of 255) of
-#: their 8 × 8 thumbnails. A copy at another size or quality differs by 0 to 4 bits, one cut by a fiftieth by 0 to 12;
-#: of 44,850 pairs of scenes none is that near.
+#: their 8 × 8 thumbnails. Copies of 100 parts of photographs at half the size, or as JPEG of quality 50, differed by 0
+#: to 2 bits, brighter ones by 0 to 4, ones cut by a fiftieth by 4 in the median; of 44,850 pairs of scenes none is.
 NEAR_BITS, NEAR_COLOUR = 8, 24
 # A picture is plain, and looks like every other plain one, if the greys of its thumbnail deviate less.
 _PLAIN = 4
 _THUMBNAIL = 8
 # Of the cache's files.
 _FORMAT = 1
-# Pictures that a report names.
-_NAMED = 5
 # Queries that are compared at once.
 _AT_ONCE = 256
 
@@ -141,25 +139,22 @@ class Repeats:
         """What there is to say, a line each. name: of a pair."""
         said = []
         if self.several:
-            what = f"{len(self.several):,} pictures occur in several pairs, {self.pairs:,} in all"
+            occur = "picture occurs" if len(self.several) == 1 else "pictures occur"
+            what = f"{len(self.several):,} {occur} in several pairs, {self.pairs:,} in all"
             others = f", {self.texts:,} of them with different texts" if self.texts else ""
-            said.append(f"{what}{others}: {_some([name(i) for i in self.several])}")
-        for pairs, what in ((self.equal, "their picture"), (self.near or (), "nearly their picture")):
+            said.append(f"{what}{others}: {some([name(i) for i in self.several])}")
+        for pairs, what in ((self.equal, "the same picture"), (self.near or (), "nearly the same picture")):
             if pairs:
-                listed = _some([f"{name(query)} ({name(other)})" for query, other in pairs])
-                many = f"{len(pairs):,} of {self.queries:,} queries have {what} among the pairs that are searched"
+                listed = some([f"{name(query)} ({name(other)})" for query, other in pairs])
+                have = "queries has" if len(pairs) == 1 else "queries have"
+                many = f"{len(pairs):,} of {self.queries:,} {have} {what} among the pairs that are searched"
                 said.append(f"{many} or learned from: {listed}")
         return [*said, self.without] if self.without else said
 
     def warn(self, what: str, name: Callable[[int], str] = "pair {}".format) -> None:
-        """Emit a `LeakWarning` where queries have their picture among the other pairs. what: the set."""
+        """Emit a `LeakWarning` where a picture of a query is among the other pairs too. what: the set."""
         if self.equal:
             warnings.warn(f"{what}: {'; '.join(self.lines(name))}", LeakWarning, stacklevel=3)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def repeats(

@@ -1,8 +1,8 @@
-"""Backbones: networks that were trained before, and are frozen here.
+"""Backbones: networks that were trained before.
 
-SceneNet is to the scenes what VGG-19 is to photographs in the papers. It was trained by `tools/train_scenenet.py` to
-name drawings. The weights of the papers' two networks are in files that others wrote: `cmhkit.data.field.weights` reads
-them.
+SceneNet is to the scenes what VGG-19 is to photographs in the papers, and frozen here. `tools/train_scenenet.py` has
+trained it to name drawings. The weights of VGG-19 and CNN-F are in files that others wrote, which
+`cmhkit.data.field.weights` reads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit.nn import precision
+from cmhkit.nn.layers import Dropout
 from cmhkit.support.checks import check, check_integer
 from cmhkit.support.files import sha256
 
@@ -30,11 +31,7 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class SceneNet(nn.Module):
-    """A small convolutional network, 64×64 pixels → an 8×8 map of 128 channels → a score for each drawing at each
-    place.
-
-    drawings: how many drawings it names.
-    """
+    """64×64 pixels → an 8×8 map of 128 channels → a score for each drawing at each place. drawings: their number."""
 
     def __init__(self, drawings: int) -> None:
         super().__init__()
@@ -67,9 +64,7 @@ def card() -> dict:
 @functools.cache
 @precision.own_settings()
 def scenenet() -> SceneNet:
-    """SceneNet with its weights, frozen and in evaluation mode, on the CPU. A file that does not match the card's
-    checksum is an `InputError`.
-    """
+    """SceneNet with its weights, frozen, on the CPU. Errors: `InputError` for a file without the card's checksum."""
     from safetensors.torch import load_file
 
     described, digest = card(), sha256(WEIGHTS)
@@ -104,9 +99,9 @@ def resized(x: Tensor, side: int) -> Tensor:
 class _ImageNetwork(nn.Module):
     """Convolutions, fc6 and fc7, without the classifier of ImageNet.
 
-    layers: the convolutions. side: of the pictures. channels, places: of the feature map, and of one of its sides.
-    hidden: units of fc6 and fc7. generator: draws the weights and sets the biases to 0; None leaves them as PyTorch
-    draws them.
+    layers: the convolutions. side: of the pictures; others are resized. channels, places: of the feature map, and of
+    one of its sides. hidden: units of fc6 and fc7. generator: draws the weights, sets the biases to 0, and draws what
+    dropout leaves out; None leaves all that to PyTorch.
     """
 
     def __init__(
@@ -121,33 +116,32 @@ class _ImageNetwork(nn.Module):
         super().__init__()
         self.side, self.channels, self.hidden = side, channels, hidden
         self.features = nn.Sequential(*layers)
-        inputs = channels * places**2
-        self.classifier = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout()
-        )
+        fc6, fc7 = nn.Linear(channels * places**2, hidden), nn.Linear(hidden, hidden)
+        dropout = [nn.Dropout() if generator is None else Dropout(0.5, generator) for _ in range(2)]
+        self.classifier = nn.Sequential(fc6, nn.ReLU(), dropout[0], fc7, nn.ReLU(), dropout[1])
         for layer in self.modules() if generator is not None else ():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
                 nn.init.zeros_(layer.bias)
 
     def feature_map(self, pictures: Tensor) -> Tensor:
-        """The map of the last convolution after its pooling. pictures: uint8, shape (n, R, R, 3)."""
+        """The map of the last convolution after its pooling, at least 0, shape (n, channels, places, places). pictures:
+        uint8, shape (n, R, R, 3).
+        """
+        return self.features(self._scaled(pictures.permute(0, 3, 1, 2).float()))
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """What the convolutions read. x: pictures, 0 to 255, floating point, shape (n, 3, R, R)."""
         raise NotImplementedError
 
     def fully_connected(self, feature_map: Tensor) -> Tensor:
-        """fc6 and fc7, each with its ReLU. Returns shape (n, 4096)."""
+        """fc6 and fc7, each with its ReLU, shape (n, 4096)."""
         return self.classifier(feature_map.flatten(1))
 
-    def fc7(self, pictures: Tensor) -> Tensor:
-        """fc7 of pictures after its ReLU. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 4096), at least 0."""
+    def forward(self, pictures: Tensor) -> Tensor:
+        """fc7 of pictures after its ReLU, shape (n, 4096). pictures: uint8, shape (n, R, R, 3)."""
         return self.fully_connected(self.feature_map(pictures))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """fc7 of pictures, shape (n, 4096)."""
-        return self.fc7(pictures)
-
-
-# VGG-19.
 
 #: The widths of VGG-19's five blocks, and how many convolutions each has (configuration E of Simonyan and Zisserman,
 #: ICLR 2015).
@@ -155,12 +149,9 @@ VGG19_WIDTHS, VGG19_DEPTHS = (64, 128, 256, 512, 512), (2, 2, 4, 4, 4)
 
 
 class VGG19(_ImageNetwork):
-    """VGG-19 without its classifier of ImageNet: the convolutions and the last two fully connected layers before it,
-    fc6 and fc7.
+    """VGG-19 up to fc7; parameters are named as torchvision names them.
 
-    Parameters are named as torchvision names them. side: of the pictures, a multiple of 32; others are resized. widths:
-    of the five blocks. hidden: units of fc6 and fc7. generator: draws the weights; None leaves them as PyTorch draws
-    them.
+    side: of the pictures, a multiple of 32. widths: of the five blocks. hidden, generator: as for `_ImageNetwork`.
     """
 
     def __init__(
@@ -180,31 +171,12 @@ class VGG19(_ImageNetwork):
             layers.append(nn.MaxPool2d(2))
         super().__init__(layers, side, inputs, side // 32, hidden, generator)
 
-    def places(self, after_pool5: bool) -> int:
-        """How many places the feature map has, H·W."""
-        return (self.side // (32 if after_pool5 else 16)) ** 2
-
-    def feature_map(self, pictures: Tensor, after_pool5: bool = True) -> Tensor:
-        """The map of the last convolution, after or before pool5.
-
-        pictures: uint8, shape (n, R, R, 3). Returns shape (n, 512, 7, 7), or (n, 512, 14, 14) before pool5, at least 0.
-        """
-        x = resized(pictures.permute(0, 3, 1, 2).float().div(255), self.side)
+    def _scaled(self, x: Tensor) -> Tensor:
         mean, deviation = _imagenet(x.device)
-        x = ((x - mean) / deviation).contiguous(memory_format=torch.channels_last)
-        return self.features(x) if after_pool5 else self.features[:-1](x)
-
-    def fully_connected(self, feature_map: Tensor) -> Tensor:
-        """fc6 and fc7, each with its ReLU. feature_map: before or after pool5. Returns shape (n, 4096)."""
-        if feature_map.shape[2] != self.side // 32:
-            feature_map = self.features[-1](feature_map)
-        return super().fully_connected(feature_map)
+        return ((resized(x.div(255), self.side) - mean) / deviation).contiguous(memory_format=torch.channels_last)
 
 
-# CNN-F.
-
-#: CNN-F's five convolutions: how many filters, their side, stride and padding (CNN-F of Chatfield et al., BMVC 2014,
-#: table 1).
+#: CNN-F's five convolutions: how many filters, their side, stride and padding (Chatfield et al., BMVC 2014, table 1).
 CNNF_WIDTHS = (64, 256, 256, 256, 256)
 _CNNF_FILTERS, _CNNF_STRIDES, _CNNF_PADDING = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (0, 2, 1, 1, 1)
 #: Side of the pictures that CNN-F's weights expect, and the least that leaves a place after its last pooling.
@@ -235,14 +207,11 @@ class ResponseNorm(nn.Module):
 
 
 class CNNF(_ImageNetwork):
-    """CNN-F without its classifier of ImageNet: five convolutions and two fully connected layers, fc6 and fc7.
+    """CNN-F up to fc7: MatConvNet's imagenet-vgg-f, which SSAH and DCMH start from.
 
-    This is MatConvNet's imagenet-vgg-f, which SSAH and DCMH start from. Pictures keep their values 0 to 255; the mean
-    picture is subtracted.
-
-    side: of the pictures; others are resized. MatConvNet's weights are for 224. widths: of the five convolutions.
-    hidden: units of fc6 and fc7. generator: draws the weights; None leaves them as PyTorch draws them. Without a file
-    the mean picture is ImageNet's mean colour.
+    Pictures keep their values 0 to 255; the mean picture is subtracted. Without a file that is ImageNet's mean colour.
+    side: of the pictures; MatConvNet's weights are for 224. widths: of the five convolutions. hidden, generator: as for
+    `_ImageNetwork`.
     """
 
     mean: Tensor
@@ -273,7 +242,5 @@ class CNNF(_ImageNetwork):
         colour = 255 * torch.tensor(_IMAGENET_MEAN)
         self.register_buffer("mean", colour[:, None, None].expand(3, side, side).contiguous())
 
-    def feature_map(self, pictures: Tensor) -> Tensor:
-        """The map after pool5. pictures: uint8, shape (n, R, R, 3). Returns shape (n, 256, 6, 6), at least 0."""
-        x = resized(pictures.permute(0, 3, 1, 2).float(), self.side) - self.mean
-        return self.features(x.contiguous(memory_format=torch.channels_last))
+    def _scaled(self, x: Tensor) -> Tensor:
+        return (resized(x, self.side) - self.mean).contiguous(memory_format=torch.channels_last)

@@ -21,7 +21,7 @@ class _Threshold(torch.autograd.Function):
 
 
 def threshold_mask(p: Tensor, alpha: float) -> Tensor:
-    r"""The mask Z of probabilities P: 1 where P is at least $\alpha$, else 0.
+    r"""The mask Z of probabilities P.
 
     $$Z = \begin{cases} 1 & P \ge \alpha \\ 0 & P < \alpha \end{cases}, \qquad \frac{\partial Z}{\partial P} := 1$$
 
@@ -44,7 +44,6 @@ def mask_entropy(p: Tensor) -> Tensor:
     p: P, shape (items, n), each row sums to 1. Returns shape (items,), from 0 (one place has it all) to 1 (all places
     alike).
     """
-    check(
-        p.ndim == 2 and p.shape[1] > 1, f"p: expected shape (items, n) with at least two places, got {tuple(p.shape)}"
-    )
+    shape = tuple(p.shape)
+    check(len(shape) == 2 and shape[1] > 1, f"p: expected shape (items, n) with at least two places, got {shape}")
     return torch.special.entr(p).sum(1) / torch.log(torch.full((), float(p.shape[1]), device=p.device))

@@ -15,8 +15,7 @@ from cmhkit.support.checks import check
 
 #: Kinds of device that draw their own numbers.
 DRAWS_ON = {"cuda"}
-# (rows of the whole batch, this process's first row, how many are its own); None where the batch is computed as a
-# whole.
+# Rows of the whole batch, this process's first row, how many are its own; None where the batch is computed as a whole.
 _rows: tuple[int, int, int] | None = None
 
 
@@ -47,16 +46,12 @@ def _uniform(shape: tuple[int, ...], random: torch.Generator, device: torch.devi
 
 
 def multinomial(weights: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """Positions drawn with replacement in proportion to each row's weights, shape (n, count), on the weights' device.
-    random: a CPU generator.
-    """
+    """Positions drawn with replacement by each row's weights, shape (n, count). random: a CPU generator."""
     if weights.device.type in DRAWS_ON:
         return torch.multinomial(weights, count, replacement=True, generator=on_device(random, weights.device))
     return torch.multinomial(weights.cpu(), count, replacement=True, generator=random).to(weights.device)
 
 
 def on_device(random: torch.Generator, device: torch.device) -> torch.Generator:
-    """A generator on another device, started from one draw of a CPU generator: whoever keeps the CPU generator's state
-    can repeat its draws.
-    """
+    """A generator on another device, started from one draw of a CPU generator."""
     return torch.Generator(device).manual_seed(int(torch.randint(2**63 - 1, (), generator=random)))

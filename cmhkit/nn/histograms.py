@@ -70,9 +70,7 @@ class TensorPairs:
         return grade[distance.argsort(stable=True)].cpu().numpy()
 
     def _tiles(self, rows: slice) -> Iterator[tuple[Tensor, Tensor]]:
-        """Distances (float32) and grades (float32 or bool) of some queries to all items, shape (rows, part of the
-        items) at a time.
-        """
+        """Distances (float32) and grades (float32 or bool), shape (rows, part of the items), a part at a time."""
         query, cells = _signs(self.query[rows]), _CELLS.get(self.query.device.type, _CELLS_GPU)
         step = max(1, cells // len(query))
         for columns in (slice(start, start + step) for start in range(0, self.items, step)):

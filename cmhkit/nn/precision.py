@@ -13,13 +13,10 @@ FAST_ON = {"cuda"}
 
 
 def wide_layers(device: torch.device) -> AbstractContextManager[None]:
-    """A block whose matrix products and convolutions are computed in bfloat16 where the device is fast at it
-    (`FAST_ON`).
-    """
+    """A block that computes products and convolutions in bfloat16 where the device is fast at it (`FAST_ON`)."""
     emulated = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
-    return (
-        torch.autocast(device.type, dtype=torch.bfloat16) if device.type in FAST_ON and not emulated else nullcontext()
-    )
+    fast = device.type in FAST_ON and not emulated
+    return torch.autocast(device.type, dtype=torch.bfloat16) if fast else nullcontext()
 
 
 @contextmanager

@@ -20,15 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmhkit.nn.layers import check_rows
 from cmhkit.support.checks import check, check_choice, check_real
 
 
 @dataclass(frozen=True)
 class TripletHinge:
-    """The hinge of a batch.
-
-    loss: a scalar that can be differentiated. triplets: how many there are. active: how many have a hinge above zero,
-    an int64 scalar on the batch's device.
+    """The hinge of a batch. loss: a scalar that can be differentiated. triplets: how many there are. active: how many
+    have a hinge above zero; both int64 scalars on the batch's device.
     """
 
     loss: Tensor
@@ -50,11 +49,7 @@ def pairwise_distance(a: Tensor, b: Tensor, kind: str = "norm") -> Tensor:
     zero; the gradient of the norm there is zero.
     """
     check_choice("kind", kind, ("norm", "squared"))
-    check(
-        a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[1],
-        "a, b: expected codes of the same length, shapes (n, bits) and (m, bits), "
-        f"got {tuple(a.shape)} and {tuple(b.shape)}",
-    )
+    check_rows("a, b", a, b, "bits")
     distance = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.square() if kind == "squared" else distance
 
@@ -73,14 +68,10 @@ def triplet_hinge(
     """
     check_choice("reduction", reduction, ("mean", "sum"))
     check_real("margin", margin, least=0)
-    check(
-        distance.ndim == 2 and distance.is_floating_point(),
-        f"distance: expected real numbers, shape (n, m), got {_described(distance)}",
-    )
-    check(
-        similar.dtype == torch.bool and similar.shape == distance.shape,
-        f"similar: expected bool, as distance {_described(distance)}, got {_described(similar)}",
-    )
+    given, real = _described(distance), distance.ndim == 2 and distance.is_floating_point()
+    check(real, f"distance: expected real numbers, shape (n, m), got {given}")
+    fits = similar.dtype == torch.bool and similar.shape == distance.shape
+    check(fits, f"similar: expected bool, as distance {given}, got {_described(similar)}")
     weight, triplets, active = _active_counts(distance.detach(), similar, margin, own)
     # Every term of the sum is an integer times a distance: in float64 nothing of it is lost. MPS has no float64.
     exact = distance.dtype if distance.device.type == "mps" else torch.float64
@@ -90,14 +81,20 @@ def triplet_hinge(
     return TripletHinge(loss.to(distance.dtype), triplets, active)
 
 
+def sides(similar: Tensor, own: bool) -> tuple[Tensor, Tensor]:
+    """Which items are similar to each query, and which are not, bool, shape (n, m). own: as for `triplet_hinge`."""
+    if own:
+        return similar, ~similar
+    n, m = similar.shape
+    check(n == m, f"own: expected as many queries as items to leave each query's own item out, got {n} and {m}")
+    others = ~torch.eye(n, dtype=torch.bool, device=similar.device)
+    return similar & others, ~similar & others
+
+
 def _active_counts(distance: Tensor, similar: Tensor, margin: float, own: bool) -> tuple[Tensor, Tensor, Tensor]:
     """w, int64, shape (n, m); the number of triplets; the number of active ones."""
     n, m = distance.shape
-    near, far = similar, ~similar
-    if not own:
-        check(n == m, f"own: expected as many queries as items to leave each query's own item out, got {n} and {m}")
-        others = ~torch.eye(n, dtype=torch.bool, device=distance.device)
-        near, far = near & others, far & others
+    near, far = sides(similar, own)
     far_count = far.sum(1, keepdim=True)
     sorted_far, order = distance.masked_fill(~far, torch.inf).sort(dim=1)
     # For each similar j: how many dissimilar k lie strictly below margin + d_ij.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
@@ -14,19 +14,13 @@ from cmhkit.support.options import Options, choice, integer, integers, path, rea
 class SSAHConfig(Options):
     """Every choice of SSAH, a field each: its default, the values it takes, what it means, and where it comes from."""
 
-    headings: ClassVar[dict[str, str]] = {
+    headings: ClassVar = {
         "networks": "backbone",
         "losses": "similarity",
         "game": "adversarial",
         "schedule": "label_passes",
     }
-    gone: ClassVar[dict[str, Any]] = {
-        "train_backbone": True,
-        "game": "stage",
-        "d_passes": 1,
-        "decay": 0.1**0.5,
-        "weight_decay": 0.0,
-    }
+    gone: ClassVar = {"train_backbone": True, "game": "stage", "d_passes": 1, "decay": 0.1**0.5, "weight_decay": 0.0}
 
     backbone: str = choice(
         ("scenenet", "features", "cnn-f", "vgg19"),
@@ -48,7 +42,7 @@ class SSAHConfig(Options):
     width: int = integer(256, "s, width of the semantic features", "code: 512", least=1)
     local_response_norm: bool = switch(False, "local response normalisation after that layer", "code: true")
     pools: tuple[int, ...] = integers(
-        (5, 10, 15, 30, 50), "windows of the multi-scale fusion; () leaves it out", "code: 5, 10, 15, 30, 50", least=1
+        (), "windows of the multi-scale fusion; () leaves it out", "code: 5, 10, 15, 30, 50; else ours", least=1
     )
     pool_scale: str = choice(
         ("positive", "relu"),
@@ -61,6 +55,12 @@ class SSAHConfig(Options):
         ("balanced", "equal"),
         "balanced gives similar and dissimilar pairs half of the weight each",
         "note, code: equal; else ours",
+    )
+    bank: int = integer(
+        0,
+        "pairs of the training set that a batch meets, drawn anew for every batch; 0: all of them",
+        "note, code: all",
+        least=0,
     )
     reduction: str = choice(("mean", "sum"), "over pairs, entries and items", "note, code: sum")
     alpha: float = real(1.0, "weight of J1, on features", "note: α; code: 1", least=0)
@@ -128,11 +128,11 @@ _PUBLISHED = attrs.evolve(
     label_hidden=4096,
     width=512,
     local_response_norm=True,
+    pools=(5, 10, 15, 30, 50),
     pair_weights="equal",
     reduction="sum",
     adversarial_weight=1.0,
     label_passes=1,
-    lr_discriminator=1e-3,
     lr_text=10**-3.5,
     lr_image=10**-4.5,
     lr_backbone=10**-4.5,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cmhkit import codes
 from cmhkit.data.field.weights import load_weights
+from cmhkit.data.inputs import scaled
 from cmhkit.data.pairs import Split, checked_labels
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn import precision
@@ -45,39 +46,34 @@ class SSAH(NetworkHasher):
     Options: `cmhkit.ssah.SSAHConfig`. Fitted state besides `CrossModalHasher`'s: `network_`, a `model.SSAHNetwork`;
     `shared_code_`, B of the training pairs, packed, uint8, shape (n, bits // 8), from the codes as each was last seen
     in training; `unlabelled_`, how many training pairs have no label.
+
+    Where a method takes images, texts and labels, give one of the three: images and texts as `CrossModalHasher.encode`
+    reads them; labels as 0/1, shape (n, c), or as a `Split`, for LabNet, which no query has in earnest, and which is
+    the ceiling of the other two.
     """
 
     presets: ClassVar[dict[str, Any]] = PRESETS
-    _vectors_note: ClassVar[str] = "; backbone='features' reads vectors"
 
     def encode(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """Packed codes, uint8, shape (n, bits // 8).
-
-        images, texts: as `CrossModalHasher.encode` reads them. labels: a matrix of 0/1, shape (n, c), or a `Split`:
-        LabNet's codes, which no query has in earnest, and which are the ceiling of the other two. Give one of the
-        three.
-        """
+        """Packed codes, uint8, shape (n, bits // 8)."""
         return codes.pack(codes.sign(self.values(images=images, texts=texts, labels=labels)))
 
     def values(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit.
-        Arguments: as `encode`.
-        """
+        """The real values behind the codes, before tanh, float32, shape (n, bits); the sign of each is the bit."""
         return self._outputs("logits", images, texts, labels)
 
     def features(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The semantic features F, float32, at least 0, shape (n, width). Arguments: as `encode`."""
+        """The semantic features F, float32, at least 0, shape (n, width)."""
         return self._outputs("features", images, texts, labels)
 
     def label_scores(self, images: Any = None, texts: Any = None, labels: Any = None) -> np.ndarray:
-        """The label head's output, from 0 to 1, float32, shape (n, c). Arguments: as `encode`."""
+        """The label head's output, from 0 to 1, float32, shape (n, c)."""
         return self._outputs("labels", images, texts, labels)
 
     def _fit(self, images: np.ndarray, texts: np.ndarray, labels: np.ndarray | None, run: Run) -> None:
-        check(labels is not None, "data: expected labels, since SSAH is supervised, got none")
-        used = self._used(labels)
-        images, texts, labels = images[used], texts[used], labels[used]
-        check(len(labels) >= 2, f"data: expected at least 2 training pairs, got {len(labels)}")
+        used = slice(None) if labels is None else self._used(labels)
+        images, texts, labels = images[used], texts[used], None if labels is None else labels[used]
+        self._check_supervised(labels)
         random = generator(self.seed)
         self._device = resolve_device(self.device)
         widths = images.shape[1] if images.ndim == 2 else None, texts.shape[1], labels.shape[1]
@@ -99,8 +95,6 @@ class SSAH(NetworkHasher):
             message = f"SSAH: {number}, the first at position {int(bare.argmax())}; they are {fate}"
             warnings.warn(message, UnlabelledWarning, stacklevel=4)
         return ~bare if drop and self.unlabelled_ else slice(None)
-
-    # What a network reads.
 
     @precision.own_settings()
     def _outputs(self, output: str, images: Any, texts: Any, labels: Any) -> np.ndarray:
@@ -124,24 +118,12 @@ class SSAH(NetworkHasher):
         return x.astype(np.float32)
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
-        """Vectors as `input_scaling` says; pictures as they are."""
-        if self.config.input_scaling == "none" or x.ndim == 4:
-            return x
-        length = np.linalg.norm(x, axis=1, keepdims=True)
-        return (x / np.where(length > 0, length, 1)).astype(np.float32)
-
-    def _read(self, x: np.ndarray) -> Tensor:
-        """A part of what a network reads, on the device."""
-        return to_device(torch.from_numpy(np.ascontiguousarray(x)), self._device)
-
-    # What is saved.
+        return scaled(x, self.config.input_scaling)
 
     def _state(self) -> dict[str, np.ndarray]:
         return super()._state() | {"shared_code": self.shared_code_, "unlabelled": np.array([self.unlabelled_])}
 
     def _set_state(self, state: dict[str, np.ndarray]) -> None:
-        # cmhkit 0.1 called a discriminator a judge.
-        state = {name.replace("_judge.", "_discriminator."): array for name, array in state.items()}
         for name in ("image.labelling.bias", "shared_code"):
             good = name in state and state[name].ndim > 0
             check(good, f"expected an array {name!r} with a row a label or a pair, got {state.get(name)}")
@@ -155,8 +137,7 @@ class SSAH(NetworkHasher):
 class Supervision(Schedule):
     """LabNet's supervision of ImgNet and TxtNet, over one training set.
 
-    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: every draw comes
-    from it.
+    images: vectors, shape (n, d), or pictures. texts: shape (n, t). labels: 0/1, shape (n, c). random: deals all draws.
     """
 
     method = "SSAH"
@@ -246,15 +227,17 @@ class Supervision(Schedule):
         those of `outputs`.
         """
         c, h, teacher, here = self.config, outputs.codes, self.teacher[name], to_device(items, self.device)
-        labels = self.labels[here]
-        similar = LabelSimilarity(labels, self.labels, c.similarity).kept()
+        labels, met = self.labels[here], self._met()
+        similar = LabelSimilarity(labels, self.labels[met], c.similarity).kept()
         relaxed = [bank[here] for bank in self.codes.values()] if c.binary == "shared" else [h.detach()]
         terms = {
-            "j1": losses.feature_likelihood(outputs.features, self.features[teacher], similar, **self.pairs),
-            "j2": losses.code_likelihood(h, self.codes[teacher], similar, **self.pairs),
+            "j1": losses.feature_likelihood(outputs.features, self.features[teacher][met], similar, **self.pairs),
+            "j2": losses.code_likelihood(h, self.codes[teacher][met], similar, **self.pairs),
             "j3": losses.quantisation_loss(h, losses.shared_code(*relaxed), reduction=c.reduction),
             "j4": losses.label_loss(outputs.labels, labels, reduction=c.reduction),
         }
+        if c.reduction == "sum" and c.bank:
+            terms |= {term: terms[term] * (self.n / c.bank) for term in ("j1", "j2")}
         if c.adversarial == "flows":
             if name in self.discriminators:
                 terms["adversarial"] = self._adversarial(name, outputs.features)
@@ -262,6 +245,12 @@ class Supervision(Schedule):
                 both = [self._adversarial(modality, outputs.features, own=1.0) for modality in self.discriminators]
                 terms["adversarial"] = sum(both)
         return terms
+
+    def _met(self) -> Tensor | slice:
+        """Which pairs of the bank a batch meets: all, or so many draws with replacement, whose mean is that of all."""
+        if not self.config.bank:
+            return slice(None)
+        return to_device(torch.randint(self.n, (self.config.bank,), generator=self.random), self.device)
 
     def weighted(self, terms: dict[str, Tensor]) -> Tensor:
         """The loss that a network descends on."""
@@ -308,9 +297,7 @@ class Supervision(Schedule):
 
     @torch.no_grad()
     def _fill_banks(self) -> None:
-        """The teachers' features and codes before the first step; codes of networks that teach nothing are 0 until they
-        are seen.
-        """
+        """The teachers' features and codes before the first step; the others' codes are 0 until they are seen."""
         n, width, device = self.n, self.config.width, self.device
         self.codes = {name: torch.zeros(n, self.hasher.bits, device=device) for name in self.teacher}
         self.features = {name: torch.zeros(n, width, device=device) for name in set(self.teacher.values())}
@@ -331,16 +318,13 @@ class Supervision(Schedule):
         """B of the training pairs, packed, from the codes as each was last seen."""
         return _packed(*self.codes.values())
 
-    # What a step needs.
-
     def _outputs(self, net: Any, name: str, items: Tensor) -> Any:
-        """What a network gives for a batch. With several processes this one computes its part, and gathers the rest."""
-        with distributed.part_of(len(items)):
-            part = net(self._input(name, distributed.mine(items)))
-        return distributed.gathered(part, len(items))
+        """What a network gives for a batch."""
+        return self._whole(len(items), net, self._input(name, distributed.mine(items)))
 
     def _input(self, name: str, items: Tensor) -> Tensor:
-        return self.hasher._read(self.inputs[name][items.numpy()])
+        """What a network reads of a batch, on the device."""
+        return to_device(torch.from_numpy(np.ascontiguousarray(self.inputs[name][items.numpy()])), self.device)
 
     def _steps(self, epochs: int) -> int:
         return epochs * len(self.stages) * -(-self.n // self.batch)
@@ -349,10 +333,9 @@ class Supervision(Schedule):
         self.hasher.shared_code_ = self.shared_code()
         for name in self.teacher:
             if last and row[f"{name}_distinct"] == 1:
-                message = (
-                    f"SSAH: {_NETWORKS[name]} has collapsed: it gives all {self.n} training pairs one code, and "
-                    f"{row[f'{name}_dead']:.0%} of its semantic features are 0 for every pair; try a lower lr_{name}"
-                )
+                dead = f"{row[f'{name}_dead']:.0%} of its semantic features are 0 for every pair"
+                message = f"SSAH: {_NETWORKS[name]} has collapsed: it gives all {self.n} training pairs one code, and "
+                message += f"{dead}; try a lower lr_{name}"
                 warnings.warn(message, codes.CollapseWarning, stacklevel=2)
 
 

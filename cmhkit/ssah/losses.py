@@ -8,6 +8,8 @@ TxtNet the note prints a minus before $\eta$. That is a typo: it would drive H a
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,15 +39,7 @@ def feature_likelihood(
     return pairwise_loss(features, label_features, similar, kind=kind, reduction=reduction, weights=weights)
 
 
-def code_likelihood(
-    codes: Tensor,
-    label_codes: Tensor,
-    similar: Tensor | LabelSimilarity,
-    *,
-    kind: str = "likelihood",
-    reduction: str = "sum",
-    weights: tuple[float, float] = (1.0, 1.0),
-) -> Tensor:
+def code_likelihood(codes: Tensor, label_codes: Tensor, similar: Tensor | LabelSimilarity, **options: Any) -> Tensor:
     r"""$\mathcal{J}_2$, the negative log likelihood of S given the codes.
 
     $$\mathcal{J}_2 = -\sum_{i,j} \big(S_{ij}\, \Gamma_{ij} - \log(1 + e^{\Gamma_{ij}})\big),
@@ -53,7 +47,7 @@ def code_likelihood(
 
     codes: $H^*$, shape (n, bits). label_codes: $H^l$, shape (m, bits). The rest: as `feature_likelihood`.
     """
-    return pairwise_loss(codes, label_codes, similar, kind=kind, reduction=reduction, weights=weights)
+    return feature_likelihood(codes, label_codes, similar, **options)
 
 
 def quantisation_loss(codes: Tensor, binary: Tensor, *, reduction: str = "sum") -> Tensor:
@@ -120,9 +114,8 @@ def _rated(logits: Tensor, target: float, kind: str, reduction: str) -> Tensor:
     check_choice("kind", kind, ("squared", "cross-entropy"))
     if kind == "squared":
         return _reduced((logits.sigmoid() - target).square(), reduction)
-    return _reduced(
-        F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target), reduction="none"), reduction
-    )
+    targets = torch.full_like(logits, target)
+    return _reduced(F.binary_cross_entropy_with_logits(logits, targets, reduction="none"), reduction)
 
 
 def _reduced(x: Tensor, reduction: str) -> Tensor:

@@ -1,7 +1,6 @@
 """SSAH's networks: LabNet, ImgNet, TxtNet, and the two discriminators.
 
-Source: Li et al., "Self-Supervised Adversarial Hashing Networks for Cross-Modal Retrieval", CVPR 2018, the note; widths
-from the published code.
+Source: Li et al., CVPR 2018, the note; widths from the published code.
 """
 
 from __future__ import annotations
@@ -25,10 +24,8 @@ BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}
 
 @dataclass(frozen=True)
 class Outputs:
-    r"""What a network says of a batch.
-
-    features: the semantic features F, at least 0, shape (n, s). logits: the codes before tanh, shape (n, bits).
-    label_logits: the labels before the sigmoid, shape (n, c).
+    """What a network says of a batch. features: the semantic features F, at least 0, shape (n, s). logits: the codes
+    before tanh, shape (n, bits). label_logits: the labels before the sigmoid, shape (n, c).
     """
 
     features: Tensor
@@ -46,29 +43,17 @@ class Outputs:
         return torch.sigmoid(self.label_logits)
 
 
-class LocalResponseNorm(nn.Module):
-    r"""Local response normalisation over neighbouring units of a layer.
-
-    $$y_i = x_i \Big/ \Big(k + a \sum_{|j - i| \le 2} x_j^2\Big)^{0.75}, \qquad k = 2,\; a = 10^{-4}$$
-
-    These are the published code's numbers. PyTorch divides its alpha by the size, hence 5 times a.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: shape (n, units). Returns the same shape."""
-        return F.local_response_norm(x[:, :, None], size=5, alpha=5e-4, beta=0.75, k=2.0)[:, :, 0]
-
-
 class SemanticNetwork(nn.Module):
     r"""One network: a front, layers up to the semantic feature F, and the two heads.
 
     $$F = \operatorname{ReLU}(W_2\, \operatorname{LRN}(\operatorname{ReLU}(W_1 x))), \qquad
       H = \tanh(W_h F), \qquad \hat L = \operatorname{sigmoid}(W_l F)$$
 
-    each layer with a bias. inputs: width of what the front gives. hidden: units of the first layer; 0 leaves it out.
-    width: s. bits: of the code. labels: c. normalise: whether there is a local response normalisation. dropout: share
-    of the inputs (not of pictures) and of the first layer's units left out in training. front: what comes before, a
-    backbone or the multi-scale fusion; None for nothing. generator: draws the weights.
+    each layer with a bias; LRN over neighbouring units, $y_i = x_i / (k + a \sum_{|j - i| \le 2} x_j^2)^{0.75}$, with
+    the code's k = 2 and a = 10^-4. inputs: width of what the front gives. hidden: units of the first layer; 0 leaves it
+    out. width: s. bits: of the code. labels: c. normalise: whether there is the LRN. dropout: share of the inputs (not
+    of pictures) and of the first layer's units left out in training. front: what comes before, a backbone or the
+    multi-scale fusion; None for nothing. generator: draws the weights.
     """
 
     def __init__(
@@ -88,7 +73,8 @@ class SemanticNetwork(nn.Module):
         self.front = front
         self.dropout = Dropout(dropout, generator)
         self.first = linear(inputs, hidden, generator) if hidden else None
-        self.normalise = LocalResponseNorm() if normalise and hidden else None
+        # PyTorch divides its alpha by the size, hence 5 times a.
+        self.normalise = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0) if normalise and hidden else None
         self.semantic = linear(hidden or inputs, width, generator)
         self.hashing, self.labelling = linear(width, bits, generator), linear(width, labels, generator)
 
@@ -99,7 +85,7 @@ class SemanticNetwork(nn.Module):
             x = self.front(x)
         if self.first is not None:
             x = torch.relu(self.first(x))
-            x = self.dropout(x if self.normalise is None else self.normalise(x))
+            x = self.dropout(x if self.normalise is None else self.normalise(x[:, :, None])[:, :, 0])
         return torch.relu(self.semantic(x))
 
     def forward(self, x: Tensor) -> Outputs:
@@ -116,12 +102,12 @@ class MultiScaleFusion(nn.Module):
     $$z^{(p)} = \operatorname{resize}_T\big(\operatorname{ReLU}(w_p \cdot \operatorname{avgpool}_p(x))\big), \qquad
       \text{output} = [x, z^{(5)}, z^{(10)}, \ldots]$$
 
-    The next layer is the code's full-width convolution: a linear layer on all channels. words: T. pools: the windows.
+    The next layer, linear on all channels, is the code's full-width convolution. words: T. pools: the windows.
     scale: what w_p is. "relu": a plain number, drawn from a normal distribution, as in the code. x is at least 0, so a
     w_p that starts below 0 gives only zeros, has no gradient and is dead for ever. "positive": the softplus of a
     number, 1 at the start, so that it cannot die. generator: draws the numbers. Text features that are no bag of words
     ("minilm") are read in the same way, though their neighbours have nothing in common; averages below 0 become 0.
-    Errors: `InputError` if the vocabulary is shorter than a window.
+    Errors: `InputError` for a vocabulary that is shorter than a window.
     """
 
     def __init__(self, words: int, pools: Sequence[int], scale: str, generator: torch.Generator) -> None:
@@ -147,18 +133,11 @@ class MultiScaleFusion(nn.Module):
 
 
 class Fc7(nn.Module):
-    """ImgNet's front on photographs: a convolutional network up to fc7.
+    """ImgNet's front on photographs. network: CNN-F or VGG-19, up to fc7."""
 
-    network: CNN-F or VGG-19. generator: draws what its dropout leaves out.
-    """
-
-    def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        layers = network.classifier
-        for i, layer in enumerate(layers):
-            if isinstance(layer, nn.Dropout):
-                layers[i] = Dropout(layer.p, generator)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """fc7, shape (n, 4096). pictures: uint8, shape (n, R, R, 3)."""
@@ -167,9 +146,8 @@ class Fc7(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Tells LabNet's features from a modality's.
-
-    width: of the features. hidden: units of the ReLU layers before the one output. generator: draws the weights.
+    """Tells LabNet's features from a modality's. width: of the features. hidden: units of the ReLU layers before the
+    one output. generator: draws the weights.
     """
 
     def __init__(self, width: int, hidden: Sequence[int], generator: torch.Generator) -> None:
@@ -202,16 +180,8 @@ class SSAHNetwork(nn.Module):
         self.image_discriminator, self.text_discriminator = image_discriminator, text_discriminator
 
     # Their names in cmhkit 0.1, which work for one release.
-
-    @property
-    def image_judge(self) -> Discriminator | None:
-        """`image_discriminator`."""
-        return self.image_discriminator
-
-    @property
-    def text_judge(self) -> Discriminator | None:
-        """`text_discriminator`."""
-        return self.text_discriminator
+    image_judge = property(lambda self: self.image_discriminator)
+    text_judge = property(lambda self: self.text_discriminator)
 
 
 def network_for(
@@ -229,7 +199,7 @@ def network_for(
         return SemanticNetwork(*sizes, **layers, dropout=dropout, generator=generator)
 
     fusion = MultiScaleFusion(text_width, c.pools, c.pool_scale, generator) if c.pools else None
-    fc7 = Fc7(BACKBONES[c.backbone](side=c.side, generator=generator), generator) if c.backbone in BACKBONES else None
+    fc7 = Fc7(BACKBONES[c.backbone](side=c.side, generator=generator)) if c.backbone in BACKBONES else None
     label = network(labels, c.label_hidden, 0.0) if c.supervision == "labnet" else None
     image = network(fc7.network.hidden if fc7 else image_width, c.image_hidden, c.dropout, fc7)
     text = network(fusion.width if fusion else text_width, c.text_hidden, c.dropout, fusion)

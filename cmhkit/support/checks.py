@@ -67,3 +67,10 @@ def as_array(values: Any, argument: str) -> np.ndarray:
         return np.asanyarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{argument}: expected an array, got what NumPy makes none of ({error})") from error
+
+
+def some(things: Iterable[object], most: int = 5) -> str:
+    """The first things, and how many more there are, in one line."""
+    listed = list(map(str, things))
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

@@ -50,6 +50,10 @@ class Options:
     headings: ClassVar[dict[str, str]] = {}
     gone: ClassVar[dict[str, Any]] = {}
 
+    def margin_for(self, bits: int) -> float:
+        """The option `margin` as a number, for codes of that many bits."""
+        return margin_for(self.margin, bits)
+
 
 def integer(default: int, help: str, source: str, *, least: int) -> Any:
     """An option that is a whole number of at least `least`."""

@@ -22,6 +22,8 @@ from cmhkit.support.options import Options, check_name, current
 #: The format that `write` writes. 1: has no number, cmhkit 0.1.0. 2: has "format", "version" (of cmhkit) and
 #: "fit_ended".
 FORMAT = 2
+#: Parts of arrays' names that were others in cmhkit 0.1, where SSAH's discriminators were judges.
+RENAMED = {"_judge.": "_discriminator."}
 
 
 class OtherVersion(InputError):
@@ -54,7 +56,7 @@ def opened(path: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, np.ndar
         with safe_open(path, framework="np") as file:
             described = json.loads((file.metadata() or {})["cmhkit"])
             _check_format(described, path)
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            state = {_present(name): file.get_tensor(name) for name in file.keys()}
         yield described, state
     except OtherVersion:
         raise
@@ -64,6 +66,13 @@ def opened(path: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, np.ndar
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"path: expected a file written by save, got {path} ({reason})") from error
+
+
+def _present(name: str) -> str:
+    """The name that an array of a file has now."""
+    for old, new in RENAMED.items():
+        name = name.replace(old, new)
+    return name
 
 
 def version_of(described: Mapping[str, Any]) -> str:

@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from cmhkit.nn import precision
-from cmhkit.support.checks import InputError, check
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
+from cmhkit.support.processes import resolve_device as resolve_device
 
 #: The optimisers that `optimiser_for` makes.
-OPTIMISERS = ("sgd", "adam")
-
-
-def resolve_device(device: str = "auto") -> torch.device:
-    """The device to compute on. device: "auto" (CUDA, then MPS, then CPU), or a name that torch knows.
-
-    Where several processes train together (`cmhkit.train.distributed`), "auto" and "cuda" are this process's own GPU.
-    """
-    import torch
-
-    from cmhkit.train import distributed
-
-    if distributed.size() > 1 and device in ("auto", "cuda") and torch.cuda.is_available():
-        return torch.device("cuda", distributed.local_rank())
-    if distributed.size() > 1 and device == "auto":
-        return torch.device("cpu")
-    if device != "auto":
-        try:
-            wanted = torch.device(device)
-        except (RuntimeError, TypeError) as error:
-            raise InputError(
-                f'device: expected "auto" or a torch device such as "cpu" or "cuda:0", got {device!r}'
-            ) from error
-        counts = {
-            "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-            "mps": int(torch.backends.mps.is_available()),
-        }
-        there = counts.get(wanted.type)
-        check(
-            there is None or (wanted.index or 0) < there,
-            f"device: expected one of this machine, got {device!r}; it has {there} of that kind",
-        )
-        return wanted
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 
 def generator(seed: int) -> torch.Generator:
-    """A CPU random generator started from a seed. Every draw of a schedule comes from one, so the global state is left
-    alone.
-    """
-    import torch
-
+    """A CPU random generator started from a seed. Every draw of a schedule comes from one, none from a global state."""
     return torch.Generator().manual_seed(seed)
 
 
 def placed(net: nn.Module, device: torch.device) -> nn.Module:
-    """The network on a device. Where `precision.FAST_ON` says so its convolutions keep their filters with the channels
-    last, as the pictures come.
-    """
-    import torch
-
+    """The network on a device; where it is fast (`precision.FAST_ON`) its filters have the channels last."""
     return net.to(device, memory_format=torch.channels_last) if device.type in precision.FAST_ON else net.to(device)
 
 
@@ -78,11 +32,17 @@ def to_device(x: Tensor, device: torch.device) -> Tensor:
 
 
 def optimiser_for(kind: str, groups: Any, device: torch.device) -> torch.optim.Optimizer:
-    """An optimiser. kind: one of `OPTIMISERS`. groups: of parameters, each with its rate."""
-    import torch
+    """An optimiser. kind: one of `OPTIMISERS`. groups: of parameters, each with its rate.
 
-    known = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    return known[kind](groups, fused=True if device.type in precision.FAST_ON else None)
+    Its step is one kernel (`fused`) on a CPU and where `precision.FAST_ON` says so, unless this PyTorch has none there.
+    """
+    kind_of = OPTIMISERS[kind]
+    if device.type in {"cpu", *precision.FAST_ON}:
+        try:
+            return kind_of([dict(group) for group in groups], fused=True)  # one that fails leaves the groups changed
+        except RuntimeError:
+            pass
+    return kind_of(groups, fused=None)
 
 
 def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

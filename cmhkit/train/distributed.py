@@ -1,19 +1,17 @@
-"""Several processes that train one model: each takes a part of every batch, and the codes of the whole batch come
-together again.
+"""Several processes that train one model: each takes a part of every batch.
 
     torchrun --nproc-per-node 2 -m cmhkit train adah --preset paper --data ... --out RUN
 
-Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all processes gather
-them, and each computes the same loss from all of them. DistributedDataParallel adds up what the parts give to the
-gradient. All processes have one seed and draw the same numbers in the same order, so they agree on every batch without
-a message. With one process every function here hands back what it was given.
+Pairwise and triplet terms need the whole batch. So each process computes the codes of its part, all gather them, and
+each computes the same loss from all of them. DistributedDataParallel adds up what the parts give to the gradient. All
+have one seed and draw the same numbers in the same order, so they agree on every batch without a message. With one
+process every function here hands back what it was given.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,84 +21,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from cmhkit.nn import draws
-from cmhkit.support.checks import check
+from cmhkit.support.processes import announce, announced, check_same, from_first, local_rank, rank, size, started
 
-# Whether the first process has told the others what to do.
-_told = False
-
-
-def _running() -> bool:
-    return dist.is_available() and dist.is_initialized()
-
-
-def rank() -> int:
-    """This process's number, from 0. The first one writes files."""
-    return dist.get_rank() if _running() else 0
-
-
-def size() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if _running() else 1
-
-
-def local_rank() -> int:
-    """This process's number on its machine, which is also that of its GPU."""
-    return int(os.environ.get("LOCAL_RANK", rank()))
-
-
-@contextmanager
-def started(device: str = "auto") -> Iterator[None]:
-    """Join the processes that torchrun has started; without torchrun, do nothing.
-
-    device: as for the hashers; it decides how processes talk to each other, NCCL between GPUs and Gloo otherwise.
-    """
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1 or _running():
-        yield
-        return
-    check(
-        dist.is_available(),
-        "torchrun: expected a build of PyTorch with torch.distributed, got one without; train with one process",
-    )
-    check(
-        device in ("auto", "cuda", "cpu"),
-        f"device: expected auto, cuda or cpu where several processes train together, got {device!r}",
-    )
-    check(
-        "RANK" in os.environ and "MASTER_ADDR" in os.environ,
-        "torchrun: expected RANK and MASTER_ADDR beside WORLD_SIZE, got none",
-    )
-    on_gpus = torch.cuda.is_available() and device != "cpu"
-    if on_gpus:
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
-        check(
-            torch.cuda.device_count() >= here,
-            f"torchrun: expected a GPU for each of {here} processes, got {torch.cuda.device_count()}",
-        )
-        torch.cuda.set_device(local_rank())
-    global _told
-    _told = False
-    dist.init_process_group("nccl" if on_gpus else "gloo")
-    try:
-        yield
-    except Exception:
-        if rank() == 0 and not _told:
-            tell(False)
-        raise
-    finally:
-        dist.destroy_process_group()
-
-
-def tell(go: bool) -> None:
-    """The first process says whether there is something to train. If it fails before, `started` says no for it."""
-    global _told
-    _told = True
-    from_first(go)
-
-
-def told() -> bool:
-    """The other processes wait for `tell`."""
-    return from_first(None)
-
+__all__ = ["announce", "announced", "check_same", "from_first", "gathered", "local_rank", "mine", "part_of", "rank"]
+__all__ += ["replicated", "shares", "size", "started"]
 
 # Batches.
 
@@ -118,9 +42,7 @@ def mine(batch: Tensor) -> Tensor:
 
 @contextmanager
 def part_of(rows: int) -> Iterator[None]:
-    """What is computed inside is this process's part of a batch of so many rows: `uniform` draws for the whole batch,
-    and keeps that part.
-    """
+    """What is computed inside is this process's part of a batch: `uniform` draws for all rows, and keeps that part."""
     if size() == 1:
         yield
         return
@@ -164,14 +86,10 @@ class _Gathered(torch.autograd.Function):
         return gradient[ctx.first : ctx.first + ctx.count] * size(), None
 
 
-# Networks and values.
-
-
 def replicated(net: nn.Module) -> nn.Module:
-    """A network whose gradient is the mean over the processes. It covers the parameters that require a gradient now,
-    and starts as the first's.
+    """A network whose gradient is the mean over the processes, and which starts as the first's.
 
-    Two of them may cover different parameters of one network, for two players.
+    It covers the parameters that require a gradient now: two players may have two of one network.
     """
     if size() == 1:
         return net
@@ -180,23 +98,3 @@ def replicated(net: nn.Module) -> nn.Module:
     known = inspect.signature(wrapper).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     return wrapper(net, gradient_as_bucket_view=True, **{buffers: False})
-
-
-def from_first(value: Any) -> Any:
-    """What the first process has, in all of them; every process must call this. value: of the first, plain values and
-    tensors on the CPU.
-    """
-    if size() == 1:
-        return value
-    box = [value]
-    device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
-    dist.broadcast_object_list(box, src=0, device=device)
-    return box[0]
-
-
-def check_same(settings: str) -> None:
-    """Every process must have the first one's settings, since they agree on batches and draws without a message. Else
-    `InputError`.
-    """
-    first = from_first(settings)
-    check(settings == first, f"torchrun: expected the first process's settings in all of them, {first}, got {settings}")

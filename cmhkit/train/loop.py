@@ -1,6 +1,4 @@
-"""What the schedules of UGACH, ADAH and SSAH share: epochs that a run can be taken up after, rates that fall, steps of
-an optimiser.
-"""
+"""What the three schedules share: epochs that a run can be taken up after, rates that fall, steps of an optimiser."""
 
 from __future__ import annotations
 
@@ -11,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.support.checks import InputError
+from cmhkit.support.checkpoints import Checkpoints
+from cmhkit.support.checks import check
 from cmhkit.support.options import as_dict
 from cmhkit.support.progress import progress
-from cmhkit.train.checkpoints import Checkpoints
+from cmhkit.train import distributed
 from cmhkit.train.device import optimiser_for, restore
 from cmhkit.train.run import Run
 
@@ -89,7 +88,7 @@ class Schedule:
     def _by_rate(
         self, parameters: Sequence[nn.Parameter], rate: float, backbone: set[nn.Parameter]
     ) -> list[dict[str, Any]]:
-        """Groups of parameters: those of the backbone with the rate `lr_backbone`, the others with `rate`."""
+        """Groups: parameters of the backbone with the rate `lr_backbone`, the others with `rate`."""
         fast, slow = ([p for p in parameters if (p in backbone) == part] for part in (False, True))
         return [{"params": part, "lr": lr} for part, lr in ((fast, rate), (slow, self.config.lr_backbone)) if part]
 
@@ -104,6 +103,12 @@ class Schedule:
             for group in optimiser.param_groups:
                 group["lr"] = group["start"] * share
 
+    def _whole(self, rows: int, net: Any, *part: Tensor) -> Any:
+        """What a network gives for a batch. part: this process's of its rows; what the others compute is gathered."""
+        with distributed.part_of(rows):
+            outputs = net(*part)
+        return distributed.gathered(outputs, rows)
+
     def _step(self, name: str, loss: Tensor) -> None:
         """One step of an optimiser down a loss."""
         optimiser = self.optimisers[name]
@@ -112,9 +117,8 @@ class Schedule:
         optimiser.step()
 
     def _check_finite(self, row: dict[str, Any]) -> None:
-        bad = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
-        if bad:
-            raise InputError(f"{self.method}: {bad[0]} is not finite after epoch {row['epoch']}; {self.advice}")
+        bad = next((name for name, x in row.items() if isinstance(x, float) and not np.isfinite(x)), None)
+        check(bad is None, f"{self.method}: {bad} is not finite after epoch {row['epoch']}; {self.advice}")
 
     def _checkpoint(self, epochs: int) -> dict[str, Any]:
         """The state after so many epochs."""
@@ -144,16 +148,12 @@ class Schedule:
 
 
 def exact(x: Tensor) -> Tensor:
-    """A number for the history, without its graph, in float64; MPS has none. It stays on the device: reading it would
-    wait for the step's end.
-    """
+    """A number for the history, without its graph, in float64 (MPS has none). To read it would wait for the step."""
     return x.detach().to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
 def means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
-    """The mean of each figure over the steps of an epoch. rows: scalars as `exact` gives them, which are read here, all
-    at once.
-    """
+    """The mean of each figure over an epoch's steps. rows: scalars as `exact` gives them, read here all at once."""
     if not rows:
         return {}
     table = torch.stack([value for row in rows for value in row.values()]).cpu().double().numpy().reshape(len(rows), -1)

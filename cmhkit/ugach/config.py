@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
 from cmhkit.support.checks import check
-from cmhkit.support.options import Options, choice, integer, margin, margin_for, real, share, switch
+from cmhkit.support.options import Options, choice, integer, margin, real, share, switch
 
 
 @attrs.frozen
 class UGACHConfig(Options):
     """Every choice of UGACH, a field each: its default, the values it takes, what it means, and where it comes from."""
 
-    headings: ClassVar[dict[str, str]] = {
-        "networks": "hidden",
-        "graphs": "k_image",
-        "game": "margin",
-        "schedule": "pretrain_steps",
-    }
-    gone: ClassVar[dict[str, Any]] = {
-        "metric_image": "euclidean",
-        "reject_positives": True,
-        "generator_start": "random",
-    }
+    headings: ClassVar = {"networks": "hidden", "graphs": "k_image", "game": "margin", "schedule": "pretrain_steps"}
+    gone: ClassVar = {"metric_image": "euclidean", "reject_positives": True, "generator_start": "random"}
 
     hidden: int = integer(512, "units of the representation layer", "code: 8192", least=1)
     init_std: float | None = real(
@@ -35,7 +26,7 @@ class UGACHConfig(Options):
         optional=True,
     )
     input_scaling: str = choice(
-        ("l2", "none", "standard", "standard-l2"),
+        ("l2", "none", "standard"),
         "vectors to length 1 (l2), or to z-scores of the training set (standard)",
         "code: none; else ours",
     )
@@ -84,10 +75,6 @@ class UGACHConfig(Options):
             "draws: expected at least 2, since baseline='mean' compares draws, got 1",
         )
 
-    def margin_for(self, bits: int) -> float:
-        """The margin m as a number."""
-        return margin_for(self.margin, bits)
-
 
 LAB = UGACHConfig()
 #: What the paper's preset and the official code's share.
@@ -105,7 +92,6 @@ _PUBLISHED = UGACHConfig(
     rounds=30,
     d_steps=250,
     g_steps=500,
-    lr_pretrain=0.01,
     lr_d=0.001,
     lr_g=0.01,
     baseline="none",

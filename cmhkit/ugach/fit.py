@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.codes import slices
+from cmhkit.data.inputs import scaled, scaling_statistics
 from cmhkit.graphs import correlation_graph
 from cmhkit.hasher import NetworkHasher
 from cmhkit.nn import draws
@@ -24,10 +26,13 @@ from cmhkit.train.loop import Schedule, exact, means
 from cmhkit.train.run import Run
 from cmhkit.ugach import losses
 from cmhkit.ugach.config import PRESETS, UGACHConfig
-from cmhkit.ugach.model import CrossModalNetwork, scaled, scaling_statistics
+from cmhkit.ugach.model import CrossModalNetwork
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+# Items that a network embeds at once: of 8192 units each, that is 128 MB.
+_AT_ONCE = 4096
 
 #: The relaxed codes h of pictures and of texts, each (n, bits).
 Codes = tuple[Tensor, Tensor]
@@ -63,11 +68,13 @@ class UGACH(NetworkHasher):
         return nn.ModuleDict({"discriminator": self.discriminator_, "generator": self.generator_})
 
     def _scaled(self, x: np.ndarray, side: str) -> Tensor:
-        return torch.from_numpy(scaled(x, side, self.config.input_scaling, self._scaling)).to(self._device)
+        return torch.from_numpy(scaled(x, self.config.input_scaling, side, self._scaling)).to(self._device)
 
     @torch.no_grad()
     def _values(self, modality: str, x: np.ndarray) -> np.ndarray:
-        return getattr(self.discriminator_, modality).logits(self._scaled(x, modality)).cpu().numpy()
+        logits = getattr(self.discriminator_, modality).logits
+        parts = [logits(self._scaled(x[rows], modality)).cpu() for rows in slices(len(x), _AT_ONCE)]
+        return torch.cat(parts).numpy()
 
     def _state(self) -> dict[str, np.ndarray]:
         return super()._state() | {f"scaling.{name}": value for name, value in self._scaling.items()}
@@ -198,14 +205,14 @@ class Game(Schedule):
         return draws.multinomial(weights, count, self.random), usable
 
     def _embed(self, player: str, images: Tensor, texts: Tensor) -> Codes:
-        """A pool's codes by "d" or "g". With several processes, this one computes its part and gathers the rest."""
-        part = self.players[player](distributed.mine(images), distributed.mine(texts))
-        return distributed.gathered(part, len(images))
+        """A pool's codes by "d" or "g"."""
+        return self._whole(len(images), self.players[player], distributed.mine(images), distributed.mine(texts))
 
     @torch.no_grad()
     def _codes(self, net: CrossModalNetwork) -> Codes:
         """The codes of the whole training set: a frozen player embeds it once a round."""
-        return net(self.images, self.texts)
+        parts = [net(self.images[rows], self.texts[rows]) for rows in slices(self.n, _AT_ONCE)]
+        return tuple(torch.cat(side) for side in zip(*parts, strict=True))
 
     @property
     def networks(self) -> nn.ModuleDict:

@@ -89,10 +89,9 @@ def policy_loss(log_probability: Tensor, reward: Tensor, baseline: str = "none")
 
 
 def expected_reward_loss(log_probability: Tensor, reward: Tensor) -> Tensor:
-    r"""The exact counterpart of `policy_loss`: $-\sum_x p_\theta(x \mid q)\, r(x)$ over the whole pool, averaged over
-    queries.
+    r"""The exact counterpart of `policy_loss`: $-\sum_x p_\theta(x \mid q)\, r(x)$, averaged over queries.
 
-    log_probability, reward: shape (n, m), over the whole pool.
+    log_probability, reward: over the whole pool, shape (n, m).
     """
     return -(log_probability.exp() * reward.detach()).sum(1).mean()
 

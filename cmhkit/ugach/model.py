@@ -1,15 +1,14 @@
 """UGACH's networks. The generator and the discriminator have the same shape and separate weights.
 
-Source: Zhang, Peng, Yuan, "Unsupervised Generative Adversarial Cross-modal Hashing", AAAI 2018; the note, section
-"Model".
+Source: Zhang, Peng, Yuan, AAAI 2018; the note, section "Model".
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cmhkit.nn.layers import of_bags
 from cmhkit.nn.precision import wide_layers
 
 
@@ -34,7 +33,7 @@ class HashNetwork(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         """The hashing layer before its sigmoid: its sign is the bit. x: (n, inputs). Returns (n, bits)."""
         with wide_layers(x.device):
-            wide = self.representation(x)
+            wide = of_bags(self.representation, x)
         return self.hashing(torch.tanh(wide.to(self.hashing.weight.dtype)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,32 +59,3 @@ class CrossModalNetwork(nn.Module):
 def binary_code(h: Tensor) -> Tensor:
     """The bits of a relaxed code: 1 where h is at least 0.5, else 0. The note's $b = \\operatorname{sgn}(h - 0.5)$."""
     return (h >= 0.5).to(torch.uint8)
-
-
-def scaling_statistics(images: np.ndarray, texts: np.ndarray, kind: str) -> dict[str, np.ndarray]:
-    """What `scaled` needs of the training set: nothing, or each column's mean and deviation where kind is "standard" or
-    "standard-l2". images: float32, shape (n, d). texts: float32, shape (n, t).
-    """
-    if not kind.startswith("standard"):
-        return {}
-    statistics = {}
-    for side, x in (("image", images), ("text", texts)):
-        deviation = x.std(axis=0)
-        statistics[f"{side}_mean"] = x.mean(axis=0)
-        statistics[f"{side}_deviation"] = np.where(deviation > 0, deviation, 1).astype(np.float32)
-    return statistics
-
-
-def scaled(x: np.ndarray, side: str, kind: str, statistics: dict[str, np.ndarray]) -> np.ndarray:
-    """The vectors that a network reads, float32, shape (n, d), by the option `input_scaling`.
-
-    x: shape (n, d). side: "image" or "text". kind: "none"; "l2", to length 1; "standard", to z-scores of the training
-    set; "standard-l2", to z-scores and then to the length that these have on average, the root of d. A vector of zeros
-    stays one. statistics: as `scaling_statistics` gives them.
-    """
-    if kind.startswith("standard"):
-        x = (x - statistics[f"{side}_mean"]) / statistics[f"{side}_deviation"]
-    if kind.endswith("l2"):
-        length = np.linalg.norm(x, axis=1, keepdims=True)
-        x = x / np.where(length > 0, length, 1) * np.float32(np.sqrt(x.shape[1]) if kind == "standard-l2" else 1)
-    return np.ascontiguousarray(x, dtype=np.float32)

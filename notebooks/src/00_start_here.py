@@ -66,6 +66,15 @@ rng = nb.setup(seed)
 # %% [markdown]
 # ## The course map
 #
+# Each circle is a lesson, with the minutes that it takes to read. The grey lessons are for everybody. Between them run
+# three lines, one for each paper, and you may take them in any order.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.course_map()
+
+# %% [markdown]
 # | notebook | what you will do there | widget |
 # | --- | --- | --- |
 # | **00 Start here** | a first retrieval | retrieval explorer |

@@ -52,6 +52,18 @@ from cmhkit.course.lessons import notebook as nb
 rng = nb.setup(seed, torch=True)
 
 # %% [markdown]
+# ## The method in one picture
+#
+# This is all of UGACH, and this lesson is about the part that is lit: what becomes of the pairs before anything learns.
+# The two graphs say which items are related. Later the related item $x^M$ goes down to the score, where both players
+# meet; lessons 11 and 12 build them.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("ugach", lit="graphs")
+
+# %% [markdown]
 # ## What "unsupervised" means here
 #
 # A supervised method is told which items are related: it gets the matrix $S$ of lesson 02, made from labels. UGACH gets

@@ -60,6 +60,19 @@ rng = nb.setup(seed, torch=True)
 random = torch.Generator().manual_seed(seed)
 
 # %% [markdown]
+# ## The method in one picture
+#
+# This lesson builds the lit part: two models of one shape. Follow the thick arrows. The **generator** (dashed) turns
+# its codes into probabilities, and draws an item $x^G$. The **discriminator** (solid) scores that item against a
+# related one, $x^M$, and its codes are those that retrieval uses. At two bars a gradient stops: nothing flows back
+# through a draw. The pale loss is lesson 12's.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("ugach", lit="models")
+
+# %% [markdown]
 # ## What goes in
 #
 # A picture enters as lesson 10's vector of length 1, a text as its bag of words. We take the training pairs, and scale

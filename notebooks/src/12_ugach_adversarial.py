@@ -54,6 +54,19 @@ rng = nb.setup(seed, torch=True)
 game = {"rounds": 6}  # options for the two runs below; {} gives all the rounds of the preset
 
 # %% [markdown]
+# ## The method in one picture
+#
+# Now the two models play. Find the two thick ways: each ends in the loss of one player, and its gradient reaches that
+# player only. What passes from one to the other are values: the item $x^G$ that the generator draws, and the reward $r$
+# that it earns. The bars show where the gradient is cut. So the generator needs another way to learn, the policy
+# gradient.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("ugach", lit="game")
+
+# %% [markdown]
 # ## Positives from both graphs
 #
 # No label is read in training. The positives of an item are the related items of lesson 10: its neighbours by picture,

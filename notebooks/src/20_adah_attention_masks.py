@@ -57,6 +57,19 @@ rng = nb.setup(seed, torch=True)
 random = torch.Generator().manual_seed(seed)
 
 # %% [markdown]
+# ## The method in one picture
+#
+# This is all of ADAH, for pictures above and for texts below. This lesson follows the lit part up to the hashing
+# modules: features $f$, and the attention modules $G$, which turn them into masks $Z$. The arrows with two lanes say
+# that the gradients of both players pass through a mask, although a mask is made by a threshold. How they do is the
+# hardest step of this lesson.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("adah", lit="masks")
+
+# %% [markdown]
 # ## A picture as a map
 #
 # A hashing method may read a picture as one vector. ADAH keeps the **places**: the last convolution layer gives a

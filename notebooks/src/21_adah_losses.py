@@ -54,6 +54,18 @@ from cmhkit.nn.triplet import pairwise_distance, triplet_hinge
 rng = nb.setup(seed, torch=True)
 
 # %% [markdown]
+# ## The method in one picture
+#
+# This lesson is about the lit part. The hashing modules make two codes of each item: $H$ of what the mask attends, and
+# $\hat H$ of the rest. Four terms compare attended codes with each other. Two terms compare an attended query with
+# unattended codes. The labels say who is similar.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("adah", lit="losses")
+
+# %% [markdown]
 # ## Which triplets count
 #
 # A ranking loss does not say how far apart two codes should be. It compares: to an **anchor** $i$, a similar item $j$

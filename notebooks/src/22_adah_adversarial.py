@@ -57,6 +57,18 @@ from cmhkit.course.lessons import notebook as nb
 rng = nb.setup(seed, torch=True)
 
 # %% [markdown]
+# ## The method in one picture
+#
+# Two colours, two players. The solid ones, E and D, descend on all six terms. The dashed one, G, ascends on two of
+# them. Follow the lane of G back from these two terms: it passes through the unattended code and the mask, and ends in
+# the attention modules. On the way of the attended code two bars stop it: to G the query is given.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("adah", lit="game")
+
+# %% [markdown]
 # ## Two players
 #
 # A mask splits a picture's features in two: the **attended** part gives the code $H$, the **unattended** part, by the

@@ -59,6 +59,18 @@ rng = nb.setup(seed, torch=True)
 short = 6  # epochs of each run that is only compared; the main run below has 15
 
 # %% [markdown]
+# ## The method in one picture
+#
+# This is all of SSAH, and the lit part is this lesson's: **LabNet** (dotted), which reads labels and nothing else, and
+# the four terms that it descends on. Below each term stands what the network's output is compared with. Where two bars
+# cross an arrow, that is a constant of the step.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("ssah", lit="labnet")
+
+# %% [markdown]
 # ## A teacher made of labels
 #
 # SSAH first trains a third network, **LabNet**, that reads nothing but the labels of an item, and makes a semantic

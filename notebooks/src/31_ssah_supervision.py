@@ -56,6 +56,18 @@ rng = nb.setup(seed, torch=True)
 common = {"epochs": 12 if size == "tiny" else 5, "batch": 64, "adversarial": "none", "pools": ()}
 
 # %% [markdown]
+# ## The method in one picture
+#
+# Three networks stand side by side, and no arrow leads from one to another. They meet in the box below: ImgNet and
+# TxtNet are compared with what LabNet said last, and two bars stop the gradient, so the teacher is not pulled towards
+# its pupils. The shared code $B$ is a constant too. What is pale comes in lesson 32.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("ssah", lit="supervision")
+
+# %% [markdown]
 # ## Three networks that never meet
 #
 # LabNet reads an item's labels, ImgNet its picture, TxtNet its words. Each ends in the same three things: semantic

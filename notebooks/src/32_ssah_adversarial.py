@@ -60,6 +60,18 @@ rng = nb.setup(seed, torch=True)
 game = {"epochs": 5 if size == "lab" else 12, "batch": 64, "adversarial_weight": 0.1, "pools": ()}
 
 # %% [markdown]
+# ## The method in one picture
+#
+# Between LabNet and each of the other two stands a **discriminator** (dashed). Upwards leads its own step. Downwards
+# leads the term by which ImgNet or TxtNet deceives it: follow that arrow back, through the discriminator, to the
+# features. On LabNet's side two bars stop the gradient. With the option `adversarial_labnet` LabNet plays as well.
+
+# %%
+from cmhkit.course import diagrams
+
+diagrams.method("ssah", lit="game")
+
+# %% [markdown]
 # ## Two discriminators
 #
 # LabNet, ImgNet and TxtNet end in semantic features of the same width. The supervision of lesson 31 compares them

@@ -413,8 +413,8 @@ nb.show(
 #   scan looks at all of them. `bench/RESULTS.md` has a million.
 # - The kit's exact search, in this process, is quicker than the database's index here. Twenty thousand codes of 64 bits
 #   are 160 kilobytes: they stay near the processor, and nobody has to be asked. **A database is not there for speed.**
-#   It is shared, it changes safely, it holds more than memory, and it can combine: `WHERE labels @> '{dog}'` is one
-#   more line.
+#   It is shared, it changes safely, it holds more than memory, and it can combine: `WHERE labels @> '{mammal}'` is
+#   one more line.
 #
 # ### Exercise 4: is the index worth it?
 #

@@ -51,6 +51,16 @@ def text(source: str) -> Callable[[NotebookNode], None]:
     return lambda notebook: notebook.cells.append(new_markdown_cell(source))
 
 
+def drawn(svg: str, prose: str) -> Callable[[NotebookNode], None]:
+    """A break that adds a drawing to an output, and a markdown cell at the end."""
+
+    def broken(notebook: NotebookNode) -> None:
+        put(1, data(text_plain="a drawing", text_html=f"<div>{svg}</div>"))(notebook)
+        text(prose)(notebook)
+
+    return broken
+
+
 def first_parameters(source: str) -> Callable[[NotebookNode], None]:
     return lambda notebook: code(notebook, 0).update(source=source)
 
@@ -127,6 +137,7 @@ BROKEN: list[tuple[str, str, Callable[[NotebookNode], None]]] = [
         text("The MAP is 0.8317, and `0.8318` in code or $0.8319$ in a formula is another matter."),
     ),
     ("prose numbers", "no digit before the point", text("It rose to .8317.")),
+    ("prose numbers", "a place in a drawing", drawn("<svg><text x='0.8317'>0.8317</text></svg>", "It rose to 0.8317.")),
     (
         "static twins",
         "a live view",

@@ -19,8 +19,26 @@ settings.load_profile("kit")
 # What `make check` leaves out: files that start processes or train until something is learned, and single tests of more
 # than a second.
 SLOW_FILES = {
-    *("test_database", "test_field", "test_grade", "test_helpers", "test_inputs", "test_kill", "test_malformed"),
-    *("test_matfiles", "test_minilm", "test_mutants", "test_parallel", "test_repeats", "test_report", "test_speed"),
+    *(
+        "test_database",
+        "test_field",
+        "test_file_says",
+        "test_fits",
+        "test_grade",
+        "test_helpers",
+        "test_inputs",
+        "test_kill",
+    ),
+    *(
+        "test_malformed",
+        "test_matfiles",
+        "test_minilm",
+        "test_mutants",
+        "test_parallel",
+        "test_repeats",
+        "test_report",
+        "test_speed",
+    ),
     *("test_widgets", "test_widgets_nbval", "test_wiring_adah", "test_wiring_ssah", "test_wiring_ugach"),
 }
 SLOW_TESTS = {
@@ -28,6 +46,7 @@ SLOW_TESTS = {
     "test_a_file_of_the_released_sizes_is_read",
     "test_a_kill_at_any_moment_leaves_nothing_wrong",
     "test_a_random_table_in_a_random_dialect",
+    "test_a_random_table_that_quotes_nothing",
     "test_a_reader_that_leaves_is_no_error",
     "test_any_json_is_read_or_refused",
     "test_any_text_is_read_or_refused",

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import cmhkit as ck
-from cmhkit.adah import ADAH, ADAHConfig, losses
+from cmhkit.adah import ADAH, ADAHConfig, losses, model
 from cmhkit.adah import fit as schedule
 from cmhkit.adah.model import ImageAttention, SceneHead, TextAttention, TextFeatures, TextHead, spread_masks
 from cmhkit.data import PairedData
@@ -41,7 +41,7 @@ def players(data, seed: int = 3, items: int = 60, **options) -> tuple[schedule.A
     """An alternation that has not begun, and a batch."""
     hasher = ADAH(bits=8, seed=seed, device="cpu", **{**SMALL, **options})
     hasher._device, random = torch.device("cpu"), generator(seed)
-    hasher.network_ = hasher._built(data.text_vectors.shape[1], random, None, warn=False)
+    hasher.network_ = hasher._built(data.text_vectors.shape[1], random)
     maps = image_features(data.images[:items], "map")
     game = schedule.Alternation(hasher, maps, data.text_vectors[:items], data.labels[:items], random)
     return game, game._batch(torch.arange(items))
@@ -341,7 +341,8 @@ def test_save_and_load_give_the_same_codes(tiny, tmp_path):
 
 def test_evidence_is_computed_once_a_batch_and_changes_nothing(tiny, monkeypatch):
     calls, original = [], torch.baddbmm
-    monkeypatch.setattr(torch, "baddbmm", lambda *a: calls.append(1) or original(*a))
+    monkeypatch.setattr(torch, "baddbmm", lambda *a, **k: calls.append(1) or original(*a, **k))
+    monkeypatch.setattr(model, "_IN_CACHE", 10**6)
     game, batch = players(tiny)
     head = game.network.image_head
     with game.network.once(batch[0]):
@@ -353,8 +354,10 @@ def test_evidence_is_computed_once_a_batch_and_changes_nothing(tiny, monkeypatch
             all(torch.equal(a, b) for a, b in zip(head.evidence(other), head.evidence(batch[0]), strict=True))
             and len(calls) == 2
         )
-    head.evidence(batch[0])
+    whole = head.evidence(batch[0])
     assert len(calls) == 3
+    monkeypatch.setattr(model, "_IN_CACHE", 3)
+    assert all(torch.equal(a, b) for a, b in zip(whole, head.evidence(batch[0]), strict=True)) and len(calls) > 4
 
 
 def test_a_dead_adversarial_hinge_warns(tiny):
@@ -445,16 +448,14 @@ def test_vgg19_has_torchvisions_names_and_shapes():
     assert convolutions == [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
     assert shapes["features.0.weight"] == (64, 3, 3, 3) and shapes["features.34.weight"] == (512, 512, 3, 3)
     assert shapes["classifier.0.weight"] == (4096, 25088) and shapes["classifier.3.weight"] == (4096, 4096)
-    assert (net.places(True), net.places(False)) == (49, 196)
 
 
-def test_vgg19_maps_before_and_after_pooling():
+def test_vgg19s_map_comes_after_pooling():
     net = VGG19(**{**TINY_VGG, "side": 64}, generator=generator(0)).eval()
     pictures = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=generator(1))
-    before, after = net.feature_map(pictures, False), net.feature_map(pictures, True)
-    assert before.shape == (2, 4, 4, 4) and after.shape == (2, 4, 2, 2)
-    torch.testing.assert_close(torch.nn.functional.max_pool2d(before, 2), after)
-    torch.testing.assert_close(net.fully_connected(before), net(pictures))
+    feature_map = net.feature_map(pictures)
+    assert feature_map.shape == (2, 4, 2, 2) and (feature_map >= 0).all()
+    torch.testing.assert_close(net.fully_connected(feature_map), net(pictures))
     white = net.feature_map(torch.full((1, 32, 32, 3), 255, dtype=torch.uint8))
     assert white.shape == (1, 4, 2, 2), "other sides are resized"
 
@@ -516,8 +517,7 @@ def test_weights_with_code_in_them_are_refused(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("image_map", ["pool5", "conv5"])
-def test_the_paper_preset_runs(tiny, tmp_path, monkeypatch, image_map):
+def test_the_paper_preset_runs(tiny, tmp_path, monkeypatch):
     import functools
 
     small = functools.partial(backbones.VGG19, widths=TINY_VGG["widths"], hidden=TINY_VGG["hidden"])
@@ -536,11 +536,10 @@ def test_the_paper_preset_runs(tiny, tmp_path, monkeypatch, image_map):
         "text_width": 8,
         "epochs": 1,
         "batch": 30,
-        "image_map": image_map,
     }
     with pytest.warns(UserWarning, match="VGG-19 starts untrained"):
         hasher = ADAH(bits=8, device="cpu", **options).fit(part, show_progress=False)
-    assert hasher.masks(images=part.query).mask.shape == (2, 4 if image_map == "pool5" else 16)
+    assert hasher.masks(images=part.query).mask.shape == (2, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded = ck.load(hasher.save(tmp_path / "p.safetensors"))

@@ -123,7 +123,7 @@ def test_both_layouts_give_what_the_file_says(tmp_path, new, wrapped):
     drawn = numbers()
     net = load_weights(CNNF(**SMALL, generator=generator(1)), saved(tmp_path / "f.mat", drawn, new, wrapped)).eval()
     pictures = np.random.default_rng(2).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
-    found = net.fc7(torch.from_numpy(pictures)).detach().numpy()
+    found = net(torch.from_numpy(pictures)).detach().numpy()
     expected = np.stack([by_definition(drawn, picture) for picture in pictures])
     assert (expected > 0).mean() > 0.2 and (expected == 0).any(), "the ReLU of fc7 has something to do"
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.max())
@@ -173,13 +173,13 @@ def test_a_file_of_the_released_sizes_is_read(tmp_path):
     state = net.state_dict()
     assert state["features.0.weight"][3, 1, 5, 0] == 1 and state["features.0.weight"].sum() == 1
     assert state["classifier.0.weight"][3, 1 * 36 + 3 * 6] == 1
-    assert net.fc7(torch.zeros(1, 50, 70, 3, dtype=torch.uint8)).shape == (1, 4096)
+    assert net(torch.zeros(1, 50, 70, 3, dtype=torch.uint8)).shape == (1, 4096)
 
 
 @pytest.mark.parametrize("side", [55, 56, 63, 64, 96, 224, 227])
 def test_every_side_fits(side):
     net = CNNF(side=side, widths=(2, 2, 2, 2, 2), hidden=3, generator=generator(0)).eval()
-    assert net.fc7(torch.zeros(2, 40, 40, 3, dtype=torch.uint8)).shape == (2, 3), "other sides are resized"
+    assert net(torch.zeros(2, 40, 40, 3, dtype=torch.uint8)).shape == (2, 3), "other sides are resized"
 
 
 def test_least_side():

@@ -81,7 +81,7 @@ NAN = np.array([[1, 2, 3], [1, np.nan, 3], [0, 0, 0], [np.inf, 0, 0]])
         ({"images": None}, r"images: expected pictures .* got shape \(\)"),
         (
             {"images": np.ones((4, 8, 8, 3))},
-            r"images: expected pictures as whole numbers from 0 to 255, got float64 from 1 to 1; they are from 0 to 1",
+            r"images: expected pictures as whole numbers from 0 to 255, got float64 from 1.0 to 1.0; they are",
         ),
         (
             {"images": np.ones((4, 8, 8), np.uint8)},

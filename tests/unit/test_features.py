@@ -20,9 +20,9 @@ def fresh(own_cache: Path, monkeypatch):
     monkeypatch.setattr(features, "_known", {})
     compute = features._compute
 
-    def counted(images, show_progress):
+    def counted(images, show_progress, file):
         counted.computed += len(images)
-        return compute(images, show_progress)
+        return compute(images, show_progress, file)
 
     counted.computed, counted.folder = 0, own_cache
     monkeypatch.setattr(features, "_compute", counted)

@@ -135,6 +135,11 @@ def test_a_known_key_goes_before_a_word_and_a_word_before_a_letter(tmp_path: Pat
     assert "YAll" not in line
 
 
+def test_a_stray_key_of_a_part_does_not_hide_a_whole_set(tmp_path: Path) -> None:
+    data = load(v5(tmp_path / "set.mat", **whole(testL=KEPT["labels"][:2])), query=2, train=4)
+    assert last_line(data) == "not read: testL (2, 4) uint8"
+
+
 # Splits.
 
 
@@ -240,6 +245,9 @@ def test_a_database_with_the_queries_keeps_them(tmp_path: Path) -> None:
     every = np.arange(N)[None] + 1.0
     data = load(v5(tmp_path / "set.mat", **whole(indexQuery=Q, indexDatabase=every, indexTrain=T)))
     assert data.own_pair and len(data.retrieval) == N and data.parts["query"].tolist() == QUERY.tolist()
+    for train, count in ((None, 9), (4, 4)):
+        data = load(v5(tmp_path / "set.mat", **whole(indexQuery=Q, indexDatabase=every)), train=train)
+        assert len(data.train) == count and not np.isin(data.parts["train"], QUERY).any()
 
 
 BAD_SPLITS = {
@@ -425,7 +433,7 @@ def test_several_captions_a_picture(tmp_path: Path, form: str) -> None:
 
 def test_the_string_class_of_matlab_names_the_way_out(tmp_path: Path) -> None:
     message = (
-        r"got caption .*string in .*, an object of MATLAB's class string, .*save it again .* as cellstr\(caption\)"
+        r"got caption .*string in .*, an object of MATLAB's class string, .*save it again .* with cellstr\(caption\)"
     )
     with pytest.raises(InputError, match=message):
         load(v5_file(tmp_path / "a.mat", IAll=KEPT["features"], LAll=KEPT["labels"], caption=opaque("string")))
@@ -435,6 +443,26 @@ def test_the_string_class_of_matlab_names_the_way_out(tmp_path: Path) -> None:
         item.attrs["MATLAB_class"], item.attrs["MATLAB_object_decode"] = np.bytes_("string"), np.int32(3)
     with pytest.raises(InputError, match=message):
         load(tmp_path / "b.mat")
+
+
+def test_objects_in_cells_name_the_way_out(tmp_path: Path) -> None:
+    files = [v5_file(tmp_path / "a.mat", **whole(YAll=[opaque("string")] * N))]
+    files += [v73(tmp_path / "b.mat", IAll=KEPT["features"].T, LAll=KEPT["labels"].T)]
+    with h5py.File(files[1], "a") as file:
+        item = file.create_dataset("#refs#/a", data=np.array([[0xDD000000, 2, 1, 1, 1, 1]], dtype=np.uint32))
+        item.attrs["MATLAB_class"] = np.bytes_("string")
+        cells = file.create_dataset("YAll", data=[[item.ref] * N], dtype=h5py.ref_dtype)
+        cells.attrs["MATLAB_class"] = np.bytes_("cell")
+    for path in files:
+        with pytest.raises(InputError, match=r"^path: .*objects? of MATLAB's class string.*with cellstr\(\.\.\.\)"):
+            load(path)
+
+
+@pytest.mark.parametrize(("write", "start"), [(v5, 1), (hdf5, 0)])
+def test_positions_that_show_no_start_are_counted_as_the_container_counts(tmp_path: Path, write, start: int) -> None:
+    data = load(write(tmp_path / "set.mat", **whole(test_index=np.array([[3, 4]]))))
+    assert data.parts["query"].tolist() == [3 - start, 4 - start]
+    assert f"positions counted from {start}, which the file does not show" in str(data.report)
 
 
 def test_an_object_that_nobody_needs_is_named(tmp_path: Path) -> None:
@@ -503,11 +531,13 @@ def test_every_reader_ends_with_what_was_not_read(tmp_path: Path) -> None:
     assert last_line(load(root)) == f"not read: {', '.join(names)}, list/validation_img.txt"
 
 
-def test_the_report_is_printed_and_kept(tmp_path: Path, capsys) -> None:
-    data = load(v5(tmp_path / "set.mat", **whole(notes="made in May")), query=2, train=4, show_progress=True)
-    printed = capsys.readouterr().out
-    assert str(data.report) in printed and printed.splitlines()[-1] == "not read: notes (1, 11) char"
-    assert "12 pairs (query 2, retrieval 10, train 4)" in printed and "images from IAll (12, 7) single" in printed
+def test_the_report_says_what_was_read(tmp_path: Path) -> None:
+    data = load(v5(tmp_path / "set.mat", **whole(notes="made in May")), query=2, train=4)
+    lines = str(data.report).splitlines()
+    assert lines[0].endswith("set.mat: features, texts and labels in one file (MATLAB v5; set.mat)")
+    assert "images from IAll (12, 7) single" in lines[1] and lines[2] == "12 pairs (query 2, retrieval 10, train 4)"
+    assert lines[3].startswith("split drawn from seed 0") and lines[-1] == "not read: notes (1, 11) char"
+    assert data.details["recognised"] == "\n".join(lines[:2]) and data.details["notes"] == lines[3:-1]
 
 
 # Missing and broken pictures.

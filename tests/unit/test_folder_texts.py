@@ -267,6 +267,20 @@ def test_a_random_table_in_a_random_dialect(tmp_path, texts, delimiter, quoting,
     assert said.captions == [[text.strip()] for text in texts] and said.unread == ["comment_number"]
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(st.lists(st.text("ab \"'", min_size=1, max_size=8), min_size=N, max_size=N), st.sampled_from("\t;|,"))
+def test_a_random_table_that_quotes_nothing(tmp_path, texts, delimiter) -> None:
+    """Quotation marks anywhere in a caption are kept where some line shows that they quote nothing."""
+    texts = [f"x{text}".strip() if i % 2 else f'"x {text}'.strip() + " y" for i, text in enumerate(texts)]
+    path = tmp_path / "c.txt"
+    path.write_text(
+        f"image{delimiter}caption\n" + "".join(f"{i}.png{delimiter}{text}\n" for i, text in enumerate(texts))
+    )
+    names = PictureNames([f"{i}.png" for i in range(N)], [".png"])
+    table = read_table(path, "c.txt", "utf-8", lambda cell: names.find(cell)[0] is not None, has_headings)
+    assert understood(table, "c.txt", names).captions == [[text] for text in texts]
+
+
 # JSON.
 
 
@@ -430,6 +444,11 @@ def test_a_tree_of_texts_is_matched_by_its_folders_and_never_across_classes() ->
     assert beside.pictures_of("texts/dogs/2.txt") == ["dogs/2.png"] and beside.pictures_of("dogs/2.png.txt") == [
         "dogs/2.png"
     ]
+
+
+def test_the_tags_of_a_picture_are_one_text(root) -> None:
+    write(pictures(root), "c.json", [{"image": f"{i}.png", "tags": ["dog", f"word{i}"]} for i in range(N)])
+    assert all(read(root, captions=how).texts[2] == "dog, word2" for how in ("joined", "first", "all"))
 
 
 def test_several_captions_in_a_text_file_are_lines_that_end_at_line_ends(root) -> None:
@@ -612,7 +631,7 @@ def test_a_column_can_be_named(root) -> None:
         InputError, match=r"column: expected a column of a table in .*, got 'caption_fr'; there are c\.csv \(image, "
     ):
         read(root, column="caption_fr")
-    with pytest.raises(InputError, match=r"column: expected a heading, got int"):
+    with pytest.raises(InputError, match=r"column: expected a heading, got 3"):
         read(root, column=3)
     write(root, "c.csv", rows("{i}.png,dog{i},run{i}", "image,caption_1,caption_2"))
     assert texts_of(read(root))["1.png"] == "dog1\nrun1"
@@ -817,6 +836,13 @@ def test_a_picture_in_two_parts_is_an_error(root) -> None:
 
 
 def test_folders_that_say_parts_are_no_labels(root) -> None:
+    pictures(
+        root / "with a stray", ["stray.png", *(f"{p}/{c}/1.png" for p in ("train", "test") for c in ("cat", "dog"))]
+    )
+    with pytest.warns(UserWarning, match=r"in no folder whose name could be its text \(1\): stray\.png"):
+        data = load(f"folder:{root / 'with a stray'}", side=16, features=None)
+    assert data.label_names == ("cat", "dog") and [len(data.part(name)) for name in data.parts] == [2, 2, 2]
+    root = root / "clean"
     data = read(
         pictures(root, (f"{p}/{c}/{i}.png" for p in ("train", "test") for i, c in enumerate(("cat", "dog") * 3)))
     )
@@ -958,7 +984,8 @@ BROKEN: dict[str, tuple[str, str | bytes | list | dict, str]] = {
         },
         r"expected categories that c\.json lists, got 9",
     ),
-    "rows that are no lists": ("c.json", {"columns": ["image"], "data": [1]}, r"expected rows as lists in c\.json"),
+    "rows that are no lists": ("c.json", {"columns": ["image"], "data": [1]}, r"expected rows of 1 in c\.json, got 1"),
+    "rows of two lengths": ("c.json", [["0.png", "a"], ["1.png"]], r"expected rows of 2 in c\.json, got \['1\.png'\]"),
     "a shortened array": ("c.csv", rows("{i}.png,dog,[0 1 ... 0]", "image,caption,labels"), r"which is shortened"),
     "arrays of two lengths": (
         "c.csv",
@@ -991,6 +1018,9 @@ def test_a_broken_table_gets_one_clear_error(root, kind) -> None:
             r"got 'words\.parquet', which is no table as text or JSON, or packed; tables there: c\.csv",
         ),
         ({"texts": "c.csv", "column": "words"}, r"expected a column text or caption in c\.csv, got image, caption"),
+        ({"column": ""}, "column: expected a heading, got ''"),
+        ({"column": "image"}, r"column: expected a column of c\.csv, got 'image'; it has caption"),
+        ({"texts": "folders", "column": "x"}, "column: expected none for texts that are in no table, got 'x'"),
         ({"texts": ".tags"}, r"a table in .*, got '\.tags'"),
         ({"texts": "folders"}, r"expected at least 2 pictures with texts in .*, got 0"),
     ],

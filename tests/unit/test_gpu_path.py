@@ -26,6 +26,7 @@ from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
 from cmhkit.ssah.model import network_for
+from cmhkit.train import device as device_module
 from cmhkit.train.device import generator, optimiser_for, placed, restore, to_device
 from cmhkit.train.loop import exact, means
 from cmhkit.ugach import UGACH
@@ -147,7 +148,7 @@ def on_meta(kind):
         hasher.discriminator_, hasher.generator_ = (ugach.CrossModalNetwork(*shape).to(META) for _ in range(2))
         return ugach.Game(hasher, hasher._scaled(x, "image"), hasher._scaled(t, "text"), random)
     if kind is ADAH:
-        hasher.network_ = hasher._built(t.shape[1], random, None, warn=False).to(META)
+        hasher.network_ = hasher._built(t.shape[1], random).to(META)
         return adah.Alternation(hasher, x, t, data.train.labels, random)
     hasher.network_ = network_for(hasher.config, hasher.bits, None, t.shape[1], data.train.labels.shape[1], random).to(
         META
@@ -255,7 +256,7 @@ def test_training_as_on_a_gpu(kind, fast, tmp_path):
 def test_filters_keep_their_channels_last_where_it_is_fast(monkeypatch):
     net = VGG19(side=32, widths=(4, 4, 8, 8, 8), hidden=16, generator=generator(0))
     pictures = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=generator(1))
-    before = net.eval().fc7(pictures)
+    before = net.eval()(pictures)
     assert placed(net, CPU).features[2].weight.is_contiguous()
     monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
     placed(net, CPU)
@@ -263,7 +264,7 @@ def test_filters_keep_their_channels_last_where_it_is_fast(monkeypatch):
         net.features[2].weight.is_contiguous(memory_format=torch.channels_last)
         and not net.features[2].weight.is_contiguous()
     )
-    torch.testing.assert_close(net.fc7(pictures), before)
+    torch.testing.assert_close(net(pictures), before)
     assert net.features(torch.rand(2, 3, 32, 32)).is_contiguous(memory_format=torch.channels_last)
 
 
@@ -276,21 +277,31 @@ def test_the_optimiser_is_fused_where_it_is_fast_and_its_state_moves(kind, monke
             found.step()
 
     p = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    assert optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("cuda")).defaults["fused"] is True
-    plain = optimiser_for(kind, [{"params": [p], "lr": 0.01}], CPU)
-    assert not plain.defaults["fused"]
-    trained(plain, p, 4)
+    for device in ("cuda", "cpu"):
+        group = {"params": [p], "lr": 0.01, "start": 0.01}
+        fused = optimiser_for(kind, [group], torch.device(device))
+        assert fused.defaults["fused"] is True and fused.param_groups[0]["start"] == 0.01
+    assert not optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("mps")).defaults["fused"]
     q = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
-    monkeypatch.setattr(precision, "FAST_ON", {"cpu"})
-    fused = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
-    trained(fused, q, 4)
+    known = device_module.OPTIMISERS[kind]
+    with monkeypatch.context() as patch:  # a PyTorch that has no such kernel says so when it is asked
+
+        def refuses(*given, fused, **options):
+            if fused:
+                raise RuntimeError("`fused=True` requires all the params to be on supported devices")
+            return known(*given, fused=fused, **options)
+
+        patch.setitem(device_module.OPTIMISERS, kind, refuses)
+        plain = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
+    assert not plain.defaults["fused"]
+    trained(fused, p, 4)
+    trained(plain, q, 4)
     torch.testing.assert_close(p, q)
-    monkeypatch.undo()
-    other = optimiser_for(kind, [{"params": [q], "lr": 0.01}], CPU)
+    other = optimiser_for(kind, [{"params": [p], "lr": 0.01}], torch.device("mps"))
     restore(other, fused.state_dict())
     assert not other.param_groups[0]["fused"]
-    trained(other, q, 2)
-    trained(plain, p, 2)
+    trained(other, p, 2)
+    trained(plain, q, 2)
     torch.testing.assert_close(p, q)
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
-from cmhkit import graphs
 from cmhkit.graphs import knn_graph, label_similarity
+from cmhkit.support import neighbours as engine
 from cmhkit.support.checks import InputError
 
 
@@ -57,7 +57,7 @@ def test_labels_that_are_refused(bad, word):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
-@pytest.mark.parametrize("metric", graphs.METRICS)
+@pytest.mark.parametrize("metric", engine.METRICS)
 @pytest.mark.parametrize("include_self", [False, True])
 def test_bags_of_words_with_many_ties(kind, metric, include_self):
     rng = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def test_bags_of_words_with_many_ties(kind, metric, include_self):
     seed=st.integers(0, 10**6),
     items=st.integers(3, 50),
     columns=st.integers(1, 40),
-    metric=st.sampled_from(graphs.METRICS),
+    metric=st.sampled_from(engine.METRICS),
     data=st.data(),
 )
 @settings(max_examples=40, deadline=None)
@@ -88,7 +88,7 @@ def test_real_vectors(seed, items, columns, metric, data):
         assert (got.neighbours == neighbours).all()
 
 
-@pytest.mark.parametrize("metric", graphs.METRICS)
+@pytest.mark.parametrize("metric", engine.METRICS)
 def test_equal_items_stand_by_index_whatever_blas_rounds(metric):
     rng = np.random.default_rng(1)
     base = rng.standard_normal((5, 1000)).astype(np.float32) + 30
@@ -105,10 +105,10 @@ def test_a_difference_that_float32_products_lose():
 
 @pytest.mark.parametrize("spare", [0, 10**9])
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-@pytest.mark.parametrize("metric", graphs.METRICS)
+@pytest.mark.parametrize("metric", engine.METRICS)
 def test_pairs_of_blocks_serve_both_and_candidates_may_be_thinned_out(metric, kind, spare, monkeypatch):
-    monkeypatch.setattr(graphs, "_WIDE", 16)
-    monkeypatch.setattr(graphs, "_SPARE", spare)
+    monkeypatch.setattr(engine, "_WIDE", 16)
+    monkeypatch.setattr(engine, "_SPARE", spare)
     rng = np.random.default_rng(4)
     x = rng.integers(0, 3, (150, 4)).astype(np.float32)  # 81 different items: many ties, zero rows among them
     for k, chunk in ((1, 7), (5, 20), (30, 64), (149, 150)):
@@ -125,7 +125,7 @@ def test_the_order_of_triples_where_not_all_items_fit_a_word_at_once():
     item[:2000] = item[2000:4000]
     distance = rng.integers(0, 3, 5000).astype(np.float32) * np.float32(-1) * np.float32(-1e30)
     distance[0], distance[2000] = -0.0, 0.0
-    order = graphs._in_order(item, distance, other, items)
+    order = engine._in_order(item, distance, other, items)
     assert (order == np.lexsort((other, distance, item))).all()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import cmhkit
 from cmhkit.support.moved import MOVED
-from tools.house import FLOORS
+from tools.house import FLOORS, imported
 
 KIT = Path(cmhkit.__file__).parent
 #: Imports that stay on one floor of `FLOORS`, without a circle; none other does.
@@ -28,27 +28,13 @@ def part_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def imports(module: str, path: Path, source: str) -> list[tuple[str, int]]:
-    """The modules of the kit that a file imports, anywhere in it, each with its line."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    names = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [(alias.name, node.lineno) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            start = ".".join([*above, *([node.module] if node.module else [])])
-            names += [(f"{start}.{alias.name}" if start == "cmhkit" else start, node.lineno) for alias in node.names]
-    return [(name, line) for name, line in names if name.split(".")[0] == "cmhkit"]
-
-
 def edges() -> dict[tuple[str, str], list[str]]:
     """(part, part that it imports) → where. A name of the package itself, such as `__version__`, is no part."""
     parts = set().union(*FLOORS)
     places = defaultdict(list)
     for path in sorted(KIT.rglob("*.py")):
         module = ".".join(path.relative_to(KIT.parent).with_suffix("").parts).removesuffix(".__init__")
-        for name, line in imports(module, path, path.read_text(encoding="utf-8")):
+        for name, line in imported(module, path.read_text(encoding="utf-8"), path.name == "__init__.py"):
             if part_of(module) and part_of(name) in parts and part_of(name) != part_of(module):
                 places[part_of(module), part_of(name)].append(f"{path.relative_to(KIT.parent)}:{line}")
     return places
@@ -78,7 +64,7 @@ def test_the_test_sees_an_import_that_goes_up() -> None:
     source = (
         "from cmhkit import codes, __version__\ndef f():\n    from ..hasher import load\n    import cmhkit.course.grade"
     )
-    names = {name for name, _ in imports("cmhkit.data.pairs", KIT / "data" / "pairs.py", source)}
+    names = {name for name, _ in imported("cmhkit.data.pairs", source)}
     assert names == {"cmhkit.hasher", "cmhkit.course.grade", "cmhkit.codes", "cmhkit.__version__"}
     assert set(wrong({("data", "hasher"): [], ("adah", "ssah"): [], ("nn", "codes"): [], ("metrics", "nn"): []})) == {
         ("data", "hasher"),

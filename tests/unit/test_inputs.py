@@ -122,12 +122,12 @@ def test_whole_numbers_from_0_to_255_are_pictures_in_any_type(dtype) -> None:
 @pytest.mark.parametrize(
     ("pictures", "came", "back"),
     [
-        (PICTURES / 255, "float64 from 0 to 1", "they are from 0 to 1: "),
-        (np.rint(PICTURES / 255), "float64 from 0 to 1", "they are from 0 to 1"),
-        (PICTURES / np.float32(127.5) - 1, "float32 from -1 to 1", "they are from -1 to 1: "),
-        (PICTURES + 0.25 * (PICTURES == 7), "float64 from 0 to 255", "they are not whole: "),
+        (PICTURES / 255, "float64 from 0.0 to 1.0", "they are from 0 to 1: "),
+        (np.rint(PICTURES / 255), "float64 from 0.0 to 1.0", "they are from 0 to 1"),
+        (PICTURES / np.float32(127.5) - 1, "float32 from -1.0 to 1.0", "they are from -1 to 1: "),
+        (PICTURES + 0.25 * (PICTURES == 7), "float64 from 0.0 to 255.0", "they are not whole: "),
         (PICTURES - 120.5, "float64 from -120.5 to 134.5", "add the mean that was taken off, and round"),
-        (PICTURES.astype(np.int16) + 1, "int16 from 1 to 256", "add the mean"),
+        (PICTURES.astype(np.int16) + 1, "int16 from 1 to 256", "bring them into that range"),
         (np.where(PICTURES == 7, np.nan, PICTURES), "float64 with NaN or infinity", None),
         (PICTURES > 7, "bool", None),
     ],

@@ -600,7 +600,7 @@ def test_pictures_of_other_types_are_taken_if_they_are_whole(tmp_path: Path) -> 
     file = v73(tmp_path / "shares.mat", images=pixels / 255.0, YAll=kept["texts"].T, LAll=kept["labels"].T)
     with pytest.raises(
         InputError,
-        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.01.* to 1 for images in",
+        match=r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0.01.* to 1.0 for images in",
     ):
         load_mat(file, **SPLIT).images[:]
 
@@ -679,9 +679,7 @@ def test_a_network_that_reads_pictures_takes_them_from_the_file(tmp_path: Path, 
     pixels = np.random.default_rng(0).integers(0, 256, size=(24, 3, 32, 32), dtype=np.uint8)
     file = hdf5(tmp_path / "p.mat", IAll=pixels, YAll=kept["texts"], LAll=kept["labels"])
     data = load_mat(file, query=4, train=12, features=None, show_progress=False)
-    hasher = ck.ADAH(
-        bits=8, preset="paper", side=32, image_map="conv5", epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu"
-    )
+    hasher = ck.ADAH(bits=8, preset="paper", side=64, epochs=1, batch=6, text_hidden=8, text_width=8, device="cpu")
     with pytest.warns(UserWarning, match="VGG-19 starts untrained"):
         hasher.fit(data, show_progress=False)
     codes = hasher.encode(images=data.retrieval)

@@ -1,4 +1,3 @@
-import json
 import tracemalloc
 from itertools import permutations
 
@@ -10,9 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from cmhkit import metrics
-from cmhkit.codes import hamming, slices
+from cmhkit.codes import hamming
 from cmhkit.graphs import label_similarity
 from cmhkit.metrics import average_precision, evaluate
+from cmhkit.support.blocks import slices
 from cmhkit.support.checks import InputError
 
 
@@ -306,7 +306,7 @@ def test_the_rule_for_empty_queries():
         assert np.isnan(getattr(runs["nan"], name)).all(), name
     assert all((run.queries, run.empty_queries) == (5, 1) for run in runs.values()) and full.empty_queries == 0
     assert np.isnan(runs["skip"].average_precision).tolist() == [True, False, False, False, False]
-    assert "1 of 5 queries have no relevant item; rule: skip" in runs["skip"].summary()
+    assert "queries=5, empty_queries=1" in repr(runs["skip"])
     with pytest.raises(InputError, match="none for 1 of 5"):
         evaluate(query, database, labels_q, labels_d, empty="error")
     assert np.isnan(evaluate(query[:1], database, labels_q[:1], labels_d).map)
@@ -328,18 +328,10 @@ def test_the_single_functions_agree_with_evaluate():
     )
 
 
-def test_metrics_can_be_read_and_stored():
+def test_metrics_say_their_map_and_do_not_change():
     got = evaluate(*a_case(7), r=5, precision_at=(10,))
-    stored = json.loads(json.dumps(got.to_dict()))
-    assert (
-        stored["map"] == got.map
-        and stored["precision_at"] == {"10": got.precision_at[10]}
-        and len(stored["recall_by_radius"]) == 9
-    )
-    assert "precision_by_rank" not in stored
-    assert f"map={got.map:.4f}" in repr(got) and f"MAP@5 {got.map_at_r:.4f}" in got.summary()
-    assert "MAP@" not in evaluate(*a_case(7), r=5, divisor="hits_capped").summary()
-    assert evaluate(*a_case(7)).map_at_r is None
+    assert f"map={got.map:.4f}, map_at_r={got.map_at_r:.4f} (r=5, divisor='hits')" in repr(got)
+    assert evaluate(*a_case(7)).map_at_r is None and "map_at_r" not in repr(evaluate(*a_case(7)))
     with pytest.raises(AttributeError):
         got.map = 1.0
 

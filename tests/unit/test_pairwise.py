@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmhkit.nn import pairwise
 from cmhkit.nn.pairwise import LabelSimilarity, pairwise_loss
 from cmhkit.support.checks import InputError
 from cmhkit.train.device import generator
@@ -36,6 +38,12 @@ def example(n: int, m: int, d: int, seed: int = 0, dtype=torch.float64):
     return a, b, LabelSimilarity(*labels)
 
 
+def in_blocks(block, a, b, similar, **options):
+    """The loss, with so many rows of a at once."""
+    with mock.patch.object(pairwise, "_PAIRS", block * len(b)):
+        return pairwise_loss(a, b, similar, **options)
+
+
 @given(
     n=st.integers(1, 6),
     m=st.integers(1, 6),
@@ -49,7 +57,7 @@ def test_it_equals_the_double_loop(n, m, seed, squared, block, w):
     a, b, similar = example(n, m, 4, seed)
     kind = "squared" if squared else "likelihood"
     expected = loop(a, b, similar.rows(0, n), squared, (w, 1.0))
-    found = pairwise_loss(a, b, similar, kind=kind, weights=(w, 1.0), block=block)
+    found = in_blocks(block, a, b, similar, kind=kind, weights=(w, 1.0))
     assert found.item() == pytest.approx(expected, rel=1e-9)
     assert pairwise_loss(a, b, similar, kind=kind, weights=(w, 1.0), reduction="mean").item() == pytest.approx(
         expected / (n * m), rel=1e-9
@@ -62,11 +70,9 @@ def test_gradients_by_finite_differences(kind, weights):
     a, b, similar = example(5, 4, 3)
     a.requires_grad_()
     b.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, y: in_blocks(2, x, y, similar, kind=kind, weights=weights), (a, b))
     assert torch.autograd.gradcheck(
-        lambda x, y: pairwise_loss(x, y, similar, kind=kind, weights=weights, block=2), (a, b)
-    )
-    assert torch.autograd.gradcheck(
-        lambda x: pairwise_loss(x, x, LabelSimilarity(similar.labels_a, similar.labels_a), kind=kind, block=2), (a,)
+        lambda x: in_blocks(2, x, x, LabelSimilarity(similar.labels_a, similar.labels_a), kind=kind), (a,)
     )
 
 
@@ -77,8 +83,8 @@ def test_blocks_give_what_the_whole_matrix_gives():
     full = (torch.nn.functional.softplus(a @ b.T / 2) - matrix * (a @ b.T / 2)).sum()
     (expected,) = torch.autograd.grad(full, a)
     for given_s in (similar, matrix):
-        for block in (1, 7, 70, None):
-            loss = pairwise_loss(a, b, given_s, block=block)
+        for block in (1, 7, 70, 100):
+            loss = in_blocks(block, a, b, given_s)
             (gradient,) = torch.autograd.grad(2 * loss, a)
             assert loss.item() == pytest.approx(full.item(), rel=1e-5)
             torch.testing.assert_close(gradient, 2 * expected, rtol=1e-4, atol=1e-4)
@@ -96,12 +102,35 @@ def test_huge_codes_do_not_overflow():
 
 def test_a_small_s_is_kept_as_a_matrix_and_a_large_one_is_not(monkeypatch):
     a, b, similar = example(7, 5, 4, dtype=torch.float32)
-    matrix = similar.kept()
-    assert torch.equal(matrix, similar.rows(0, 7))
+    kept = similar.kept()
+    assert torch.equal(kept.matrix, similar.rows(0, 7)) and torch.equal(kept.rows(2, 4), similar.rows(2, 4))
     for weights in ((1.0, 1.0), (3.0, 0.2)):
-        assert torch.equal(pairwise_loss(a, b, matrix, weights=weights), pairwise_loss(a, b, similar, weights=weights))
+        assert torch.equal(pairwise_loss(a, b, kept, weights=weights), pairwise_loss(a, b, similar, weights=weights))
     monkeypatch.setattr("cmhkit.nn.pairwise._KEPT", 34)
     assert similar.kept() is similar
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 0.2)])
+@pytest.mark.parametrize("scale", [0.1, 10.0, 1e3])
+def test_labels_and_a_matrix_of_the_same_s_give_the_same(scale, weights, dtype):
+    a, b, similar = example(40, 30, 6, dtype=dtype)
+    a, b = (scale * a).requires_grad_(), (scale * b).requires_grad_()
+    found = []
+    for s in (similar, similar.rows(0, 40)):
+        loss = pairwise_loss(a, b, s, weights=weights)
+        found.append((loss.detach(), *torch.autograd.grad(loss, (a, b))))
+    tolerance = {"rtol": 1e-5, "atol": 1e-5 * scale} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-10}
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, **tolerance)
+
+
+def test_weights_and_a_similarity_other_than_one():
+    a, b, similar = example(6, 5, 3)
+    other = LabelSimilarity(similar.labels_a, similar.labels_b, 0.999)
+    for given_s in (other, other.kept()):
+        found = pairwise_loss(a, b, given_s, weights=(2.0, 0.7))
+        assert found.item() == pytest.approx(loop(a, b, other.rows(0, 6), weights=(2.0, 0.7)), rel=1e-9)
 
 
 def test_similarity_by_labels():
@@ -113,8 +142,16 @@ def test_similarity_by_labels():
     assert found.share() == pytest.approx(4 / 9) and found.shape == (3, 3)
 
 
+@pytest.mark.parametrize("pairs", [3, 10**6])
+def test_the_share_counts_every_pair(pairs, monkeypatch):
+    monkeypatch.setattr("cmhkit.nn.pairwise._PAIRS", pairs)
+    _, _, similar = example(70, 50, 2)  # at most 8 kinds of labels
+    assert similar.share() == (similar.rows(0, 70) > 0).double().mean().item()
+
+
 MEMORY = """
 import resource, torch
+from cmhkit.nn import pairwise
 from cmhkit.nn.pairwise import LabelSimilarity, pairwise_loss
 torch.set_num_threads(1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -141,11 +178,10 @@ def test_memory_for_ten_thousand_items_stays_below_100_mb():
     ("change", "names"),
     [
         ({"a": torch.zeros(3, 2)}, "a, b: expected shapes"),
-        ({"a": torch.zeros(0, 4)}, "a, b: expected shapes"),
+        ({"a": torch.zeros(0, 4)}, "a, b: expected at least one row each, got 0 and"),
         ({"similar": torch.zeros(2, 2)}, r"similar: expected one entry a pair, shape \(5, 6\), got \(2, 2\)"),
         ({"kind": "hinge"}, "kind: expected one of likelihood, squared"),
         ({"reduction": "max"}, "reduction"),
-        ({"block": 0}, "block"),
     ],
 )
 def test_bad_input_is_named(change, names):

@@ -181,7 +181,7 @@ def test_what_leaks_in_a_split_of_the_file_is_said_and_left(tmp_path: Path) -> N
     arrays["I_te"] = np.concatenate([arrays["I_tr"][2:3], arrays["I_te"][1:]])  # the same picture, another text
     file = v5(tmp_path / "wikiData.mat", **arrays)
     with pytest.warns(
-        repeats.LeakWarning, match=r"1 of 4 queries have their picture among the pairs that are searched"
+        repeats.LeakWarning, match=r"1 of 4 queries has the same picture among the pairs that are searched"
     ):
         data = ck.data.load(f"mat:{file}", show_progress=False)
     assert len(data.query) == 4 and len(data.retrieval) == 8
@@ -261,7 +261,7 @@ def test_what_leaks_in_a_split_on_disk_is_said_and_left(tmp_path: Path) -> None:
         "copy3.png,a dog,train",
     ]
     with pytest.warns(
-        repeats.LeakWarning, match=r"1 of 2 queries have their picture among the pairs .*3\.png \(copy3\.png\)"
+        repeats.LeakWarning, match=r"1 of 2 queries has the same picture among the pairs .*3\.png \(copy3\.png\)"
     ):
         data = load_folder(table_of(tmp_path / "x", rows), side=32, **QUIET)
     assert sorted(np.array(data.details["files"])[data.parts["query"]]) == ["3.png", "4.png"] and len(data.train) == 9
@@ -290,8 +290,8 @@ def test_copies_on_the_other_side_are_counted_and_named(tmp_path: Path, kind: st
     query, others = ({names[i] for i in data.parts[part]} for part in ("query", "retrieval"))
     crossing = [i for i in data.parts["query"] if names[i] in others]
     assert len(crossing) > 5 and query & others
-    (line,) = [line for line in data.report.repeats if "nearly" in line]
-    assert line.startswith(f"{len(crossing)} of {len(data.query)} queries have nearly their picture among the pairs")
+    (line,) = [line for line in data.report.repeats if "nearly the same" in line]
+    assert line.startswith(f"{len(crossing)} of {len(data.query)} queries have nearly the same picture among the pairs")
     for pair in line.partition("from: ")[2].partition(" and ")[0].split(", "):
         name, other = pair.rstrip(")").split(" (")
         assert name != other and name.removeprefix("copy") == other.removeprefix("copy")
@@ -308,8 +308,8 @@ def test_other_pictures_are_not_nearly_equal(tmp_path: Path) -> None:
         values[5:20, 5:30] = 255 - values[5:20, 5:30]
         pictures[f"shape{k}.png"] = encoded(Image.fromarray(values))
     data = load_folder(folder_of(tmp_path / "x", pictures), side=64, query=0.5, **QUIET)
-    assert not [line for line in data.report.repeats if "nearly" in line and "plain" in line]
-    near = [line for line in data.report.repeats if "nearly" in line]
+    assert not [line for line in data.report.repeats if "nearly the same" in line and "plain" in line]
+    near = [line for line in data.report.repeats if "nearly the same" in line]
     assert not near or int(near[0].split()[0]) < 10, near
 
 

@@ -23,7 +23,6 @@ from cmhkit.ssah import fit as schedule
 from cmhkit.ssah.model import (
     BACKBONES,
     Discriminator,
-    LocalResponseNorm,
     MultiScaleFusion,
     SemanticNetwork,
     network_for,
@@ -189,7 +188,8 @@ def test_a_network_by_its_formula():
 
 def test_response_normalisation_of_large_units():
     """Where the sum in it matters: alpha is 1e-4 a unit, not 1e-4 / 5."""
-    found = LocalResponseNorm()(torch.full((1, 5), 100.0))[0, 2].item()
+    net = SemanticNetwork(3, 5, 4, 8, 2, normalise=True, dropout=0.0, generator=generator(1))
+    found = net.normalise(torch.full((1, 5, 1), 100.0))[0, 2].item()
     assert found == pytest.approx(100 / (2 + 1e-4 * 5 * 1e4) ** 0.75, rel=1e-5)
 
 
@@ -387,7 +387,7 @@ def test_it_learns(tiny):
 
 
 def test_history(tiny):
-    rows = fitted(tiny).history_
+    rows = fitted(tiny, pools=(5, 50)).history_
     assert [row["epoch"] for row in rows] == [1, 2]
     for name in ("label", "image", "text"):
         assert {f"{name}_{what}" for what in ("j1", "j2", "j3", "j4", "loss", "dead", "distinct")} <= set(rows[0])
@@ -667,3 +667,26 @@ def test_a_diverging_run_is_one_clear_error(tiny):
 def test_bad_options_are_named(options, names):
     with pytest.raises(InputError, match=names):
         SSAH(bits=8, **options)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_bank_that_is_drawn_from_has_the_terms_of_the_whole_in_the_mean(tiny, reduction):
+    whole, some = (players(tiny, reduction=reduction, bank=bank) for bank in (0, 25))
+    items = torch.arange(15)
+    with torch.no_grad():
+        outputs = whole.network.eval().image(whole._input("image", items))
+        expected = whole.terms("image", items, outputs)
+        found = [some.terms("image", items, outputs) for _ in range(300)]
+    for name in ("j1", "j2"):
+        drawn = torch.stack([terms[name] for terms in found])
+        error = float(drawn.std()) / len(drawn) ** 0.5
+        assert error > 0 and abs(float(drawn.mean() - expected[name])) < 4 * error, name
+    assert all(torch.equal(found[0][name], expected[name]) for name in ("j3", "j4"))
+
+
+def test_a_bank_is_drawn_from_only_where_it_is_asked_for(tiny):
+    whole, some = players(tiny), players(tiny, bank=25)
+    before = whole.random.get_state()
+    assert whole._met() == slice(None) and torch.equal(whole.random.get_state(), before)
+    met = some._met()
+    assert met.shape == (25,) and int(met.min()) >= 0 and int(met.max()) < 60 and not torch.equal(met, some._met())

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cmhkit.support.checkpoints import Checkpoints
 from cmhkit.support.checks import InputError
-from cmhkit.train.checkpoints import Checkpoints
 from cmhkit.train.device import generator, resolve_device
 
 

@@ -157,7 +157,7 @@ def test_bad_input(change, message):
 
 
 def test_bad_codes():
-    with pytest.raises(InputError, match=r"a, b: expected codes of the same length.* got \(2, 3\) and \(2, 4\)"):
+    with pytest.raises(InputError, match=r"a, b: expected shapes .* equally many bits, got \(2, 3\) and \(2, 4\)"):
         pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 4))
     with pytest.raises(InputError, match="kind: expected one of norm, squared"):
         pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 3), "cosine")

@@ -267,7 +267,7 @@ def both(data, seed: int = 7, **options) -> tuple[schedule.Alternation, Referenc
         lambda net, random: Reference(hasher.config, net, data, random),
     ):
         random = torch.Generator().manual_seed(seed)
-        hasher.network_ = hasher._built(WORDS, random, None, warn=False)
+        hasher.network_ = hasher._built(WORDS, random)
         games.append(make(hasher.network_, random))
     return tuple(games)
 
@@ -282,7 +282,7 @@ def fitted_both(data, **options) -> tuple[ADAH, Reference, list[dict[str, float]
     """The library's whole run, the reference's, and the rows of the reference's history."""
     hasher = fit(data, **options)
     random = torch.Generator().manual_seed(hasher.seed)
-    reference = Reference(hasher.config, hasher._built(WORDS, random, None, warn=False), data, random)
+    reference = Reference(hasher.config, hasher._built(WORDS, random), data, random)
     return hasher, reference, [reference.epoch(number) for number in range(1, hasher.config.epochs + 1)]
 
 
@@ -496,15 +496,14 @@ def test_dropout_of_nothing_draws_nothing():
 # VGG-19: which layer goes at which rate.
 
 
-@pytest.mark.parametrize("image_map", ["pool5", "conv5"])
-def test_vgg19_has_a_rate_of_its_own(data, monkeypatch, image_map):
+def test_vgg19_has_a_rate_of_its_own(data, monkeypatch):
     """Each parameter of the player that steps moves by its rate times its gradient, and no other gets one."""
     monkeypatch.setattr(schedule, "VGG19", functools.partial(backbones.VGG19, widths=(2, 3, 3, 4, 4), hidden=6))
     side, batch = 64, torch.tensor(FIRST)
     rates = {"lr": 0.3, "lr_backbone": 0.02, "lr_g": 0.5, "lr_g_text": 0.05}
-    hasher = hasher_of(preset="paper", side=side, image_map=image_map, optimiser="sgd", reduction="mean", **rates)
+    hasher = hasher_of(preset="paper", side=side, optimiser="sgd", reduction="mean", **rates)
     hasher._device, random = torch.device("cpu"), torch.Generator().manual_seed(3)
-    net = hasher.network_ = hasher._built(WORDS, random, None, warn=False).double()
+    net = hasher.network_ = hasher._built(WORDS, random).double()
     pictures = np.random.default_rng(0).integers(0, 256, (ITEMS, side, side, 3), dtype=np.uint8)
     game = schedule.Alternation(hasher, pictures, *data[1:], random)
     game._set_rates(2)
@@ -529,7 +528,7 @@ def test_vgg19s_head_reads_each_half_of_the_map(data, monkeypatch):
     """The attended and the unattended map each go through fc6, fc7 and the tanh layer."""
     monkeypatch.setattr(schedule, "VGG19", functools.partial(backbones.VGG19, widths=(2, 3, 3, 4, 4), hidden=6))
     hasher = hasher_of(preset="paper", side=64)
-    net = hasher._built(WORDS, torch.Generator().manual_seed(3), None, warn=False).double().eval()
+    net = hasher._built(WORDS, torch.Generator().manual_seed(3)).double().eval()
     pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (ITEMS, 64, 64, 3), dtype=np.uint8))
     f = net.image_features(pictures)
     z = net.image_attention(f).mask

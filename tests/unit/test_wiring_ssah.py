@@ -292,8 +292,8 @@ def snapshot(player: str, weights: dict, h: dict, f: dict) -> SimpleNamespace:
 def _float64(monkeypatch):
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
-    read = SSAH._read
-    monkeypatch.setattr(SSAH, "_read", lambda self, x: read(self, x).double())
+    read = ssah.Supervision._input
+    monkeypatch.setattr(ssah.Supervision, "_input", lambda self, name, items: read(self, name, items).double())
     monkeypatch.setitem(ssah._AT_ONCE, 2, 4)
     yield
     torch.set_default_dtype(before)

@@ -401,11 +401,11 @@ def scaled(x: np.ndarray, train: np.ndarray, kind: str) -> np.ndarray:
     """The inputs of a network, by the table of docs/CHOICES.md and `UGACHConfig`, a row at a time."""
     rows, columns = [], train.astype(float).T
     for row in x.astype(float):
-        if kind.startswith("standard"):
+        if kind == "standard":
             spread = [np.sqrt(np.mean((column - column.mean()) ** 2)) for column in columns]
             row = np.array([(a - c.mean()) / (s or 1) for a, c, s in zip(row, columns, spread, strict=True)])
-        if kind.endswith("l2") and row.any():
-            row = row / np.sqrt((row * row).sum()) * (np.sqrt(len(row)) if kind == "standard-l2" else 1)
+        if kind == "l2" and row.any():
+            row = row / np.sqrt((row * row).sum())
         rows.append(row)
     return np.array(rows)
 
@@ -424,7 +424,7 @@ FITS: dict[str, dict[str, Any]] = {
     "dropout and decay": {"dropout": 0.25, "weight_decay": 0.02},
     "undirected, euclidean texts": {"symmetric": True, "metric_text": "euclidean"},
     "one positive, pairs first": {"positives": 1, "pretrain_positives": "pair", "init_std": 0.9, "reward": "sigmoid"},
-    "standard-l2": {"input_scaling": "standard-l2"},
+    "standard": {"input_scaling": "standard"},
 }
 
 
@@ -463,7 +463,7 @@ def test_a_fit_is_the_notes_from_the_seed_on(options, monkeypatch):
     assert_same(note, hasher, note.play(), tolerance=1e-10 if c.input_scaling == "none" else 1e-6)
 
 
-@pytest.mark.parametrize("kind", ["none", "l2", "standard", "standard-l2"])
+@pytest.mark.parametrize("kind", ["none", "l2", "standard"])
 def test_inputs_are_scaled_by_the_training_set(kind, monkeypatch):
     """What the game trains on, and what a new picture or text is encoded from; the code is the discriminator's."""
     data, seen = pairs(), {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from cmhkit.data.field import outline
 from cmhkit.data.field.tables import HDF5, ORDERS, V5, V73
 from cmhkit.data.large import BLOCK, HDF5Pictures, LargePictures, as_bytes, rearranged
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
 from cmhkit.support.progress import progress
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -93,13 +93,6 @@ class Container:
     def listing(self) -> str:
         """The file, its container and its entries, in one line."""
         return f"{self.path} ({self.kind}): {some(self.entries.values(), 40) or 'nothing'}"
-
-
-def some(things: Iterable[object], most: int = 5) -> str:
-    """The first things, and how many more there are, in one line."""
-    listed = list(map(str, things))
-    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
 
 
 @dataclass(frozen=True)
@@ -289,8 +282,8 @@ def in_order(group: dict[str, tuple[Container, Entry]]) -> tuple[int, dict[str, 
         readings[role] = _readings(file, entry) if _suits(role, entry) else []
         came = f"{entry} in {file.path} ({file.kind})"
         if entry.kind == "object":
-            saved = f"save it again in MATLAB as cellstr({entry.key}), or numbers as double({entry.key})"
-            came += f", an object of MATLAB's class {entry.dtype}, which only MATLAB can read; {saved}"
+            way_out = outline.WAY_OUT.replace("...", entry.key)
+            came += f", an object of MATLAB's class {entry.dtype}, which only MATLAB can read; {way_out}"
         expect(readings[role], f"{role} as {_EXPECTED[role]}", f"{came}{listing}")
     shared = set.intersection(*({n for n, _, _ in ways} for ways in readings.values()))
     expect(shared, "as many pictures as texts and labels", f"no common number of items{listing}")
@@ -508,6 +501,8 @@ class _Texts:
         if kind != "char" and h5py.check_string_dtype(item.dtype) is not None:
             _check_declared(item, self.where)
             return np.ravel(item.asstr("utf-8", "replace")[()]).tolist()
+        plain, objects = not kind or kind in _PLAIN, f"objects of MATLAB's class {kind}; {outline.WAY_OUT}"
+        expect(plain, f"texts in {self.where}", objects)
         codes = _values(item, self.where)
         letters = codes.ndim == 2 and codes.dtype.kind == "u" and codes.dtype.itemsize <= 2
         expect(letters, f"texts in {self.where}", f"{codes.dtype} with shape {codes.shape}")

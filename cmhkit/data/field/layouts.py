@@ -11,7 +11,7 @@ from pathlib import Path
 from cmhkit.data.field.protocols import PROTOCOLS
 from cmhkit.data.field.recognise import TextLists, recognise
 from cmhkit.data.field.tables import ENDINGS
-from cmhkit.support.checks import check
+from cmhkit.support.checks import check, some
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,8 @@ def check_path(path: str | Path, name: str | None = None) -> PathReport:
         if name and labels not in (None, (1,), (PROTOCOLS[name].labels,)):
             return PathReport((str(variant), f"  but {name} has {PROTOCOLS[name].labels} labels"), False, (name,))
         reader = f"{name or 'mat'}:{path}"
-        return PathReport((str(variant), f"  read it with load({reader!r})"), True)
+        unread = f"  not read: {some(variant.unread, 20) or 'nothing'}"
+        return PathReport((str(variant), unread, f"  read it with load({reader!r})"), True)
     lines = [
         f"{path}: nothing of a benchmark was found. A folder of",
         *(f"  {layout.title}: {_short(layout)}" for layout in LAYOUTS.values()),

@@ -25,7 +25,7 @@ class ReadOptions:
 
     query, train: how many pairs, or which share of all, instead of the protocol's.
     seed: of the split, drawn once and kept. own_pair: True leaves queries in the retrieval set.
-    standardise: z-score features and text vectors with the training part's mean and deviation.
+    standardise: z-score features and text vectors with the training part's mean and deviation; a bag of words stays.
     repeated, pictures_in: see `load_mat`. subset, least: see `load_mirflickr`.
     resolution: the side of the pictures in pixels, from 16 to 1,024.
     features: what pictures go through for methods that read features: "efficientnet-lite0" (the extra `photos`),
@@ -33,7 +33,7 @@ class ReadOptions:
     text_features: what texts become: "bag", a bag of words, or the vectors that a file has; or "minilm", vectors of
     what English texts mean (the extra `words`; `cmhkit.data.sentences`). It stays as `data.text_features`.
     words: the size of a vocabulary that is made of the training texts.
-    missing: "error", or "skip" to leave out pairs without a picture.
+    missing: "error", or "skip" to leave out pairs whose picture is missing or cannot be read.
     """
 
     query: int | float | None = None

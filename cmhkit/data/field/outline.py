@@ -28,6 +28,8 @@ _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f
 _LETTERS = {1, 2, 4, 16, 17, 18}
 _LOGICAL, _COMPLEX = 0x200, 0x800
 _MOST = 2**31
+#: What to do with an object.
+WAY_OUT = "save it again in MATLAB as texts with cellstr(...), or as numbers with double(...)"
 #: How deep cells and structures may lie in each other.
 DEEPEST = 8
 
@@ -151,6 +153,8 @@ def _header(content: _Content) -> tuple[Array, int]:
 def _follow(content: _Content, array: Array, flags: int, depth: int = 0) -> None:
     """Follow the outline of an array, which must hold, and keep its texts; numbers too, inside of another array."""
     kind, shape, items = flags & 0xFF, array.shape, math.prod(array.shape)
+    if kind == _OPAQUE:
+        raise ValueError(f"an object of MATLAB's class {array.kind}, which only MATLAB can read; {WAY_OUT}")
     if min(shape, default=-1) < 0 or depth > DEEPEST:
         raise ValueError(f"an array of shape {shape}, {depth} deep")
     if flags & _COMPLEX and kind not in (_CELL, _STRUCT):

@@ -166,7 +166,8 @@ def given_split(n: int, values: dict[str, np.ndarray], from_one: bool) -> tuple[
     came = f"numbers from {low} to {high}" if whole else "numbers that are not whole"
     check(good, f"path: expected positions of {n:,} pairs, from 0 or from 1, in the split of the file, got {came}")
     start = 0 if low == 0 else 1 if high == n else int(from_one)
-    notes = [f"split of the file, positions counted from {start}" if joined.size else "split of the file"]
+    shown = "" if low == 0 or high == n else ", which the file does not show"
+    notes = [f"split of the file, positions counted from {start}{shown}" if joined.size else "split of the file"]
     rows = {}
     for part, x in values.items():
         rows[part] = np.flatnonzero(x) if masks[part] else np.sort(x.astype(np.int64)) - start

@@ -15,7 +15,7 @@ import numpy as np
 
 from cmhkit.data import repeats
 from cmhkit.data.features import check_features
-from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, some, strings, vector
+from cmhkit.data.field.containers import Piece, expect, matrix, pictures, regular, strings, vector
 from cmhkit.data.field.options import SHARED, ReadOptions, public_reader
 from cmhkit.data.field.protocols import (
     PROTOCOLS,
@@ -32,7 +32,7 @@ from cmhkit.data.large import JoinedPictures, LargePictures, resized_pictures, r
 from cmhkit.data.pairs import PairedData
 from cmhkit.data.sentences import sentence_vectors
 from cmhkit.data.text import Vocabulary, lines
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
 from cmhkit.support.progress import progress
 
 log = logging.getLogger("cmhkit")
@@ -134,11 +134,11 @@ def paired(
         parts = fixed_split(name, ids, query=query, train=train, **drawn)
         content.notes.append(f"split drawn from seed {options.seed}: {protocol.source}")
     elif content.whole_training:
-        rows = parts["retrieval"]
+        rows = np.setdiff1d(parts["retrieval"], parts["query"])
         if train is not None:
             rows = rows[fixed_training(name, rows, train=train, seed=options.seed)]
             content.notes.append(f"training pairs drawn from the database with seed {options.seed}")
-        parts = parts | {"train": np.setdiff1d(rows, parts["query"])}
+        parts = parts | {"train": rows}
     vocabulary, vectors = content.vocabulary, content.vectors
     by_meaning = options.text_features == "minilm"
     if by_meaning:
@@ -164,8 +164,6 @@ def paired(
         vectors = vectors if vocabulary else standardised(vectors, vectors[parts["train"]])
         images = standardised(images, images[parts["train"]]) if images.ndim == 2 else images
     report = ReadReport.of(source, len(images), parts, content.notes, content.unread)
-    if options.show_progress:
-        print(report)
     return PairedData(
         name=name,
         images=images,
@@ -204,13 +202,10 @@ def _with_pictures(content: Content, name: str, options: ReadOptions) -> Content
     for i, reason in sorted(reasons.items()):
         by_reason[reason].append(files[i])
     listed = "; ".join(f"{len(named):,} {reason}: {some(named, 3)}" for reason, named in by_reason.items())
-    lost, expected = (
-        f"{len(reasons):,} of them cannot be read",
-        f"path: expected {len(files):,} pictures of {content.title}",
-    )
-    advice = "pass missing='skip' to leave their pairs out"
-    check(len(good), f"{expected}, got none that can be read ({listed})")
-    check(skip or not reasons, f"{expected}, {lost} ({listed}); {advice}")
+    expected, advice = f"{len(files):,} pictures of {content.title}", "pass missing='skip' to leave their pairs out"
+    expect(len(good), expected, f"none that can be read ({listed})")
+    lost = f"{len(reasons):,} of them cannot be read ({listed})"
+    check(skip or not reasons, f"path: expected {expected}, {lost}; {advice}")
     if not reasons:
         return replace(content, images=pictures)
     note = f"{len(reasons):,} of {len(files):,} pairs are left out, since their pictures cannot be read ({listed})"
@@ -356,7 +351,7 @@ def _named_parts(piece: Piece) -> dict[str, np.ndarray]:
     names = [" ".join(words) for words in strings(piece)]
     parts = {name: part_named(name) for name in dict.fromkeys(names)}
     unknown = some(repr(name) for name, part in parts.items() if part is None)
-    known = ", ".join(word for words in PART_WORDS.values() for word in words[:2] if word)
+    known = ", ".join(word for part, words in PART_WORDS.items() if part != "all" for word in words[:2])
     expect(not unknown, f"names of parts in {piece.where}, such as {known}", unknown)
     return {
         part: np.array([parts[name] == part for name in names], dtype=float) for part in set(parts.values()) if part

@@ -7,9 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmhkit.data.field.containers import Container, Entry, Piece, counts, expect, fits, in_order, open_container, some
+from cmhkit.data.field.containers import Container, Entry, Piece, counts, expect, fits, in_order, open_container
 from cmhkit.data.field.tables import ENDINGS, LISTS, OWN_SPLIT, PARTED, PARTS, ROLES, Meaning, meaning, stem
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
+
+_ROLES = ("images", "texts", "labels")
 
 
 @dataclass(frozen=True)
@@ -141,48 +143,45 @@ def _may_be(says: Meaning, container: Container, entry: Entry) -> bool:
 
 def _parted(container: Container) -> Recognised | None:
     """A set with its own split in keys of its own, such as I_tr and I_te."""
-    held = {key: entry for key, entry in _held(container).items() if key[0] in ROLES and key[1] in ("tr", "te", "db")}
+    every = _held(container)
+    held = {key: entry for key, entry in every.items() if key[0] in ROLES and key[1] in ("tr", "te", "db")}
     path, keys, listing = container.path, {entry.key for entry in held.values()}, container.listing()
     row = next((row for row in PARTED if any(keys & set(roles.values()) for roles in row.keys.values())), None)
-    present = {part for _, part in held} | {"te"}
     if not held or (row is None and len(held) < 3):
         return None
+    present = {part for _, part in held} | {"te"}
     if present == {"te"}:
         present.add("tr" if row is None or "tr" in row.keys else "db")
-    wanted = {(role, part) for part in present for role in ("images", "texts", "labels")}
-
-    def named(role: str, part: str) -> str:
-        words = f"the {PARTS[part]} {role}"
-        return (
-            held[role, part].key if (role, part) in held else row.keys.get(part, {}).get(role, words) if row else words
-        )
-
-    missing = sorted(named(*key) for key in wanted - set(held))
+    names = {(role, part): f"the {PARTS[part]} {role}" for part in sorted(present) for role in _ROLES}
+    if row:
+        names |= {(role, part): row.keys[part][role] for role, part in names if part in row.keys}
+    names |= {key: held[key].key for key in names if key in held}
+    missing = sorted(name for key, name in names.items() if key not in held)
+    if missing and _is_whole(every):
+        return None
     advice = "; the makers' raw_features.mat has its labels in two .list files: load('wikipedia:FOLDER')"
     hint = advice if missing == ["L_te", "L_tr"] else ""
     came = f"{', '.join(missing)} missing{hint}. Found: {listing}"
-    expected = ", ".join(named(role, part) for part in sorted(present) for role in ("images", "texts", "labels"))
-    check(not missing, f"path: expected the keys {expected} in {path}, {came}")
+    check(not missing, f"path: expected the keys {', '.join(names.values())} in {path}, {came}")
     pieces, items = {}, {}
     for part in (part for part in ("tr", "te", "db") if part in present):
-        roles = {role: (container, held[role, part]) for role in ("images", "texts", "labels")}
-        items[part], pieces[part] = in_order(roles)
+        items[part], pieces[part] = in_order({role: (container, held[role, part]) for role in _ROLES})
     for role in ("images", "texts"):
-        widths = {
-            part: by_role[role].shape[1:] if by_role[role].entry.kind != "text" else "texts"
-            for part, by_role in pieces.items()
-        }
+        arrays = {part: by_role[role] for part, by_role in pieces.items()}
+        widths = {part: "texts" if x.entry.kind == "text" else x.shape[1:] for part, x in arrays.items()}
         expect(len(set(widths.values())) == 1, f"{role} of one width in all parts", f"{widths}. Found: {listing}")
     shown = "pictures" if len(pieces["te"]["images"].shape) == 4 else "features"
     like = f"keys as in {row.names[0]}" if row else f"keys such as {held['images', 'te'].key}"
     return Recognised(path, f"{shown}, texts and labels with their own split, {like}", pieces, items)
 
 
-def _in_one_file(container: Container) -> Recognised | None:
-    held = _held(container)
+def _is_whole(held: dict[tuple[str, str], Entry]) -> bool:
     roles = {role for role, part in held if part == "all"}
-    complete = {"texts", "labels"} <= roles and {"images", "paths"} & roles
-    return _whole(container.path, [container], container, "in one file") if complete else None
+    return {"texts", "labels"} <= roles and bool({"images", "paths"} & roles)
+
+
+def _in_one_file(container: Container) -> Recognised | None:
+    return _whole(container.path, [container], container, "in one file") if _is_whole(_held(container)) else None
 
 
 def _side_by_side(path: Path, container: Container) -> Recognised:

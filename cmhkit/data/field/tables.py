@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmhkit.data.part_names import PART_NAMES, part_of
+
 V5, V73, HDF5, TEXT = "MATLAB v5", "MATLAB v7.3 (HDF5)", "HDF5", "text"
 ENDINGS = (".mat", ".h5py", ".hdf5", ".h5")
 #: The usual axis order of a matrix and the orders of pictures, as SciPy or h5py shows them: n items, d values, h w c of
@@ -142,10 +144,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 #: What people call the parts of a set, and what a key may hold where it is none of the rows' keys. A word may end in s.
 PART_WORDS = {
     "all": ("", "all"),
-    "tr": ("tr", "train", "training", "restval"),
-    "te": ("te", "test", "testing", "query", "querie"),
-    "db": ("db", "database", "retrieval", "gallery", "base"),
-    "va": ("va", "val", "valid", "validation", "dev"),
+    "tr": ("tr", *PART_NAMES["train"]),
+    "te": ("te", *PART_NAMES["test"], *PART_NAMES["query"]),
+    "db": ("db", *PART_NAMES["retrieval"]),
+    "va": ("va", *PART_NAMES["val"]),
 }
 _ROLE_WORDS = {
     "images": ("i", "x", "v", "img", "image", "picture"),
@@ -196,8 +198,8 @@ def meaning(key: str) -> Meaning | None:
 
 def part_named(word: str) -> str | None:
     """The part that a word names, such as "train"; or None."""
-    name = word.strip().casefold().removesuffix("s")
-    return next((part for part, words in PART_WORDS.items() if name and name in words), None)
+    name = part_of(word) or word.strip().casefold()
+    return next((part for part, words in PART_WORDS.items() if part != "all" and name in words), None)
 
 
 def stem(path: Path) -> str:

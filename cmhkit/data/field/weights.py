@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.data.field.containers import container_kind, open_container, some, stored
+from cmhkit.data.field.containers import container_kind, open_container, stored
 from cmhkit.data.field.tables import V5
 from cmhkit.nn.backbones import CNNF, VGG19, ResponseNorm, resized
-from cmhkit.support.checks import InputError, check
+from cmhkit.support.checks import InputError, check, some
 
 Network = TypeVar("Network", VGG19, CNNF)
 

@@ -10,7 +10,7 @@ import torch
 
 from cmhkit.support.checks import InputError, check
 from cmhkit.support.files import write_atomically
-from cmhkit.train import distributed
+from cmhkit.support.processes import check_same, from_first, rank
 
 
 class Checkpoints:
@@ -26,8 +26,8 @@ class Checkpoints:
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last, on the CPU, or None."""
-        distributed.check_same(self.key)
-        return distributed.from_first(self._read() if distributed.rank() == 0 else None)
+        check_same(self.key)
+        return from_first(self._read() if rank() == 0 else None)
 
     def _read(self) -> dict[str, Any] | None:
         if self.file is None or not self.file.exists():
@@ -50,7 +50,7 @@ class Checkpoints:
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep a state made of tensors and plain values."""
-        if self.file is not None and distributed.rank() == 0:
+        if self.file is not None and rank() == 0:
             write_atomically(self.file, lambda path: torch.save({"key": self.key, "state": state}, path))
 
 
