@@ -130,7 +130,8 @@ class _PairwiseLoss(torch.autograd.Function):
             stop = min(start + rows, len(a))
             part = a[start:stop]
             theta = (0.5 * part) @ b.T
-            s = similar.rows(start, stop) if isinstance(similar, LabelSimilarity) else similar[start:stop].to(a.dtype)
+            s = similar.rows(start, stop) if isinstance(similar, LabelSimilarity) else similar[start:stop]
+            s = s.to(a.dtype)
             value, slope = _signed(theta, s, weights) if signed else _terms(theta, s, squared, weights)
             total += value
             if gradient_a is not None:

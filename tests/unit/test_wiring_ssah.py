@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -288,12 +289,15 @@ def snapshot(player: str, weights: dict, h: dict, f: dict) -> SimpleNamespace:
 # The library beside it.
 
 
+READ = ssah.Supervision._input
+
+
 @pytest.fixture(autouse=True)
 def _float64(monkeypatch):
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
-    read = ssah.Supervision._input
-    monkeypatch.setattr(ssah.Supervision, "_input", lambda self, name, items: read(self, name, items).double())
+    monkeypatch.setattr(ssah.Supervision, "_input", lambda *where: READ(*where).double())
+    monkeypatch.setattr("cmhkit.hasher.own_settings", nullcontext)  # `fit` would compute in float32
     monkeypatch.setitem(ssah._AT_ONCE, 2, 4)
     yield
     torch.set_default_dtype(before)
@@ -598,7 +602,7 @@ def test_a_backbone_has_a_rate_of_its_own(monkeypatch):
     _, texts, labels = small_data()
     options = {"backbone": "cnn-f", "side": 64}
     options |= {"optimiser": "sgd", "lr_decay": "linear", "epochs": 4, "lr_image": 0.25, "lr_backbone": 0.125}
-    monkeypatch.setattr(SSAH, "_read", lambda self, x: torch.from_numpy(np.ascontiguousarray(x)))
+    monkeypatch.setattr(ssah.Supervision, "_input", READ)
     hasher = SSAH(bits=BITS, device="cpu", **{**OPTIONS, **options})
     hasher._device, random = torch.device("cpu"), generator(1)
     hasher.network_ = network_for(hasher.config, BITS, None, WORDS, LABELS, random)
