@@ -33,9 +33,9 @@ from bench.report import machine, table, write_section
 from bench.timing import digits
 from cmhkit.adah import fit as adah
 from cmhkit.data.pairs import PairedData, Split
-from cmhkit.nn import precision
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.ssah import fit as ssah
+from cmhkit.support import precision
 
 NO_FIGURE = "No GPU figure exists yet: there is no CUDA device here."
 WAYS = ("cmhkit", "plain float32 loop")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cmhkit.codes import to_words
 from cmhkit.support.blocks import slices
 from cmhkit.support.checks import InputError, check, check_choice, check_integer
-from cmhkit.support.neighbours import METRICS, nearest_others
+from cmhkit.support.neighbours import METRICS, check_vectors, nearest_others
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -126,7 +126,7 @@ def knn_graph(
     check_choice("metric", metric, METRICS)
     check_choice("symmetric", symmetric, SYMMETRIES)
     check_integer("chunk", chunk, 1)
-    x = _check_vectors(x)
+    x = check_vectors(x)
     items = x.shape[0]
     most = items if include_self else items - 1
     check_integer("k", k, 1, most)
@@ -171,21 +171,6 @@ _last_graph: dict[tuple[Any, ...], csr_array] = {}
 def _digest(x: NDArray) -> tuple[Any, ...]:
     x = np.ascontiguousarray(x)
     return x.shape, x.dtype.str, hashlib.blake2b(x.data, digest_size=16).digest()
-
-
-def _check_vectors(x: Any) -> Any:
-    from scipy import sparse
-
-    is_sparse = sparse.issparse(x)
-    x = sparse.csr_array(x) if is_sparse else np.asarray(x)
-    values = x.data if is_sparse else x
-    check(x.ndim == 2 and x.shape[0] > 0 and x.shape[1] > 0, f"x: expected shape (items, features), got {x.shape}")
-    check(values.dtype.kind in "biuf", f"x: expected real numbers, got {values.dtype}")
-    lowest, highest = (values.min(), values.max()) if values.size else (0.0, 0.0)
-    check(np.isfinite(lowest) and np.isfinite(highest), "x: expected finite numbers, got NaN or infinity")
-    largest = max(abs(float(lowest)), abs(float(highest)))
-    check(largest < 1e15, "x: expected numbers below 1e15, got larger ones; rescale x")
-    return x
 
 
 def _adjacency(neighbours: NDArray[np.int64], symmetric: str | None) -> csr_array:

@@ -50,10 +50,10 @@ _AT_ONCE = 512
 
 
 def own_settings() -> AbstractContextManager[None]:
-    """A block that PyTorch's settings of the caller do not reach; see `cmhkit.nn.precision.own_settings`."""
+    """A block that PyTorch's settings of the caller do not reach; see `cmhkit.support.precision.own_settings`."""
     if "torch" not in sys.modules:  # nobody can have set anything, and a baseline need not import it
         return nullcontext()
-    from cmhkit.nn import precision
+    from cmhkit.support import precision
 
     return precision.own_settings()
 

@@ -36,7 +36,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def modules(root: Path = ROOT) -> Iterator[tuple[str, Path]]:
-    """Each module of `root`/cmhkit by its present name, such as "cmhkit.nn.draws", with its file; not the door."""
+    """Each module of `root`/cmhkit by its present name, such as "cmhkit.support.draws", with its file; not the door."""
     for path in sorted((root / "cmhkit").rglob("*.py")):
         name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
         if name not in ("cmhkit", "cmhkit.__main__"):
@@ -44,7 +44,7 @@ def modules(root: Path = ROOT) -> Iterator[tuple[str, Path]]:
 
 
 def room(module: str) -> str:
-    """The room of a module: "nn" for "cmhkit.nn.draws"."""
+    """The room of a module: "support" for "cmhkit.support.draws"."""
     return module.split(".")[1]
 
 

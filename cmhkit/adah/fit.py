@@ -17,10 +17,10 @@ from cmhkit.adah.config import PRESETS
 from cmhkit.adah.model import Codes, Mask, spread_masks
 from cmhkit.data.field.weights import load_weights
 from cmhkit.hasher import NetworkHasher
-from cmhkit.nn import precision
 from cmhkit.nn.backbones import VGG19
 from cmhkit.nn.binarize import mask_entropy
 from cmhkit.nn.triplet import sides
+from cmhkit.support import precision
 from cmhkit.support.checks import check
 from cmhkit.train import distributed
 from cmhkit.train.device import generator, placed, resolve_device, to_device

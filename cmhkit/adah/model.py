@@ -16,8 +16,8 @@ from torch import Generator, Tensor, nn
 from cmhkit.nn.backbones import CHANNELS, VGG19, scenenet
 from cmhkit.nn.binarize import threshold_mask
 from cmhkit.nn.layers import Dropout, linear
-from cmhkit.nn.precision import wide_layers
 from cmhkit.support.checks import check
+from cmhkit.support.precision import wide_layers
 
 # Added to a sum of exponentials before its logarithm, for a mask that is all off.
 _TINY = 1e-30

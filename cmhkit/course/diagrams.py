@@ -315,7 +315,7 @@ _UGACH = Method(
         "score": Box((390, 130, 200, 64), "function", "score of x^G", "relevance_score", "ugach.losses", "f_φ(x^G, q)"),
         "d_loss": Box((650, 130, 180, 64), "loss", "D descends", "discriminator_loss", "ugach.losses", "on f", "d"),
         "codes": Box((160, 232, 170, 56), "function", "codes for retrieval", "binary_code", "ugach.model"),
-        "draws": Box((390, 232, 200, 56), "function", "x^G is drawn", "multinomial", "nn.draws"),
+        "draws": Box((390, 232, 200, 56), "function", "x^G is drawn", "multinomial", "support.draws"),
         "reward": Box((650, 232, 180, 56), "function", "reward of x^G", "generator_reward", "ugach.losses"),
         "generator": Box((160, 330, 170, 64), "module", "generator G", "generator_", "fitted", "h(q), h(x)", "g"),
         "p": Box(

@@ -189,7 +189,7 @@ def _compute(images: np.ndarray, show_progress: bool, file: Path | None = None) 
 
     from cmhkit.data.large import array_file
     from cmhkit.nn.backbones import scenenet
-    from cmhkit.nn.precision import own_settings
+    from cmhkit.support.precision import own_settings
 
     net = scenenet()
     maps, scores = [], []

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmhkit.nn import precision
 from cmhkit.nn.backbones import resized
+from cmhkit.support import precision
 from cmhkit.support.checks import check
 from cmhkit.support.files import sha256
 from cmhkit.support.progress import progress

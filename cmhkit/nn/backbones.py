@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cmhkit.nn import precision
 from cmhkit.nn.layers import Dropout
+from cmhkit.support import precision
 from cmhkit.support.checks import check, check_integer
 from cmhkit.support.files import sha256
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from cmhkit.nn.draws import uniform
 from cmhkit.support.checks import check
+from cmhkit.support.draws import uniform
 
 # From so many rows on, and with at most one entry in so many, a product that leaves the zeros out is the faster one:
 # it has to turn the weights round, which takes as long however few rows there are.

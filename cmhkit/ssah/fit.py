@@ -19,11 +19,11 @@ from cmhkit.data.field.weights import load_weights
 from cmhkit.data.inputs import scaled
 from cmhkit.data.pairs import Split, checked_labels
 from cmhkit.hasher import NetworkHasher
-from cmhkit.nn import precision
 from cmhkit.nn.pairwise import LabelSimilarity
 from cmhkit.ssah import losses
 from cmhkit.ssah.config import PRESETS
 from cmhkit.ssah.model import BACKBONES, Fc7, Outputs, network_for
+from cmhkit.support import precision
 from cmhkit.support.checks import check
 from cmhkit.train import distributed
 from cmhkit.train.device import generator, placed, resolve_device, to_device

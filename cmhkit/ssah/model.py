@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.layers import Dropout, linear
-from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah.config import SSAHConfig
 from cmhkit.support.checks import check
+from cmhkit.support.precision import wide_layers
 
 #: Networks that ImgNet's front may be, by the option `backbone`.
 BACKBONES = {"cnn-f": CNNF, "vgg19": VGG19}

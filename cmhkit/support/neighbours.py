@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmhkit.support.blocks import slices
+from cmhkit.support.checks import check
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -26,6 +27,22 @@ _NOISE = 1e-12
 _WIDE = 1024  # columns of a block: its numbers stay near the processor
 _MEASURED = 2**17  # numbers that are measured at once
 _SPARE = 2**18  # candidates that are kept before they are thinned out, where there are few items
+
+
+def check_vectors(x: Any) -> Any:
+    """Rows of finite numbers, dense or as CSR. Errors: `InputError` for anything else."""
+    from scipy import sparse
+
+    is_sparse = sparse.issparse(x)
+    x = sparse.csr_array(x) if is_sparse else np.asarray(x)
+    values = x.data if is_sparse else x
+    check(x.ndim == 2 and x.shape[0] > 0 and x.shape[1] > 0, f"x: expected shape (items, features), got {x.shape}")
+    check(values.dtype.kind in "biuf", f"x: expected real numbers, got {values.dtype}")
+    lowest, highest = (values.min(), values.max()) if values.size else (0.0, 0.0)
+    check(np.isfinite(lowest) and np.isfinite(highest), "x: expected finite numbers, got NaN or infinity")
+    largest = max(abs(float(lowest)), abs(float(highest)))
+    check(largest < 1e15, "x: expected numbers below 1e15, got larger ones; rescale x")
+    return x
 
 
 def nearest_others(x: Any, k: int, metric: str, chunk: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cmhkit.nn import precision
+from cmhkit.support import precision
 from cmhkit.support.processes import resolve_device as resolve_device
 
 #: The optimisers that `optimiser_for` makes.

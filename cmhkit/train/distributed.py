@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from cmhkit.nn import draws
+from cmhkit.support import draws
 from cmhkit.support.processes import announce, announced, check_same, from_first, local_rank, rank, size, started
 
 __all__ = ["announce", "announced", "check_same", "from_first", "gathered", "local_rank", "mine", "part_of", "rank"]

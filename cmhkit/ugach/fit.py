@@ -17,8 +17,8 @@ from cmhkit.codes import slices
 from cmhkit.data.inputs import scaled, scaling_statistics
 from cmhkit.graphs import correlation_graph
 from cmhkit.hasher import NetworkHasher
-from cmhkit.nn import draws
 from cmhkit.nn.layers import Dropout
+from cmhkit.support import draws
 from cmhkit.support.checks import check
 from cmhkit.train import distributed
 from cmhkit.train.device import generator, placed, resolve_device, to_device

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cmhkit.nn.layers import of_bags
-from cmhkit.nn.precision import wide_layers
+from cmhkit.support.precision import wide_layers
 
 
 class HashNetwork(nn.Module):

@@ -19,13 +19,13 @@ from bench import gpu
 from cmhkit.adah import ADAH
 from cmhkit.adah import fit as adah
 from cmhkit.data import PairedData
-from cmhkit.nn import draws, precision
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.nn.pairwise import LabelSimilarity
-from cmhkit.nn.precision import wide_layers
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
 from cmhkit.ssah.model import network_for
+from cmhkit.support import draws, precision
+from cmhkit.support.precision import wide_layers
 from cmhkit.train import device as device_module
 from cmhkit.train.device import generator, optimiser_for, placed, restore, to_device
 from cmhkit.train.loop import exact, means

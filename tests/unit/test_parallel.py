@@ -22,10 +22,10 @@ from cmhkit.adah.model import Codes, Mask
 from cmhkit.app.cli import app
 from cmhkit.app.runs import RunFolder
 from cmhkit.data import PairedData
-from cmhkit.nn import draws
 from cmhkit.nn.backbones import CNNF, VGG19
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
+from cmhkit.support import draws
 from cmhkit.support.checks import InputError
 from cmhkit.train import distributed
 from cmhkit.train.device import generator

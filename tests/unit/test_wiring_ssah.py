@@ -19,11 +19,11 @@ import torch
 
 from cmhkit import codes
 from cmhkit.data import PairedData
-from cmhkit.nn import draws
 from cmhkit.nn.backbones import CNNF
 from cmhkit.ssah import SSAH
 from cmhkit.ssah import fit as ssah
 from cmhkit.ssah.model import BACKBONES, network_for
+from cmhkit.support import draws
 from cmhkit.train import distributed
 from cmhkit.train import loop as schedules
 from cmhkit.train.device import generator

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.init import trunc_normal_
 
 from cmhkit.data import PairedData
-from cmhkit.nn import draws, layers
+from cmhkit.nn import layers
+from cmhkit.support import draws
 from cmhkit.train.device import generator
 from cmhkit.train.run import Run
 from cmhkit.ugach import UGACH
