@@ -55,9 +55,9 @@ from cmhkit.course import distributions
 from cmhkit.ssah import losses
 
 rng = nb.setup(seed, torch=True)
-# Options of all four long runs below. The preset has batches of 128, more epochs, and TxtNet's fusion; `tiny` has few
-# pairs, so it gets more epochs too.
-game = {"epochs": 5 if size == "lab" else 12, "batch": 64, "adversarial_weight": 0.1, "pools": ()}
+# Options of all four long runs below. The preset has batches of 128 and more epochs; `tiny` has few pairs, so it gets
+# more epochs too.
+game = {"epochs": 5 if size == "lab" else 12, "batch": 64, "adversarial_weight": 0.1}
 
 # %% [markdown]
 # ## The method in one picture
@@ -91,7 +91,7 @@ data = ck.data.load("scenes", size=size)
 posterior = image_features(data.images, "posterior", show_progress=False)  # SceneNet looks at every picture once, here
 train = data.take(data.train.index[:1250])
 few = data.take(train.index[:128])
-net = ck.SSAH(bits=bits, seed=seed, epochs=1, pools=(), device="cpu").fit(few, show_progress=False).network_
+net = ck.SSAH(bits=bits, seed=seed, epochs=1, device="cpu").fit(few, show_progress=False).network_
 net.eval().requires_grad_(True)
 
 read = {"label": few.labels.astype(np.float32), "image": posterior[train.index[:128]], "text": few.text_vectors}
