@@ -179,7 +179,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "pictures above 255": (
         lambda f: v5(f, IAll=KEPT["pictures"].transpose(1, 2, 3, 0) * 1.5, YAll=KEPT["texts"], LAll=KEPT["labels"]),
-        r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0 to 38",
+        r"path: expected pictures as whole numbers from 0 to 255, got float64 from 0\.0 to 38",
     ),
     "cells for features": (
         lambda f: v5(f, **whole(XAll=cell("a", "b"))),
