@@ -780,7 +780,8 @@ except ck.errors.InputError as error:
 official = evolve(ck.SSAH(bits=bits, preset="official").config, adversarial="none")
 fresh = labnet(official)
 with torch.no_grad():
-    hidden = fresh.normalise(torch.relu(fresh.first(L[:100])))
+    hidden = torch.relu(fresh.first(L[:100]))
+    hidden = fresh.normalise(hidden[:, :, None])[:, :, 0]  # PyTorch's layer wants places as a third axis
     sums = fresh.semantic(hidden)
 print(f"a semantic unit's sum before ReLU: about {sums.abs().mean():.1f} in size")
 print(
