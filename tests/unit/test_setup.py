@@ -107,7 +107,7 @@ def test_binder_names_the_same_packages_and_versions() -> None:
     assert named.items() <= PINS.items(), f"not as in constraints.txt: {dict(named.items() - PINS.items())}"
     assert CORE - {"torch"} | BUILD | EXTRAS["lab"] | EXTRAS["database"] <= set(named)
     outside = set().union(*(packages for extra, packages in EXTRAS.items() if extra not in ("lab", "database")))
-    outside -= {"nbformat"}
+    outside -= {"nbformat", *EXTRAS["lab"]}
     assert not outside & set(named), "Binder needs no tests"
     assert set(PINS) - CORE - BUILD - set().union(*EXTRAS.values()) <= set(named), (
         "the indirect pins belong to Binder too"
