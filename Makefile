@@ -46,7 +46,7 @@ lab: setup-lab ## set up, check the machine and open JupyterLab on the first not
 	exec "$(BIN)/jupyter" lab "$${options[@]}" --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url="$$page" \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
 
-test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill); about a quarter of an hour
+test: setup-test ## set up, then style, unit tests and every notebook (nbval and papermill); twelve to thirteen minutes
 	@$(STYLE)
 	@echo "== unit tests and notebooks"; "$(BIN)/python" -m pytest $(WORKERS) tests/notebooks tests/unit
 
